@@ -1,0 +1,2 @@
+//! The althing binary.
+fn main() {}

@@ -1,0 +1,78 @@
+//! A token bucket: so much a second, with a burst.
+
+use crate::time::{Duration, Instant};
+
+/// Lets through `rate` tokens a second on average and at most `burst` at once.
+///
+/// What a token is (a byte, a message, a request) is up to the owner.
+#[derive(Clone, Debug)]
+pub struct TokenBucket {
+    rate: u64,
+    burst: u64,
+    /// Tokens in billionths, so that slow rates fill smoothly at any polling interval.
+    nano_tokens: u128,
+    filled_at: Instant,
+}
+
+const NANOS: u128 = 1_000_000_000;
+
+impl TokenBucket {
+    /// A full bucket of `burst` tokens, refilled with `rate` tokens a second.
+    pub fn new(now: Instant, rate: u64, burst: u64) -> Self {
+        TokenBucket { rate, burst, nano_tokens: u128::from(burst) * NANOS, filled_at: now }
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let elapsed = now.since(self.filled_at);
+        if elapsed > Duration::ZERO {
+            self.filled_at = now;
+            let added = elapsed.as_nanos().saturating_mul(u128::from(self.rate));
+            self.nano_tokens =
+                self.nano_tokens.saturating_add(added).min(u128::from(self.burst) * NANOS);
+        }
+    }
+
+    /// Takes `amount` tokens if there are as many; says whether it did.
+    pub fn take(&mut self, now: Instant, amount: u64) -> bool {
+        self.refill(now);
+        let wanted = u128::from(amount) * NANOS;
+        let enough = self.nano_tokens >= wanted;
+        if enough {
+            self.nano_tokens -= wanted;
+        }
+        enough
+    }
+
+    /// Tokens there are now.
+    pub fn available(&mut self, now: Instant) -> u64 {
+        self.refill(now);
+        (self.nano_tokens / NANOS) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn average_rate_holds_over_any_interval() {
+        let mut bucket = TokenBucket::new(Instant::ORIGIN, 10, 5);
+        let mut taken = 0;
+        for millis in 0..10_000u64 {
+            let now = Instant::from_nanos(millis * 1_000_000);
+            while bucket.take(now, 1) {
+                taken += 1;
+            }
+        }
+        // The burst of 5 at the start, then 10 a second for 9.999 s.
+        assert_eq!(taken, 5 + 99);
+    }
+
+    #[test]
+    fn takes_all_or_nothing() {
+        let mut bucket = TokenBucket::new(Instant::ORIGIN, 1, 3);
+        assert!(!bucket.take(Instant::ORIGIN, 4));
+        assert!(bucket.take(Instant::ORIGIN, 3));
+        assert_eq!(bucket.available(Instant::ORIGIN), 0);
+    }
+}

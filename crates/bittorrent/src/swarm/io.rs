@@ -1,0 +1,286 @@
+//! What a swarm is told and what it asks for.
+
+use crate::metainfo::Metainfo;
+use crate::types::{Bitfield, BlockRef, PieceIndex};
+use crate::wire::{Handshake, Message};
+use althing_base::{Sha1Digest, Sha256Digest};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// A connection, named by whoever owns the sockets; a number is never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnId(pub u64);
+
+/// Who opened a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// The peer did.
+    Incoming,
+    /// We did.
+    Outgoing,
+}
+
+/// How an address became known.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum PeerSource {
+    /// A tracker named it.
+    Tracker,
+    /// It connected to us.
+    Incoming,
+    /// The user or a magnet link's `x.pe` named it.
+    Manual,
+}
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The files are open (after the start, after the metadata came, after a check): these pieces
+    /// are on disk and hash to what they should.
+    StorageReady {
+        /// One bit for each piece.
+        have: Bitfield,
+    },
+    /// The disk refused. The swarm stops and says so; [`Input::Resume`] tries again.
+    StorageFault(StorageFault),
+    /// [`Output::CompletePiece`] succeeded: the hash is right and the piece is written.
+    PieceStored {
+        /// Which piece.
+        piece: PieceIndex,
+        /// The digests of its blocks, if they were asked for.
+        block_digests: Option<BlockDigests>,
+    },
+    /// [`Output::CompletePiece`] failed: the data did not hash to what it should and was dropped.
+    PieceCorrupt {
+        /// Which piece.
+        piece: PieceIndex,
+        /// The digests of its blocks.
+        block_digests: BlockDigests,
+    },
+    /// A connection on which both handshakes are through.
+    Connected {
+        /// Its name from now on.
+        conn: ConnId,
+        /// The peer's address; of an incoming connection the port is not its listening port.
+        addr: SocketAddr,
+        /// Who opened it.
+        direction: Direction,
+        /// What the peer said.
+        handshake: Handshake,
+    },
+    /// [`Output::Connect`] came to nothing.
+    ConnectFailed {
+        /// The address that was tried.
+        addr: SocketAddr,
+    },
+    /// A connection is gone, whoever ended it. Sent exactly once for each connection.
+    Disconnected {
+        /// Which.
+        conn: ConnId,
+    },
+    /// A peer sent a message.
+    Message {
+        /// Who.
+        conn: ConnId,
+        /// What.
+        message: Message,
+    },
+    /// A peer sent a block. The payload stays in the driver's buffer; if the swarm wants it, the
+    /// next outputs have exactly one [`Output::StoreBlock`] for it, else it is thrown away.
+    Block {
+        /// Who.
+        conn: ConnId,
+        /// Which part of which piece.
+        block: BlockRef,
+    },
+    /// A block of [`Output::SendBlock`] has been handed to the operating system in full.
+    BlockSent {
+        /// To whom.
+        conn: ConnId,
+        /// Which.
+        block: BlockRef,
+    },
+    /// Addresses to try.
+    PeersFound {
+        /// Who named them.
+        source: PeerSource,
+        /// Where they listen.
+        peers: Vec<SocketAddr>,
+    },
+    /// The leaf hashes of [`Output::ReadLeaves`].
+    Leaves {
+        /// Which piece.
+        piece: PieceIndex,
+        /// SHA-256 of each of its 16 KiB blocks, not padded; `None` if it could not be read.
+        leaves: Option<Vec<Sha256Digest>>,
+    },
+    /// The user wants it to stop: connections are closed, nothing is sent or fetched.
+    Pause,
+    /// The user wants it to go on.
+    Resume,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Open a connection and exchange handshakes; answer [`Input::Connected`] or
+    /// [`Input::ConnectFailed`].
+    Connect {
+        /// Where.
+        addr: SocketAddr,
+    },
+    /// Close a connection; answer [`Input::Disconnected`].
+    Disconnect {
+        /// Which.
+        conn: ConnId,
+        /// Why; for the log.
+        reason: DisconnectReason,
+    },
+    /// Send a message.
+    Send {
+        /// To whom.
+        conn: ConnId,
+        /// What.
+        message: Message,
+    },
+    /// Read a block from disk and send it in a `piece` message; answer [`Input::BlockSent`], or
+    /// [`Input::StorageFault`] if it cannot be read. Blocks of one connection are sent in order.
+    SendBlock {
+        /// To whom.
+        conn: ConnId,
+        /// Which.
+        block: BlockRef,
+    },
+    /// Forget [`Output::SendBlock`]s to this peer that have not been read from disk yet; none of
+    /// them is answered.
+    DropBlocks {
+        /// To whom.
+        conn: ConnId,
+    },
+    /// Keep the block of the [`Input::Block`] just handed in: it belongs to a piece in progress.
+    StoreBlock {
+        /// Who sent it.
+        conn: ConnId,
+        /// Which.
+        block: BlockRef,
+    },
+    /// All blocks of the piece have been stored: hash it, compare, and if right write it (only
+    /// then). Answer [`Input::PieceStored`] or [`Input::PieceCorrupt`].
+    CompletePiece {
+        /// Which piece.
+        piece: PieceIndex,
+        /// What it must hash to.
+        expected: PieceHash,
+        /// Answer with the blocks' digests even if the piece is right: it was wrong before, and
+        /// the comparison shows who lied.
+        want_block_digests: bool,
+    },
+    /// Forget the blocks of a piece in progress.
+    AbandonPiece {
+        /// Which piece.
+        piece: PieceIndex,
+    },
+    /// Hash the 16 KiB blocks of a piece that is on disk, for a peer that asked (BEP 52); answer
+    /// [`Input::Leaves`].
+    ReadLeaves {
+        /// Which piece.
+        piece: PieceIndex,
+    },
+    /// The info dictionary of a magnet link came in and is genuine: open its files and answer
+    /// [`Input::StorageReady`]. Keep it: the torrent now starts without peers' help.
+    MetadataReceived {
+        /// What the torrent is.
+        metainfo: Arc<Metainfo>,
+    },
+    /// More of the hash tree of a v2 torrent became known: keep it with the torrent.
+    LayersReceived {
+        /// The torrent with its piece layers so far.
+        metainfo: Arc<Metainfo>,
+    },
+    /// A piece is on disk and has been announced.
+    PieceVerified {
+        /// Which.
+        piece: PieceIndex,
+    },
+    /// Every wanted piece is on disk.
+    Completed,
+    /// The swarm could use more peers than it knows of.
+    FindPeers,
+    /// Keep this address out, of other torrents too: it sent data that cannot be right.
+    Ban {
+        /// Whose.
+        ip: IpAddr,
+    },
+}
+
+/// What a piece must hash to: at least one of the two; a hybrid torrent's has both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PieceHash {
+    /// BEP 3: SHA-1 of the whole piece, padding included.
+    pub v1: Option<Sha1Digest>,
+    /// BEP 52.
+    pub v2: Option<V2PieceHash>,
+}
+
+/// The root of a piece's part of its file's hash tree (BEP 52).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct V2PieceHash {
+    /// What the Merkle tree over the piece's blocks comes to.
+    pub root: Sha256Digest,
+    /// How many leaves the tree has, a power of two: the blocks there are, then zero hashes.
+    pub leaves: u32,
+}
+
+/// One digest for each block of a piece, in order: SHA-256 of its bytes.
+pub type BlockDigests = Vec<Sha256Digest>;
+
+/// Why the disk did not do what it was asked.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageFault {
+    /// No space left.
+    #[error("the disk with {path} is full; free some space, then resume")]
+    DiskFull {
+        /// The file being written.
+        path: String,
+    },
+    /// A file that was there is gone or has changed.
+    #[error("{path} is missing or has changed since it was checked; put it back, or verify again")]
+    FileChanged {
+        /// The file.
+        path: String,
+    },
+    /// Anything else that the operating system reports.
+    #[error("{path}: {error}; mend it, then resume")]
+    Io {
+        /// The file.
+        path: String,
+        /// The system's words.
+        error: String,
+    },
+}
+
+/// Why a connection was closed by us.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The torrent was paused or removed.
+    Stopped,
+    /// It is ourselves.
+    OurOwnId,
+    /// A second connection to the same peer.
+    Duplicate,
+    /// More connections than the limit; this one was worth least.
+    TooManyConnections,
+    /// The address is banned.
+    Banned,
+    /// Both sides have everything.
+    NothingToExchange,
+    /// Nothing heard for two minutes.
+    Idle,
+    /// It broke the protocol.
+    ProtocolViolation(&'static str),
+    /// It asked for more than anyone needs.
+    Flood(&'static str),
+    /// It sent data that hashes to something else.
+    BadData,
+}

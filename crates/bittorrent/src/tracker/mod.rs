@@ -1,0 +1,1 @@
+//! Trackers, client and server.
