@@ -16,4 +16,6 @@ pub mod tracker;
 pub mod types;
 pub mod wire;
 
-pub use types::{Bitfield, BlockRef, InfoHashes, PeerId, PieceIndex};
+pub use types::{
+    Bitfield, BlockDigests, BlockRef, InfoHashes, PeerId, PieceHash, PieceIndex, V2PieceHash,
+};

@@ -228,6 +228,27 @@ impl fmt::Debug for InfoHashes {
     }
 }
 
+/// What a piece must hash to: at least one of the two; a hybrid torrent's has both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PieceHash {
+    /// BEP 3: SHA-1 of the whole piece, padding included.
+    pub v1: Option<Sha1Digest>,
+    /// BEP 52.
+    pub v2: Option<V2PieceHash>,
+}
+
+/// The root of a piece's part of its file's hash tree (BEP 52).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct V2PieceHash {
+    /// What the Merkle tree over the piece's blocks comes to.
+    pub root: Sha256Digest,
+    /// How many leaves the tree has, a power of two: the blocks there are, then zero hashes.
+    pub leaves: u32,
+}
+
+/// One digest for each block of a piece, in order: SHA-256 of its bytes.
+pub type BlockDigests = Vec<Sha256Digest>;
+
 #[cfg(test)]
 mod tests {
     use super::*;

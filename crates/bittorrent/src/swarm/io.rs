@@ -1,9 +1,9 @@
 //! What a swarm is told and what it asks for.
 
 use crate::metainfo::Metainfo;
-use crate::types::{Bitfield, BlockRef, PieceIndex};
+use crate::types::{Bitfield, BlockDigests, BlockRef, PieceHash, PieceIndex};
 use crate::wire::{Handshake, Message};
-use althing_base::{Sha1Digest, Sha256Digest};
+use althing_base::Sha256Digest;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -211,27 +211,6 @@ pub enum Output {
         ip: IpAddr,
     },
 }
-
-/// What a piece must hash to: at least one of the two; a hybrid torrent's has both.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PieceHash {
-    /// BEP 3: SHA-1 of the whole piece, padding included.
-    pub v1: Option<Sha1Digest>,
-    /// BEP 52.
-    pub v2: Option<V2PieceHash>,
-}
-
-/// The root of a piece's part of its file's hash tree (BEP 52).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct V2PieceHash {
-    /// What the Merkle tree over the piece's blocks comes to.
-    pub root: Sha256Digest,
-    /// How many leaves the tree has, a power of two: the blocks there are, then zero hashes.
-    pub leaves: u32,
-}
-
-/// One digest for each block of a piece, in order: SHA-256 of its bytes.
-pub type BlockDigests = Vec<Sha256Digest>;
 
 /// Why the disk did not do what it was asked.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -2,7 +2,4 @@
 
 mod io;
 
-pub use io::{
-    BlockDigests, ConnId, Direction, DisconnectReason, Input, Output, PeerSource, PieceHash,
-    StorageFault, V2PieceHash,
-};
+pub use io::{ConnId, Direction, DisconnectReason, Input, Output, PeerSource, StorageFault};
