@@ -1,5 +1,18 @@
 //! The peer protocol's bytes: handshake, messages, extensions.
+//!
+//! Everything is parsed from a slice, once, into types that cannot be wrong; nothing is allocated
+//! before the bytes that fill it are there; and a block's payload is never touched: [`decode`]
+//! only says where in the buffer it lies.
 
+mod decode;
+mod encode;
+mod error;
+mod handshake;
+pub mod limits;
 mod message;
 
-pub use message::{HashRequest, Message};
+pub use decode::{DecodeLimits, Decoded, decode};
+pub use encode::encode_block_header;
+pub use error::WireError;
+pub use handshake::{HANDSHAKE_LEN, Handshake};
+pub use message::{BLOCK_HEADER_LEN, HashRequest, Message};
