@@ -1,0 +1,60 @@
+//! The one place that reads clocks. Machines are told the time; everything else in this crate asks
+//! here, so that all shards and tasks of a process share one origin.
+
+use althing_base::{Instant, UnixTime};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+/// Distance from the process's first reading to [`Instant::ORIGIN`], so that machines may subtract
+/// from the current time without running into the clock's beginning.
+const HEAD_START: Duration = Duration::from_secs(3600);
+
+#[expect(clippy::disallowed_methods, reason = "the one reader of the monotonic clock")]
+fn origin() -> std::time::Instant {
+    static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
+    *ORIGIN.get_or_init(std::time::Instant::now)
+}
+
+/// The monotonic time.
+#[expect(clippy::disallowed_methods, reason = "the one reader of the monotonic clock")]
+pub fn now() -> Instant {
+    let origin = origin();
+    Instant::ORIGIN + HEAD_START + std::time::Instant::now().saturating_duration_since(origin)
+}
+
+/// The wall clock's time; 1970 if the clock is set before that.
+#[expect(clippy::disallowed_methods, reason = "the one reader of the wall clock")]
+pub fn unix_now() -> UnixTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixTime(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// When tokio has to wake someone who waits for `at`.
+pub(crate) fn deadline(at: Instant) -> tokio::time::Instant {
+    let after_origin = at.since(Instant::ORIGIN + HEAD_START);
+    let std = origin().checked_add(after_origin).unwrap_or_else(|| origin() + FAR_FUTURE);
+    tokio::time::Instant::from_std(std)
+}
+
+/// Longer than any process runs; stands for instants the operating system cannot express.
+const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_the_instant_it_was_made_from() {
+        let before = now();
+        let waits = deadline(before + Duration::from_secs(5)) - deadline(before);
+        assert_eq!(waits, Duration::from_secs(5));
+        assert!(now() >= before);
+        // Far beyond what the system can express, still no panic.
+        assert!(deadline(Instant::from_nanos(u64::MAX)) > deadline(before));
+    }
+
+    #[test]
+    fn the_wall_clock_is_past_2020() {
+        assert!(unix_now().as_secs() > 1_577_836_800);
+    }
+}

@@ -1,0 +1,289 @@
+//! `config.toml`: every setting, its default and what it does, said once. The structs, their
+//! defaults and the reference page all come from the same lines below.
+
+mod reference;
+mod section;
+
+use section::section;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+section! {
+    /// How peers reach this one, and whom it may reach.
+    pub struct Network("network") {
+        /// Port for peers, TCP and UDP; 0 lets the system choose one.
+        pub port: u16 = 7716,
+        /// Addresses to listen on and connect from; empty means all, IPv4 and IPv6. Name a VPN's
+        /// address here and nothing of BitTorrent leaves by another way.
+        pub bind: Vec<IpAddr> = Vec::new(),
+        /// Whom to talk to: "any", or "loopback" for peers and trackers on this machine only.
+        pub reach: Reach = Reach::Any,
+        /// Connections to peers, of all torrents together.
+        pub connections: u32 = 1000,
+        /// Connections to peers of one torrent.
+        pub connections_per_torrent: u32 = 100,
+        /// Whether to listen for incoming connections.
+        pub incoming: bool = true,
+    }
+}
+
+section! {
+    /// What is given to whom.
+    pub struct Sharing("sharing") {
+        /// Peers of one torrent that are uploaded to at the same time.
+        pub upload_slots: u32 = 8,
+        /// Blocks that one peer may have asked for and not been sent yet; more is refused.
+        pub request_queue: u32 = 500,
+    }
+}
+
+section! {
+    /// Payloads and the disks they lie on.
+    pub struct Storage("storage") {
+        /// Where downloads go; empty means `files` in the data folder.
+        pub download_dir: PathBuf = PathBuf::new(),
+        /// Threads that hash, read and write; 0 means one for each core.
+        pub threads: u32 = 0,
+        /// Memory for blocks on their way between network and disk, in MiB. When it is used up,
+        /// peers are read from more slowly.
+        pub memory_mib: u32 = 64,
+        /// Seconds between saving the progress of running torrents.
+        pub save_interval_s: u32 = 30,
+    }
+}
+
+section! {
+    /// Trackers that torrents name.
+    pub struct Trackers("trackers") {
+        /// Whether to announce to trackers at all.
+        pub enabled: bool = true,
+        /// Announces under way at the same time; the others wait.
+        pub concurrent: u32 = 64,
+    }
+}
+
+section! {
+    /// The HTTP API, its event streams and metrics.
+    pub struct Api("api") {
+        /// Where it listens. Anything but a loopback address needs a password.
+        pub listen: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7717),
+        /// Whether it listens at all.
+        pub enabled: bool = true,
+    }
+}
+
+section! {
+    /// Threads and the like.
+    pub struct Runtime("runtime") {
+        /// Threads that serve peers, each with its own share of the torrents; 0 means one for
+        /// each core.
+        pub shards: u32 = 0,
+        /// Seconds that stopping may take before it is cut short.
+        pub shutdown_s: u32 = 10,
+    }
+}
+
+/// All settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How peers reach this one, and whom it may reach.
+    pub network: Network,
+    /// What is given to whom.
+    pub sharing: Sharing,
+    /// Payloads and the disks they lie on.
+    pub storage: Storage,
+    /// Trackers that torrents name.
+    pub trackers: Trackers,
+    /// The HTTP API, its event streams and metrics.
+    pub api: Api,
+    /// Threads and the like.
+    pub runtime: Runtime,
+}
+
+/// Whom this node may talk to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// Everybody.
+    #[default]
+    Any,
+    /// Peers and trackers on this machine only: tests and the demo never address anything beyond.
+    Loopback,
+}
+
+impl Reach {
+    /// Whether `ip` may be talked to.
+    pub fn allows(self, ip: IpAddr) -> bool {
+        match self {
+            Reach::Any => true,
+            Reach::Loopback => ip.to_canonical().is_loopback(),
+        }
+    }
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file is there and cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// The system's words.
+        error: std::io::Error,
+    },
+    /// Not TOML, or a setting that does not exist or has the wrong type.
+    #[error("{} has a mistake: {error}docs/config.md lists every setting", path.display())]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// What and where.
+        error: Box<toml::de::Error>,
+    },
+    /// A value outside its range.
+    #[error("{setting} = {value} cannot be: {reason}")]
+    Value {
+        /// The setting, as in `network.port`.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+        /// What would be right.
+        reason: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads the settings at `path`; the defaults if there is no such file.
+    ///
+    /// # Errors
+    /// If the file cannot be read or used.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(ConfigError::Read { path: path.to_owned(), error }),
+        }
+    }
+
+    /// Reads settings from `text`; `path` is for the message only.
+    ///
+    /// # Errors
+    /// If they cannot be used.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Config = toml::from_str(text).map_err(|error| ConfigError::Syntax {
+            path: path.to_owned(),
+            error: Box::new(error),
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The reference page, `docs/config.md`.
+    pub fn reference() -> String {
+        reference::page()
+    }
+
+    /// The settings as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("all keys are strings and tables come last")
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        at_least_1("network.connections", self.network.connections)?;
+        at_least_1("network.connections_per_torrent", self.network.connections_per_torrent)?;
+        at_least_1("sharing.request_queue", self.sharing.request_queue)?;
+        at_least_1("storage.memory_mib", self.storage.memory_mib)?;
+        at_least_1("storage.save_interval_s", self.storage.save_interval_s)?;
+        at_least_1("trackers.concurrent", self.trackers.concurrent)?;
+        at_most("storage.threads", self.storage.threads, crate::limits::THREADS_MAX)?;
+        at_most("runtime.shards", self.runtime.shards, crate::limits::THREADS_MAX)
+    }
+
+    /// How many shards there will be.
+    pub(crate) fn shards(&self) -> usize {
+        or_cores(self.runtime.shards)
+    }
+
+    /// How many threads the disk pool gets.
+    pub(crate) fn disk_threads(&self) -> usize {
+        or_cores(self.storage.threads)
+    }
+}
+
+fn or_cores(setting: u32) -> usize {
+    match setting {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads as usize,
+    }
+}
+
+fn at_least_1(setting: &'static str, value: u32) -> Result<(), ConfigError> {
+    if value == 0 {
+        return Err(ConfigError::Value {
+            setting,
+            value: value.to_string(),
+            reason: "it must be at least 1",
+        });
+    }
+    Ok(())
+}
+
+fn at_most(setting: &'static str, value: u32, max: u32) -> Result<(), ConfigError> {
+    if value > max {
+        return Err(ConfigError::Value {
+            setting,
+            value: value.to_string(),
+            reason: "it is more threads than any machine can use",
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("config.toml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults_and_they_come_back() {
+        assert_eq!(parse(""), Ok(Config::default()));
+        assert_eq!(parse(&Config::default().to_toml()), Ok(Config::default()));
+    }
+
+    #[test]
+    fn one_setting_leaves_the_others_alone() {
+        let config = parse("[network]\nport = 1\nreach = 'loopback'").expect("both exist");
+        assert_eq!(config.network.port, 1);
+        assert_eq!(config.network.reach, Reach::Loopback);
+        assert_eq!(config.network.connections, Config::default().network.connections);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, word) in [
+            ("[network]\nprot = 1", "prot"),
+            ("[netwrok]", "netwrok"),
+            ("[network]\nport = 70000", "70000"),
+            ("[network]\nconnections = 0", "network.connections = 0"),
+            ("[runtime]\nshards = 100000", "runtime.shards"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn loopback_reaches_no_further() {
+        let allows = |ip: &str| Reach::Loopback.allows(ip.parse().expect("an address"));
+        assert!(allows("127.0.0.1") && allows("127.8.8.8") && allows("::1"));
+        assert!(allows("::ffff:127.0.0.1"));
+        assert!(!allows("192.168.1.1") && !allows("8.8.8.8") && !allows("::ffff:8.8.8.8"));
+        assert!(!allows("0.0.0.0") && !allows("::"));
+    }
+}

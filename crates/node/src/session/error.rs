@@ -1,0 +1,177 @@
+//! Why a session could not do what it was asked. Each says what happened, what it means and what
+//! to do, because users read them as they are.
+
+use super::TorrentId;
+use crate::entropy::EntropyError;
+use althing_bittorrent::metainfo::MetainfoError;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A session could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data folder cannot be made or used.
+    #[error("the data folder {} cannot be used: {error}", path.display())]
+    Folder {
+        /// The folder or the file in it.
+        path: PathBuf,
+        /// The system's words.
+        error: io::Error,
+    },
+    /// Another process has the data folder.
+    #[error(
+        "another althing is running with the data folder {}; stop it, or give this one another \
+         folder with --dir", path.display()
+    )]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// No peer could connect to us.
+    #[error("cannot listen for peers on {addr}: {error}; {}", listen_advice(error))]
+    Listen {
+        /// The address that was asked for.
+        addr: SocketAddr,
+        /// The system's words.
+        error: io::Error,
+    },
+    /// A thread or its event loop could not be made.
+    #[error("cannot start a thread: {error}; the system's limit may be reached")]
+    Thread {
+        /// The system's words.
+        error: io::Error,
+    },
+    /// No random bytes.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+}
+
+fn listen_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program has the port; choose one with network.port in config.toml (0 lets the \
+             system choose)"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; mend network.bind in config.toml"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 are for administrators; choose another with network.port in config.toml"
+        }
+        _ => "choose another port or address under [network] in config.toml",
+    }
+}
+
+/// A torrent could not be added.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddError {
+    /// It is not a torrent, or not one that can be trusted.
+    #[error(transparent)]
+    Metainfo(#[from] MetainfoError),
+    /// The session has it.
+    #[error("{name} is already here as {id}")]
+    AlreadyHere {
+        /// Its name in the session.
+        id: TorrentId,
+        /// Its name.
+        name: String,
+    },
+    /// Its files are to be shared in place and are not there.
+    #[error("{} is not where the torrent's content would be: {reason}", path.display())]
+    NotInPlace {
+        /// What was named.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It could not be written down.
+    #[error(
+        "the torrent could not be saved: {reason}; free some space or mend the disk, then add it again"
+    )]
+    Save {
+        /// The system's words.
+        reason: String,
+    },
+    /// As many torrents as a session takes.
+    #[error("there are {max} torrents already, more than a session takes; remove some")]
+    TooMany {
+        /// How many it takes.
+        max: usize,
+    },
+    /// The session is stopping.
+    #[error("althing is stopping")]
+    Stopping,
+}
+
+/// A torrent could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateError {
+    /// The files cannot be read or are not fit for a torrent.
+    #[error("{} cannot be shared: {reason}", path.display())]
+    Content {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The options do not fit.
+    #[error(transparent)]
+    Metainfo(#[from] MetainfoError),
+    /// The session is stopping.
+    #[error("althing is stopping")]
+    Stopping,
+}
+
+/// A command about a torrent could not be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// There is none of that name.
+    #[error("no torrent here is called {given}; `althing ls` lists them")]
+    Unknown {
+        /// What the user typed.
+        given: String,
+    },
+    /// There are several.
+    #[error("{given} could be any of {}; type more of it", listed(matches))]
+    Ambiguous {
+        /// What the user typed.
+        given: String,
+        /// Which torrents it fits.
+        matches: Vec<(TorrentId, String)>,
+    },
+    /// It came as a magnet link and its info dictionary is not here yet.
+    #[error("{name} is still fetching its info dictionary from peers; wait until it has a size")]
+    NoMetadata {
+        /// Its name.
+        name: String,
+    },
+    /// The disk refused.
+    #[error("{reason}")]
+    Storage {
+        /// What happened and what to do.
+        reason: String,
+    },
+    /// The session is stopping.
+    #[error("althing is stopping")]
+    Stopping,
+}
+
+fn listed(matches: &[(TorrentId, String)]) -> String {
+    let shown = matches.iter().take(MATCHES_SHOWN).map(|(id, name)| {
+        let digits: String = id.to_string().chars().take(12).collect();
+        format!("{digits} ({name})")
+    });
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if matches.len() > MATCHES_SHOWN {
+        text.push_str(&format!(" and {} more", matches.len() - MATCHES_SHOWN));
+    }
+    text
+}
+
+/// How many torrents an error names before it only counts.
+const MATCHES_SHOWN: usize = 5;
