@@ -30,6 +30,24 @@ pub const HASHES_MAX: u32 = 8192;
 /// 2^49 blocks of 16 KiB (BEP 52).
 pub const TREE_LAYERS_MAX: u32 = 50;
 
+/// Bytes of an info dictionary that a magnet link's peers may send; a peer that declares more is
+/// taken to have said nothing (libtorrent's `max_metadata_size`).
+pub const METADATA_BYTES_MAX: u32 = 30 * 1024 * 1024;
+
+/// Extensions that are remembered of one peer; the first ones count. The clients in use name eight
+/// at most.
+pub const EXTENSIONS_MAX: usize = 32;
+
+/// Bytes of an extension's name; a longer one is dropped. The longest in use has 12.
+pub const EXTENSION_NAME_BYTES_MAX: usize = 64;
+
+/// Characters that are kept of the name that a client gives itself: a line on a screen.
+pub const CLIENT_CHARS_MAX: usize = 64;
+
+/// Requests that a peer can claim to keep for us: 128 MiB of blocks, which is 10 Gbit/s at 100 ms.
+/// A higher `reqq` counts as this.
+pub const REQUEST_QUEUE_MAX: u32 = 8192;
+
 /// Bytes of a bitfield message, then its type.
 const _: () = assert!(PIECES_MAX as usize / 8 < FRAME_BYTES_MAX);
 /// A block and the nine bytes before it.
