@@ -1,10 +1,13 @@
 //! Althing running: tokio drivers for the machines.
 
+mod buffers;
 pub mod clock;
 pub mod config;
 pub mod entropy;
 pub mod limits;
+mod net;
 pub mod paths;
+mod peer;
 pub mod session;
 
 pub use config::Config;

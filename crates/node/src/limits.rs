@@ -39,3 +39,7 @@ pub const BLOCKS_IN_FLIGHT_BYTES: u64 = 1024 * 1024;
 /// Events kept for watchers that are behind; older ones are lost to them and they are told so (a
 /// second of the fastest download in 1 MiB pieces).
 pub const EVENTS_KEPT: usize = 4096;
+
+/// Addresses kept out because they sent bad data; past it the oldest rule goes: see
+/// `net::Admission::ban` (guess: far more than any swarm has liars; 1 MiB of memory).
+pub const BANNED_MAX: usize = 16 * 1024;

@@ -89,6 +89,28 @@ pub fn decode(buf: &[u8], limits: &DecodeLimits) -> Result<Decoded, WireError> {
     }
 }
 
+/// The block whose payload follows, if `buf` starts with the whole header of a `piece` message: for
+/// a driver that reads the payload straight to where it belongs.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_block_header(
+    buf: &[u8],
+    limits: &DecodeLimits,
+) -> Result<Option<BlockRef>, WireError> {
+    let Some(header) = buf.first_chunk::<BLOCK_HEADER_LEN>() else { return Ok(None) };
+    let mut fields = &header[..];
+    let (len, id) = (fields.get_u32() as usize, fields.get_u8());
+    if len == 0 || id != id::PIECE {
+        return Ok(None);
+    }
+    if len > limits.frame_bytes {
+        return Err(WireError::FrameTooLong { len, max: limits.frame_bytes });
+    }
+    check_length(id, len, limits)?;
+    block_from_header(fields, len).map(Some)
+}
+
 const LENGTH_PREFIX: usize = 4;
 
 /// Whether a message of type `id` can have `len` bytes, the type included.
@@ -118,19 +140,25 @@ fn check_length(id: u8, len: usize, limits: &DecodeLimits) -> Result<(), WireErr
 
 /// `body` is what there is of the message after its type; its length has been checked.
 fn decode_block(buf: &[u8], body: &[u8], consumed: usize) -> Result<Decoded, WireError> {
-    let Some((mut header, _)) = body.split_at_checked(8) else {
+    let Some((fields, _)) = body.split_at_checked(8) else {
         return Ok(Decoded::Incomplete { need: consumed });
     };
-    let block = BlockRef {
-        piece: PieceIndex(header.get_u32()),
-        begin: header.get_u32(),
-        len: (consumed - BLOCK_HEADER_LEN) as u32,
-    };
-    check_block(id::PIECE, block, block.len)?;
+    let block = block_from_header(fields, consumed - LENGTH_PREFIX)?;
     if buf.len() < consumed {
         return Ok(Decoded::Incomplete { need: consumed });
     }
     Ok(Decoded::Block { block, payload: BLOCK_HEADER_LEN..consumed, consumed })
+}
+
+/// `fields` has the eight bytes before the payload; `len`, the message's length, has been checked.
+fn block_from_header(mut fields: &[u8], len: usize) -> Result<BlockRef, WireError> {
+    let block = BlockRef {
+        piece: PieceIndex(fields.get_u32()),
+        begin: fields.get_u32(),
+        len: (len + LENGTH_PREFIX - BLOCK_HEADER_LEN) as u32,
+    };
+    check_block(id::PIECE, block, block.len)?;
+    Ok(block)
 }
 
 /// `body` is all of the message after its type; its length has been checked.
@@ -308,6 +336,13 @@ mod tests {
         assert_eq!(bytes, b"\0\0\0\x0e\x07\0\0\0\x07\0\0\x80\0bytes");
         let expected = Decoded::Block { block: named, payload: 13..18, consumed: 18 };
         check_splits(&bytes, &expected);
+        let header = |bytes| decode_block_header(bytes, &DecodeLimits::default());
+        assert_eq!(header(&bytes[..13]), Ok(Some(named)));
+        assert_eq!(header(&bytes[..12]), Ok(None));
+        assert_eq!(header(b"\0\0\0\x0e\x06\0\0\0\x07\0\0\x80\0"), Ok(None));
+        assert_eq!(header(b"\0\0\0\0\x07\0\0\0\x07\0\0\x80\0"), Ok(None));
+        let too_long = header(b"\0\0\x40\x0a\x07\0\0\0\0\0\0\0\0");
+        assert_eq!(too_long, Err(WireError::WrongLength { id: 7, len: 0x400a }));
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod message;
 mod metadata;
 
 pub use client::client_name;
-pub use decode::{DecodeLimits, Decoded, decode};
+pub use decode::{DecodeLimits, Decoded, decode, decode_block_header};
 pub use encode::encode_block_header;
 pub use error::WireError;
 pub use extension::{ExtensionHandshake, UT_METADATA};

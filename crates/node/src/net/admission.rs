@@ -1,0 +1,155 @@
+//! Who is let in: incoming connections are counted from the moment they are accepted, by address,
+//! until both handshakes are through, so that strangers who connect and say nothing cost a bounded
+//! number of sockets.
+
+use crate::config::Reach;
+use crate::limits::{BANNED_MAX, HALF_OPEN_MAX, HALF_OPEN_PER_IP_MAX};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The door. Clones share one.
+#[derive(Clone)]
+pub(crate) struct Admission {
+    reach: Reach,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    half_open: BTreeMap<IpAddr, usize>,
+    total: usize,
+    banned: BTreeSet<IpAddr>,
+}
+
+/// A place among the half-open connections, given up when dropped.
+pub(crate) struct Half {
+    ip: IpAddr,
+    state: Arc<Mutex<State>>,
+}
+
+/// Why someone was not let in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    OutOfReach,
+    Banned,
+    TooManyHalfOpen,
+}
+
+impl Admission {
+    pub(crate) fn new(reach: Reach) -> Self {
+        Admission { reach, state: Arc::default() }
+    }
+
+    /// Lets an incoming connection from `ip` in, for its handshake.
+    pub(crate) fn admit(&self, ip: IpAddr) -> Result<Half, Refusal> {
+        let ip = ip.to_canonical();
+        if !self.reach.allows(ip) {
+            return Err(Refusal::OutOfReach);
+        }
+        let mut state = lock(&self.state);
+        if state.banned.contains(&ip) {
+            return Err(Refusal::Banned);
+        }
+        let of_ip = state.half_open.get(&ip).copied().unwrap_or(0);
+        if state.total >= HALF_OPEN_MAX || of_ip >= HALF_OPEN_PER_IP_MAX {
+            return Err(Refusal::TooManyHalfOpen);
+        }
+        state.half_open.insert(ip, of_ip + 1);
+        state.total += 1;
+        Ok(Half { ip, state: self.state.clone() })
+    }
+
+    /// Whether `ip` may be connected to.
+    pub(crate) fn may_connect(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.reach.allows(ip) && !lock(&self.state).banned.contains(&ip)
+    }
+
+    /// Keeps `ip` out from now on. Says whether it was not yet. When the list is full, the lowest
+    /// address is let in again: a wrong ban list must not grow without end, and which one goes is
+    /// of no weight.
+    pub(crate) fn ban(&self, ip: IpAddr) -> bool {
+        let mut state = lock(&self.state);
+        let new = state.banned.insert(ip.to_canonical());
+        if state.banned.len() > BANNED_MAX {
+            state.banned.pop_first();
+        }
+        new
+    }
+
+    /// How many addresses are kept out.
+    pub(crate) fn banned(&self) -> usize {
+        lock(&self.state).banned.len()
+    }
+
+    /// How many connections are half-open.
+    pub(crate) fn half_open(&self) -> usize {
+        lock(&self.state).total
+    }
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        let mut state = lock(&self.state);
+        state.total -= 1;
+        if let Some(count) = state.half_open.get_mut(&self.ip) {
+            *count -= 1;
+            if *count == 0 {
+                state.half_open.remove(&self.ip);
+            }
+        }
+    }
+}
+
+/// A poisoned lock would mean a panic between two plain assignments.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(last: u32) -> IpAddr {
+        IpAddr::from((0x0a00_0000 + last).to_be_bytes())
+    }
+
+    #[test]
+    fn one_address_has_so_many_places_and_gets_them_back() {
+        let door = Admission::new(Reach::Any);
+        let mut places: Vec<Half> =
+            (0..HALF_OPEN_PER_IP_MAX).map(|_| door.admit(ip(1)).ok().expect("room")).collect();
+        assert_eq!(door.admit(ip(1)).err(), Some(Refusal::TooManyHalfOpen));
+        let mapped = "::ffff:10.0.0.1".parse().expect("an address");
+        assert_eq!(door.admit(mapped).err(), Some(Refusal::TooManyHalfOpen));
+        assert!(door.admit(ip(2)).is_ok());
+        places.pop();
+        assert!(door.admit(ip(1)).is_ok());
+        drop(places);
+        assert_eq!(door.half_open(), 0);
+    }
+
+    #[test]
+    fn all_addresses_together_have_so_many() {
+        let door = Admission::new(Reach::Any);
+        let places: Vec<_> = (0..HALF_OPEN_MAX as u32).map(|at| door.admit(ip(at))).collect();
+        assert!(places.iter().all(Result::is_ok));
+        assert_eq!(door.admit(ip(99_999)).err(), Some(Refusal::TooManyHalfOpen));
+    }
+
+    #[test]
+    fn the_banned_and_the_far_stay_out() {
+        let door = Admission::new(Reach::Any);
+        assert!(door.ban(ip(1)) && !door.ban(ip(1)));
+        assert_eq!(door.admit(ip(1)).err(), Some(Refusal::Banned));
+        assert!(!door.may_connect(ip(1)) && door.may_connect(ip(2)));
+        for last in 0..=BANNED_MAX as u32 {
+            door.ban(ip(last));
+        }
+        assert_eq!(door.banned(), BANNED_MAX);
+        let near = Admission::new(Reach::Loopback);
+        assert_eq!(near.admit(ip(1)).err(), Some(Refusal::OutOfReach));
+        assert!(near.admit("127.0.0.1".parse().expect("an address")).is_ok());
+    }
+}

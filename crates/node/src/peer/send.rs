@@ -1,0 +1,322 @@
+//! What goes out to a peer: messages, and blocks read from disk, written with as few system calls
+//! as possible and without copying the payload.
+//!
+//! Messages overtake blocks that wait, since a request that stands behind a megabyte of upload
+//! would cost download; a block that has been begun is finished first. Blocks are read from disk in
+//! batches, one at a time for each connection: while a batch is read the next one gathers, so the
+//! faster the peer, the larger the reads.
+
+use crate::limits::OUT_QUEUE_BYTES_MAX;
+use althing_bittorrent::BlockRef;
+use althing_bittorrent::wire::{BLOCK_HEADER_LEN, Message, encode_block_header};
+use bytes::{Buf, Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+/// Blocks that one system call may write, header and payload being a slice each: 1 MiB, what the
+/// swarm has under way for one peer at most.
+const BLOCKS_PER_WRITE: usize = 64;
+
+/// The sending half of a connection.
+#[derive(Default)]
+pub(crate) struct Sender {
+    /// Messages as bytes.
+    messages: BytesMut,
+    /// Blocks that have been read, in order.
+    blocks: VecDeque<Outgoing>,
+    /// How much of the first of `blocks` has been written.
+    begun: usize,
+    /// Blocks to be read.
+    wanted: Vec<BlockRef>,
+    /// Whether a batch is being read, and what becomes of it.
+    reading: Reading,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Reading {
+    #[default]
+    Nothing,
+    ToBeSent,
+    ToBeDropped,
+}
+
+struct Outgoing {
+    block: BlockRef,
+    header: [u8; BLOCK_HEADER_LEN],
+    payload: Bytes,
+}
+
+impl Outgoing {
+    fn len(&self) -> usize {
+        BLOCK_HEADER_LEN + self.payload.len()
+    }
+}
+
+/// The peer reads too slowly for what it makes us say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct QueueFull;
+
+impl Sender {
+    /// Queues a message.
+    pub(crate) fn push(&mut self, message: &Message) -> Result<(), QueueFull> {
+        if self.messages.len() + message.encoded_len() > OUT_QUEUE_BYTES_MAX {
+            return Err(QueueFull);
+        }
+        message.encode(&mut self.messages);
+        Ok(())
+    }
+
+    /// Queues a block that has to be read from disk first.
+    pub(crate) fn want(&mut self, block: BlockRef) {
+        self.wanted.push(block);
+    }
+
+    /// Forgets the blocks that have not been read.
+    pub(crate) fn drop_wanted(&mut self) {
+        self.wanted.clear();
+        if self.reading == Reading::ToBeSent {
+            self.reading = Reading::ToBeDropped;
+        }
+    }
+
+    /// The blocks to read now, if there are any and none are being read. Answer with
+    /// [`read_done`](Self::read_done) or [`read_failed`](Self::read_failed).
+    pub(crate) fn next_read(&mut self) -> Option<Vec<BlockRef>> {
+        if self.wanted.is_empty() || self.reading != Reading::Nothing {
+            return None;
+        }
+        self.reading = Reading::ToBeSent;
+        Some(std::mem::take(&mut self.wanted))
+    }
+
+    /// The blocks of [`next_read`](Self::next_read) are here.
+    pub(crate) fn read_done(&mut self, blocks: Vec<(BlockRef, Bytes)>) {
+        if std::mem::take(&mut self.reading) == Reading::ToBeSent {
+            self.blocks.extend(blocks.into_iter().map(|(block, payload)| Outgoing {
+                block,
+                header: encode_block_header(block),
+                payload,
+            }));
+        }
+    }
+
+    /// The blocks of [`next_read`](Self::next_read) cannot be read. Says whether anybody still
+    /// wanted them.
+    pub(crate) fn read_failed(&mut self) -> bool {
+        std::mem::take(&mut self.reading) == Reading::ToBeSent
+    }
+
+    /// Whether there is nothing that could be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.blocks.is_empty()
+    }
+
+    /// Bytes of messages and blocks in memory.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        let blocks: usize = self.blocks.iter().map(Outgoing::len).sum();
+        self.messages.len() + blocks - self.begun
+    }
+
+    /// Writes once with `write` (slices to bytes, as a socket does) and appends the blocks that
+    /// have been written to the end to `sent`. Says how many bytes were written.
+    ///
+    /// # Errors
+    /// What `write` says.
+    pub(crate) fn send(
+        &mut self,
+        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+        sent: &mut Vec<BlockRef>,
+    ) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); 2 * BLOCKS_PER_WRITE + 1];
+        let mut used = 0;
+        let mut add = |bytes| {
+            slices[used] = IoSlice::new(bytes);
+            used += 1;
+        };
+        let mut waiting = self.blocks.iter().take(BLOCKS_PER_WRITE);
+        if self.begun > 0
+            && let Some(first) = waiting.next()
+        {
+            match self.begun.checked_sub(BLOCK_HEADER_LEN) {
+                Some(of_payload) => add(&first.payload[of_payload..]),
+                None => {
+                    add(&first.header[self.begun..]);
+                    add(&first.payload);
+                }
+            }
+        }
+        add(&self.messages);
+        for block in waiting {
+            add(&block.header);
+            add(&block.payload);
+        }
+        let written = write(&slices[..used])?;
+        self.written(written, sent);
+        Ok(written)
+    }
+
+    /// `len` bytes of what [`send`](Self::send) offered have been taken.
+    fn written(&mut self, mut len: usize, sent: &mut Vec<BlockRef>) {
+        let total = len;
+        if self.begun > 0 {
+            len = self.take_block(len, sent);
+        }
+        if self.begun == 0 {
+            let part = self.messages.len().min(len);
+            self.messages.advance(part);
+            len -= part;
+            while len > 0 && self.messages.is_empty() && !self.blocks.is_empty() {
+                len = self.take_block(len, sent);
+            }
+        }
+        debug_assert_eq!(len, 0, "of {total} bytes more were written than offered");
+        if self.messages.is_empty() && self.messages.capacity() > KEPT_CAPACITY {
+            self.messages = BytesMut::new();
+        }
+    }
+
+    /// Counts `len` bytes towards the first block; says how many are left for the next one.
+    fn take_block(&mut self, len: usize, sent: &mut Vec<BlockRef>) -> usize {
+        let Some(first) = self.blocks.front() else { return len };
+        let part = (first.len() - self.begun).min(len);
+        self.begun += part;
+        if self.begun == first.len() {
+            sent.push(first.block);
+            self.blocks.pop_front();
+            self.begun = 0;
+        }
+        len - part
+    }
+}
+
+/// Bytes of buffer that a connection keeps while it has nothing to say.
+const KEPT_CAPACITY: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use althing_bittorrent::PieceIndex;
+    use althing_bittorrent::wire::{DecodeLimits, Decoded, decode};
+    use proptest::prelude::*;
+
+    fn block(number: u32) -> BlockRef {
+        BlockRef { piece: PieceIndex(number), begin: 0, len: 1 + number % 300 }
+    }
+
+    fn payload(block: BlockRef) -> Bytes {
+        Bytes::from(vec![block.piece.0 as u8; block.len as usize])
+    }
+
+    /// A socket that takes at most `part` bytes at once.
+    fn write_to(
+        out: &mut Vec<u8>,
+        part: usize,
+    ) -> impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize> {
+        move |slices| {
+            let all: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+            let part = part.min(all.len());
+            out.extend_from_slice(&all[..part]);
+            Ok(part)
+        }
+    }
+
+    fn read_all(sender: &mut Sender) {
+        if let Some(blocks) = sender.next_read() {
+            sender.read_done(blocks.into_iter().map(|block| (block, payload(block))).collect());
+        }
+    }
+
+    proptest! {
+        /// Whatever the socket takes at a time: whole frames arrive, each kind in its order, and a
+        /// block counts as sent exactly when its last byte is out.
+        #[test]
+        fn frames_arrive_whole_and_in_order(
+            parts in proptest::collection::vec(1..5000usize, 1..60),
+            pushes in proptest::collection::vec(0..3u8, 60),
+        ) {
+            let mut sender = Sender::default();
+            let (mut out, mut sent) = (Vec::new(), Vec::new());
+            let (mut messages, mut blocks) = (0u32, 0u32);
+            let turns = pushes.iter().zip(parts.iter().cycle());
+            for (push, part) in turns {
+                match push {
+                    0 => {
+                        sender.push(&Message::Have(PieceIndex(messages))).expect("far from full");
+                        messages += 1;
+                    }
+                    1 => {
+                        sender.want(block(blocks));
+                        blocks += 1;
+                        read_all(&mut sender);
+                    }
+                    _ => {
+                        sender.send(write_to(&mut out, *part), &mut sent).expect("it takes all");
+                    }
+                }
+            }
+            while !sender.is_empty() {
+                sender.send(write_to(&mut out, parts[0]), &mut sent).expect("it takes all");
+            }
+            prop_assert_eq!(sender.queued_bytes(), 0);
+            let (mut next_message, mut next_block) = (0, 0);
+            let mut rest = &out[..];
+            while !rest.is_empty() {
+                match decode(rest, &DecodeLimits::default()).expect("whole frames") {
+                    Decoded::Message { message, consumed } => {
+                        prop_assert_eq!(message, Message::Have(PieceIndex(next_message)));
+                        next_message += 1;
+                        rest = &rest[consumed..];
+                    }
+                    Decoded::Block { block: got, payload: range, consumed } => {
+                        prop_assert_eq!(got, block(next_block));
+                        prop_assert_eq!(&rest[range], &payload(got)[..]);
+                        next_block += 1;
+                        rest = &rest[consumed..];
+                    }
+                    Decoded::Incomplete { .. } => prop_assert!(false, "a torn frame"),
+                }
+            }
+            prop_assert_eq!((next_message, next_block), (messages, blocks));
+            prop_assert_eq!(sent, (0..blocks).map(block).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_message_overtakes_blocks_but_not_the_one_begun() {
+        let mut sender = Sender::default();
+        let (mut out, mut sent) = (Vec::new(), Vec::new());
+        sender.want(block(1));
+        sender.want(block(2));
+        read_all(&mut sender);
+        sender.send(write_to(&mut out, 5), &mut sent).expect("it takes five bytes");
+        sender.push(&Message::Choke).expect("far from full");
+        while !sender.is_empty() {
+            sender.send(write_to(&mut out, usize::MAX), &mut sent).expect("it takes all");
+        }
+        let choke_at = 13 + block(1).len as usize;
+        assert_eq!(out[choke_at..choke_at + 5], [0, 0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn dropped_blocks_are_not_sent_even_if_they_were_being_read() {
+        let mut sender = Sender::default();
+        sender.want(block(1));
+        let batch = sender.next_read().expect("one is wanted");
+        sender.want(block(2));
+        assert_eq!(sender.next_read(), None, "one batch at a time");
+        sender.drop_wanted();
+        sender.want(block(3));
+        sender.read_done(batch.into_iter().map(|block| (block, payload(block))).collect());
+        assert!(sender.is_empty());
+        assert_eq!(sender.next_read(), Some(vec![block(3)]));
+        assert!(sender.read_failed());
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_gets_so_much_and_no_more() {
+        let mut sender = Sender::default();
+        while sender.push(&Message::Have(PieceIndex(0))).is_ok() {}
+        assert!(sender.queued_bytes() <= OUT_QUEUE_BYTES_MAX);
+        assert!(sender.queued_bytes() > OUT_QUEUE_BYTES_MAX - 9);
+    }
+}
