@@ -12,6 +12,7 @@
 
 pub mod metainfo;
 pub mod swarm;
+mod text;
 pub mod tracker;
 pub mod types;
 pub mod wire;

