@@ -1,6 +1,7 @@
 //! Parsing: bytes into a flat list of tokens.
 
 use std::fmt;
+use std::ops::Range;
 
 /// How much of a stranger's text is looked at. One token costs 12 bytes of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -425,6 +426,11 @@ impl<'d> Value<'d> {
         &self.document.text[self.token().start as usize..self.end()]
     }
 
+    /// Where the value stands in the text, in bytes.
+    pub fn span(self) -> Range<usize> {
+        self.token().start as usize..self.end()
+    }
+
     /// The integer, if it is one.
     pub fn as_int(self) -> Option<i64> {
         if self.kind() != Kind::Int {
@@ -550,6 +556,11 @@ impl<'d> Dict<'d> {
     /// The exact bytes of the dictionary.
     pub fn raw(self) -> &'d [u8] {
         self.value.raw()
+    }
+
+    /// Where the dictionary stands in the text, in bytes.
+    pub fn span(self) -> Range<usize> {
+        self.value.span()
     }
 }
 
@@ -687,7 +698,7 @@ mod tests {
                         entries.iter().for_each(|(key, value)| {
                             e.key(key);
                             e.raw(value);
-                        })
+                        });
                     });
                     e.finish()
                 }),
@@ -701,7 +712,7 @@ mod tests {
             Kind::Int => out.int(value.as_int().expect("an int")),
             Kind::Bytes => out.bytes(value.as_bytes().expect("bytes")),
             Kind::List => {
-                out.list(|out| value.as_list().expect("a list").for_each(|v| rewrite(v, out)))
+                out.list(|out| value.as_list().expect("a list").for_each(|v| rewrite(v, out)));
             }
             Kind::Dict => out.dict(|out| {
                 value.as_dict().expect("a dict").iter().for_each(|(key, v)| {
