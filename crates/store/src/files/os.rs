@@ -1,0 +1,122 @@
+//! Positional IO as the operating system has it best: `pwritev`, `SEEK_DATA` and read-ahead on
+//! Linux, and what the standard library offers elsewhere.
+
+#[cfg(not(target_os = "linux"))]
+pub(super) use portable::{data_from, read_ahead, write_at};
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::{data_from, read_ahead, write_at};
+
+/// Reads into `buf` from `offset`; fewer bytes only at the end of the file or when interrupted.
+#[cfg(unix)]
+pub(super) fn read_at(file: &std::fs::File, buf: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buf, offset)
+}
+
+/// Reads into `buf` from `offset`; fewer bytes only at the end of the file or when interrupted.
+#[cfg(windows)]
+pub(super) fn read_at(file: &std::fs::File, buf: &mut [u8], offset: u64) -> std::io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buf, offset)
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use rustix::fs::{Advice, SeekFrom};
+    use std::fs::File;
+    use std::io::{self, IoSlice};
+    use std::num::NonZeroU64;
+
+    /// `IOV_MAX`: the kernel refuses longer lists.
+    const SLICES_MAX: usize = 1024;
+
+    /// Writes a prefix of `bufs`, one after the other, from `offset`; says how many bytes.
+    pub(in super::super) fn write_at(
+        file: &File,
+        bufs: &[IoSlice<'_>],
+        offset: u64,
+    ) -> io::Result<usize> {
+        let bufs = bufs.get(..SLICES_MAX).unwrap_or(bufs);
+        Ok(rustix::io::pwritev(file, bufs, offset)?)
+    }
+
+    /// The first offset from `offset` on that may hold data; `None` if a hole reaches to the end.
+    pub(in super::super) fn data_from(file: &File, offset: u64) -> io::Result<Option<u64>> {
+        match rustix::fs::seek(file, SeekFrom::Data(offset)) {
+            Ok(data) => Ok(Some(data)),
+            Err(rustix::io::Errno::NXIO) => Ok(None),
+            // A file system without holes: all of it may be data.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => Ok(Some(offset)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells the kernel that this range will be read soon. Only advice: errors don't matter.
+    pub(in super::super) fn read_ahead(file: &File, offset: u64, len: u64) {
+        let _ = rustix::fs::fadvise(file, offset, NonZeroU64::new(len), Advice::WillNeed);
+    }
+}
+
+/// For systems without the calls above. Compiled for tests everywhere, so that it stays right.
+#[cfg(any(test, not(target_os = "linux")))]
+mod portable {
+    use std::fs::File;
+    use std::io::{self, IoSlice};
+
+    /// Writes a prefix of `bufs`, one after the other, from `offset`; says how many bytes.
+    pub(in super::super) fn write_at(
+        file: &File,
+        bufs: &[IoSlice<'_>],
+        offset: u64,
+    ) -> io::Result<usize> {
+        let Some(first) = bufs.iter().find(|buf| !buf.is_empty()) else { return Ok(0) };
+        #[cfg(unix)]
+        return std::os::unix::fs::FileExt::write_at(file, first, offset);
+        #[cfg(windows)]
+        return std::os::windows::fs::FileExt::seek_write(file, first, offset);
+    }
+
+    /// The first offset from `offset` on that may hold data: holes can't be asked for.
+    pub(in super::super) fn data_from(_file: &File, offset: u64) -> io::Result<Option<u64>> {
+        Ok(Some(offset))
+    }
+
+    /// Nothing to tell.
+    pub(in super::super) fn read_ahead(_file: &File, _offset: u64, _len: u64) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::{self, IoSlice};
+
+    type WriteAt = fn(&File, &[IoSlice<'_>], u64) -> io::Result<usize>;
+
+    fn check_write(write: WriteAt, at_least: usize) {
+        let file = tempfile::tempfile().unwrap();
+        let bufs = [IoSlice::new(b""), IoSlice::new(b"one"), IoSlice::new(b"two")];
+        assert!(write(&file, &bufs, 5).unwrap() >= at_least);
+        let mut back = [1; 16];
+        let len = read_at(&file, &mut back, 0).unwrap();
+        assert_eq!(&back[..8], b"\0\0\0\0\0one");
+        assert_eq!(len, file.metadata().unwrap().len() as usize);
+    }
+
+    #[test]
+    fn writes_land_at_their_offset_on_every_path() {
+        check_write(write_at, 6);
+        check_write(portable::write_at, 3);
+    }
+
+    #[test]
+    fn holes_are_never_taken_for_the_only_data() {
+        let file = tempfile::tempfile().unwrap();
+        write_at(&file, &[IoSlice::new(&[7; 4096])], 1 << 20).unwrap();
+        let data = data_from(&file, 0).unwrap().unwrap();
+        assert!(data <= 1 << 20);
+        assert_eq!(portable::data_from(&file, 9).unwrap(), Some(9));
+        assert!(data_from(&file, 1 << 20).unwrap() == Some(1 << 20));
+        read_ahead(&file, 0, 1 << 20);
+        portable::read_ahead(&file, 0, 1 << 20);
+    }
+}

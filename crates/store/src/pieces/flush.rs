@@ -1,0 +1,206 @@
+//! What may take the disk seconds, on a thread of its own so that no block waits for it: making
+//! writes durable, creating what has no pieces, closing and deleting.
+
+use super::event::{Durable, Event};
+use super::io::Disk;
+use super::pool::Inner;
+use super::torrent::Shared;
+use crate::files::{self, Mode, Stamp};
+use crate::mutex::guard;
+use althing_bittorrent::metainfo::FileIndex;
+use althing_bittorrent::swarm::StorageFault;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+/// Work for the thread.
+pub(super) enum Task {
+    /// Create empty files and links.
+    Prepare(Arc<Shared>),
+    /// Make durable what has been written.
+    Sync(Arc<Shared>),
+    /// All workers have let go of a torrent.
+    Close {
+        torrent: Arc<Shared>,
+        /// Its data is to go.
+        delete: bool,
+        /// Someone waits for the answer.
+        answer: bool,
+    },
+    /// The pool ends.
+    Stop,
+}
+
+/// A torrent that is being closed: when the last worker drops its part, nothing happens in the
+/// torrent any more, and the thread does the rest.
+pub(super) struct Closing {
+    pool: Arc<Inner>,
+    torrent: Arc<Shared>,
+    delete: bool,
+    answer: bool,
+}
+
+impl Closing {
+    pub(super) fn new(pool: Arc<Inner>, torrent: Arc<Shared>, delete: bool, answer: bool) -> Self {
+        Closing { pool, torrent, delete, answer }
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        let Closing { delete, answer, .. } = *self;
+        self.pool.flush(Task::Close { torrent: Arc::clone(&self.torrent), delete, answer });
+    }
+}
+
+/// The thread's loop.
+pub(super) fn run(pool: &Inner, tasks: &Receiver<Task>) {
+    super::queue::enter_pool();
+    for task in tasks {
+        match task {
+            Task::Prepare(torrent) => {
+                let fault = prepare(pool, &torrent).err();
+                if !torrent.is_closing() {
+                    torrent.emit(Event::Prepared { fault });
+                }
+            }
+            Task::Sync(torrent) if torrent.is_closing() => {}
+            Task::Sync(torrent) => {
+                let (durable, fault) = sync(pool, &torrent);
+                torrent.emit(Event::Synced { durable, fault });
+            }
+            Task::Close { torrent, delete, answer } => close(pool, &torrent, delete, answer),
+            Task::Stop => return,
+        }
+    }
+}
+
+/// Creates empty files and links.
+fn prepare(pool: &Inner, torrent: &Shared) -> Result<(), StorageFault> {
+    let Shared { root, metainfo, .. } = torrent;
+    let files = pool.descriptors().files();
+    for file in metainfo.files().iter().filter(|file| !file.is_pad() && file.size() == 0) {
+        let path = root.relative(file);
+        match file.symlink() {
+            None => {
+                let mode = Mode::Write { executable: file.is_executable() };
+                files
+                    .open(root, &path, mode)
+                    .map_err(|error| files::fault(&root.path(file), &error))?;
+            }
+            Some(target) => {
+                // The torrent's own name is not part of where things are within it.
+                let target: PathBuf = target.split('/').skip(1).collect();
+                if let Err(error) = files.link(root, &path, &target) {
+                    // No piece depends on it, and some file systems know no links.
+                    let path = root.path(file);
+                    tracing::warn!(path = %path.display(), %error, "a link could not be created");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Flushes what was written, and says what is durable with that and what went wrong first.
+fn sync(pool: &Inner, torrent: &Shared) -> (Durable, Option<StorageFault>) {
+    let layout = &torrent.metainfo;
+    let mut unsynced = guard(&torrent.unsynced);
+    unsynced.queued = false;
+    let mut pieces = std::mem::take(&mut unsynced.pieces);
+    let files = std::mem::take(&mut unsynced.files);
+    drop(unsynced);
+    let mut first_fault = None;
+    let mut stamps = Vec::with_capacity(files.len());
+    for &file in &files {
+        match sync_file(pool, torrent, file) {
+            Ok(stamp) => stamps.push((file, stamp)),
+            Err(fault) => {
+                tracing::warn!(%fault, "could not flush");
+                let lost = layout.file_pieces(file);
+                pieces.retain(|piece| !lost.contains(&piece.0));
+                first_fault.get_or_insert(fault);
+            }
+        }
+    }
+    sync_folders(pool, torrent, &files);
+    (Durable { pieces, stamps }, first_fault)
+}
+
+/// Flushes a file and says what it looks like then.
+fn sync_file(pool: &Inner, torrent: &Shared, file: FileIndex) -> Result<Stamp, StorageFault> {
+    let disk = Disk { torrent, descriptors: pool.descriptors() };
+    let flush = || -> io::Result<Stamp> {
+        let open = disk.open_to_sync(file)?;
+        open.sync()?;
+        let there = disk.stamp(file)?;
+        // If another file has taken its place, what was flushed is no longer the torrent's.
+        if there.inode != open.stamp()?.inode {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(there)
+    };
+    flush().map_err(|error| disk.fault(file, &error))
+}
+
+/// Makes the names of files durable. A name that is lost with its folder is noticed at the next
+/// start (the file is missing), so an error is only told.
+fn sync_folders(pool: &Inner, torrent: &Shared, files: &BTreeSet<FileIndex>) {
+    let Shared { root, metainfo, .. } = torrent;
+    let mut folders: BTreeSet<Option<PathBuf>> = BTreeSet::new();
+    for file in files.iter().filter_map(|file| metainfo.files().get(file.0 as usize)) {
+        let relative = root.relative(file);
+        folders.extend(relative.ancestors().skip(1).map(|folder| Some(folder.to_owned())));
+        folders.insert(None);
+    }
+    for folder in folders {
+        if let Err(error) = pool.descriptors().files().sync_folder(root, folder.as_deref()) {
+            let path = folder.as_deref().unwrap_or(Path::new(""));
+            tracing::debug!(path = %path.display(), %error, "could not flush a folder");
+        }
+    }
+}
+
+fn close(pool: &Inner, torrent: &Shared, delete: bool, answer: bool) {
+    let (durable, mut fault) = match (delete, answer) {
+        (false, true) => sync(pool, torrent),
+        _ => (Durable::default(), None),
+    };
+    pool.descriptors().close(torrent.slot);
+    if delete {
+        fault = remove(pool, torrent).err();
+    }
+    if answer {
+        torrent.emit(Event::Closed { durable, fault });
+    }
+}
+
+/// Deletes a torrent's files, and its folders as far as nothing else is in them.
+fn remove(pool: &Inner, torrent: &Shared) -> Result<(), StorageFault> {
+    let Shared { root, metainfo, .. } = torrent;
+    let files = pool.descriptors().files();
+    let mut folders = BTreeSet::new();
+    let mut done = Ok(());
+    for file in metainfo.files().iter().filter(|file| !file.is_pad()) {
+        let path = root.relative(file);
+        match files.remove(root, &path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                done = done.and(Err(files::fault(&root.path(file), &error)));
+            }
+            _ => {}
+        }
+        folders.extend(path.ancestors().skip(1).map(Path::to_owned));
+    }
+    if root.is_file() {
+        return done;
+    }
+    // The deepest first: a folder comes before what is in it.
+    for folder in folders.iter().rev() {
+        if let Err(error) = files.remove_folder(root, folder) {
+            tracing::debug!(path = %folder.display(), %error, "a folder stays");
+        }
+    }
+    done
+}

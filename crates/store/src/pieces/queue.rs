@@ -1,0 +1,197 @@
+//! A worker's queue: one lane for blocks on their way in, one for blocks on their way out, one
+//! for work that can wait. The lanes share the worker by bytes of work done, so none starves.
+
+use super::job::Job;
+use crate::limits::{LANE_QUANTUM_BYTES, QUEUE_BYTES_MAX, QUEUE_JOBS_MAX, WAKE_BYTES};
+use crate::mutex::guard;
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+thread_local! {
+    /// Set in the pool's own threads, which never wait for room in a queue: only they make it.
+    static IN_POOL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks this thread as one of the pool's.
+pub(super) fn enter_pool() {
+    IN_POOL.set(true);
+}
+
+/// Which lane a job is in. Jobs of one lane are done in order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Lane {
+    /// Blocks and pieces to store.
+    Store,
+    /// Reads for peers.
+    Read,
+    /// Checks.
+    Background,
+}
+
+const LANES: usize = 3;
+
+/// Whether a job's answer is waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Hurry {
+    /// The worker is woken.
+    Now,
+    /// A sleeping worker is woken once enough of these have come together.
+    Batch,
+}
+
+/// What is added to each job's bytes, so that a lane of jobs without any isn't free.
+const JOB_COST: u64 = 1024;
+
+/// See the module.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    work: Condvar,
+    room: Condvar,
+    /// Bytes of blocks waiting in all queues of the pool.
+    queued: Arc<AtomicUsize>,
+}
+
+#[derive(Default)]
+struct State {
+    lanes: [Waiting; LANES],
+    /// The `served` of the lane that was last served.
+    now: u64,
+    /// Bytes of blocks in the lanes.
+    held: usize,
+    asleep: bool,
+    /// Callers that wait for room.
+    waiters: usize,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Entry>,
+    /// Bytes of work done for this lane. The lane that had least is next.
+    served: u64,
+}
+
+struct Entry {
+    job: Job,
+    /// Bytes of work.
+    cost: u64,
+    /// Bytes of memory that the job keeps.
+    held: usize,
+}
+
+impl Queue {
+    pub(super) fn new(queued: Arc<AtomicUsize>) -> Self {
+        Queue { state: Mutex::default(), work: Condvar::new(), room: Condvar::new(), queued }
+    }
+
+    /// Hands in a job of `cost` bytes of work that keeps `held` bytes of memory. Waits while the
+    /// queue is full, unless the caller is one of the pool's own threads.
+    pub(super) fn push(&self, lane: Lane, job: Job, cost: u64, held: usize, hurry: Hurry) {
+        let mut state = guard(&self.state);
+        while !state.closed && state.is_full(lane, held) && !IN_POOL.get() {
+            state.waiters += 1;
+            if std::mem::take(&mut state.asleep) {
+                self.work.notify_one();
+            }
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiters -= 1;
+        }
+        if state.closed {
+            return;
+        }
+        let now = state.now;
+        state.held += held;
+        self.queued.fetch_add(held, Ordering::Relaxed);
+        let waiting = &mut state.lanes[lane as usize];
+        if waiting.jobs.is_empty() {
+            // A lane that had nothing to do has no claim on the time it did not use.
+            waiting.served = waiting.served.max(now);
+        }
+        waiting.jobs.push_back(Entry { job, cost: cost + JOB_COST, held });
+        let wake = hurry == Hurry::Now || state.held >= WAKE_BYTES;
+        if wake && std::mem::take(&mut state.asleep) {
+            drop(state);
+            self.work.notify_one();
+        }
+    }
+
+    /// Waits for work and moves a portion of one lane's to `batch`; false once the queue is closed
+    /// and empty.
+    pub(super) fn take(&self, batch: &mut Vec<Job>) -> bool {
+        let mut state = guard(&self.state);
+        loop {
+            if state.portion(batch, &self.queued) {
+                if state.waiters > 0 {
+                    self.room.notify_all();
+                }
+                return true;
+            }
+            if state.closed {
+                return false;
+            }
+            state.asleep = true;
+            while state.asleep {
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// Puts a job back as the next one of its lane, for the worker whose queue this is.
+    pub(super) fn put_back(&self, lane: Lane, job: Job, cost: u64) {
+        let mut state = guard(&self.state);
+        let entry = Entry { job, cost: cost + JOB_COST, held: 0 };
+        state.lanes[lane as usize].jobs.push_front(entry);
+    }
+
+    /// Forgets the jobs of a lane that `gone` picks.
+    pub(super) fn forget(&self, lane: Lane, gone: impl Fn(&Job) -> bool) {
+        let mut state = guard(&self.state);
+        let mut freed = 0;
+        state.lanes[lane as usize].jobs.retain(|entry| {
+            let gone = gone(&entry.job);
+            freed += if gone { entry.held } else { 0 };
+            !gone
+        });
+        state.held -= freed;
+        self.queued.fetch_sub(freed, Ordering::Relaxed);
+    }
+
+    /// Lets the worker finish what is there and end.
+    pub(super) fn close(&self) {
+        let mut state = guard(&self.state);
+        state.closed = true;
+        state.asleep = false;
+        drop(state);
+        self.work.notify_all();
+        self.room.notify_all();
+    }
+}
+
+impl State {
+    fn is_full(&self, lane: Lane, held: usize) -> bool {
+        (held > 0 && self.held >= QUEUE_BYTES_MAX)
+            || self.lanes[lane as usize].jobs.len() >= QUEUE_JOBS_MAX
+    }
+
+    /// Moves up to a quantum of the next lane's jobs to `batch`; says whether there was any.
+    fn portion(&mut self, batch: &mut Vec<Job>, queued: &AtomicUsize) -> bool {
+        let next = self.lanes.iter_mut().filter(|lane| !lane.jobs.is_empty());
+        let Some(lane) = next.min_by_key(|lane| lane.served) else { return false };
+        self.now = lane.served;
+        let mut cost = 0;
+        let mut held = 0;
+        while cost < LANE_QUANTUM_BYTES
+            && let Some(entry) = lane.jobs.pop_front()
+        {
+            cost += entry.cost;
+            held += entry.held;
+            batch.push(entry.job);
+        }
+        lane.served += cost;
+        self.held -= held;
+        queued.fetch_sub(held, Ordering::Relaxed);
+        true
+    }
+}
