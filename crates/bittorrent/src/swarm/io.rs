@@ -115,8 +115,11 @@ pub enum Input {
     },
     /// The user wants it to stop: connections are closed, nothing is sent or fetched.
     Pause,
-    /// The user wants it to go on.
+    /// The user wants it to go on, or the cause of a fault has been mended.
     Resume,
+    /// What is on disk is about to be checked again: forget what is there and wait for
+    /// [`Input::StorageReady`].
+    Recheck,
 }
 
 /// What is to be done.
@@ -149,12 +152,6 @@ pub enum Output {
         conn: ConnId,
         /// Which.
         block: BlockRef,
-    },
-    /// Forget [`Output::SendBlock`]s to this peer that have not been read from disk yet; none of
-    /// them is answered.
-    DropBlocks {
-        /// To whom.
-        conn: ConnId,
     },
     /// Keep the block of the [`Input::Block`] just handed in: it belongs to a piece in progress.
     StoreBlock {

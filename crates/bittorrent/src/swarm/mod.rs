@@ -1,5 +1,414 @@
 //! The swarm machine: one torrent's dealings with its peers.
+//!
+//! A [`Swarm`] is told what happens ([`Input`]) and says what is to be done ([`Output`]). It knows
+//! which pieces there are, who has them, who may ask for what; it never sees a byte of payload.
+//! The run loop is that of every machine: one mutation, then drain.
+//!
+//! A torrent goes through three phases. With only a magnet link, its **metadata** is fetched from
+//! peers. Then the driver **opens** its files and says which pieces are there. Then it is
+//! **active**: it fetches what is wanted and gives what it has.
+//!
+//! Where to find things: `connections` (who is connected), `messages` (what they say),
+//! `download` (ordering blocks), `upload` (giving them, choking), `hashes` (BEP 52's trees),
+//! `stats` (what a user sees). The policies are types of their own: [`Picker`] and [`Choker`].
 
+mod blame;
+mod candidates;
+mod choker;
+mod connections;
+mod download;
+mod hashes;
 mod io;
+pub mod limits;
+mod messages;
+mod metadata;
+mod peer;
+mod picker;
+mod pieces;
+mod proof;
+mod rate;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod upload;
 
+pub use choker::{ChokeCandidate, Choker, ChokerKind};
 pub use io::{ConnId, Direction, DisconnectReason, Input, Output, PeerSource, StorageFault};
+pub use picker::{Picker, PickerKind};
+pub use stats::{Fault, PeerStats, State, SwarmStats};
+
+use crate::metainfo::{FileIndex, Magnet, Metainfo};
+use crate::types::{Bitfield, InfoHashes, PeerId, PieceIndex};
+use althing_base::time::Duration;
+use althing_base::{Instant, Machine, Rng, Seed};
+use blame::Blame;
+use candidates::Candidates;
+use hashes::HashFetch;
+use limits::{CHOKE_INTERVAL, CONNECTING_MAX, CONNECTIONS_MAX, UNCHOKE_SLOTS};
+use metadata::MetadataFetch;
+use peer::Peers;
+use pieces::OpenPieces;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How a swarm behaves.
+#[derive(Clone, Debug)]
+pub struct SwarmConfig {
+    /// What we call ourselves (BEP 20).
+    pub peer_id: PeerId,
+    /// Where we listen, told to peers that we connected to (BEP 10's `p`).
+    pub listen_port: Option<u16>,
+    /// Connections at most.
+    pub connections_max: usize,
+    /// Connection attempts at once.
+    pub connecting_max: usize,
+    /// Peers unchoked at once, the optimistic one included.
+    pub unchoke_slots: usize,
+    /// Which piece is fetched next.
+    pub picker: PickerKind,
+    /// Who is given to.
+    pub choker: ChokerKind,
+    /// The files that are wanted (BEP 53's `so`); all if `None`.
+    pub selected_files: Option<Vec<FileIndex>>,
+    /// Name and version of this program (BEP 10's `v`).
+    pub client: String,
+}
+
+impl SwarmConfig {
+    /// The defaults, under the given name.
+    pub fn new(peer_id: PeerId) -> Self {
+        SwarmConfig {
+            peer_id,
+            listen_port: None,
+            connections_max: CONNECTIONS_MAX,
+            connecting_max: CONNECTING_MAX,
+            unchoke_slots: UNCHOKE_SLOTS,
+            picker: PickerKind::default(),
+            choker: ChokerKind::default(),
+            selected_files: None,
+            client: concat!("Althing ", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// What is known of a torrent at the start.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// All of it.
+    Metainfo(Arc<Metainfo>),
+    /// Its name; peers have to tell the rest.
+    Magnet(Magnet),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Metadata,
+    Opening,
+    Active,
+}
+
+/// Why a swarm wants to be woken.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Reason {
+    /// The choker's next round.
+    Choke,
+    /// An address may be tried.
+    Connect,
+    /// Silent, slow or stalled peers.
+    Housekeeping,
+    /// More peers may be asked for.
+    FindPeers,
+}
+
+/// One torrent's dealings with its peers. See the [module](self).
+pub struct Swarm {
+    config: SwarmConfig,
+    rng: Rng,
+    seed: Seed,
+    info_hashes: InfoHashes,
+    magnet: Option<Magnet>,
+    metainfo: Option<Arc<Metainfo>>,
+    phase: Phase,
+    paused: bool,
+    fault: Option<Fault>,
+
+    peers: Peers,
+    candidates: Candidates,
+
+    /// On disk and right.
+    have: Bitfield,
+    /// Part of a selected file.
+    selected: Bitfield,
+    /// Selected and not on disk.
+    missing: u32,
+    picker: Box<dyn Picker>,
+    open: OpenPieces,
+    blame: Blame,
+    metadata: Option<MetadataFetch>,
+    hashes: HashFetch,
+
+    choker: Box<dyn Choker>,
+    choke_at: Option<Instant>,
+    connect_at: Option<Instant>,
+    housekeeping_at: Option<Instant>,
+    find_peers_at: Option<Instant>,
+
+    totals: stats::Totals,
+    outputs: VecDeque<Output>,
+}
+
+impl Swarm {
+    /// A swarm for a torrent. Starts paused or not; with the metainfo known it waits for
+    /// [`Input::StorageReady`], else it looks for peers at once.
+    pub fn new(
+        now: Instant,
+        config: SwarmConfig,
+        seed: Seed,
+        source: Source,
+        paused: bool,
+    ) -> Self {
+        let (info_hashes, magnet, metainfo) = match source {
+            Source::Metainfo(metainfo) => (metainfo.info_hashes(), None, Some(metainfo)),
+            Source::Magnet(magnet) => (magnet.info_hashes, Some(magnet), None),
+        };
+        let mut swarm = Swarm {
+            rng: Rng::new(seed.fork("swarm", 0)),
+            picker: config.picker.build(0, seed),
+            choker: config.choker.build(seed.fork("choker", 0)),
+            phase: if metainfo.is_some() { Phase::Opening } else { Phase::Metadata },
+            metadata: metainfo.is_none().then(|| MetadataFetch::new(info_hashes)),
+            config,
+            seed,
+            info_hashes,
+            magnet,
+            metainfo,
+            paused,
+            fault: None,
+            peers: Peers::new(),
+            candidates: Candidates::default(),
+            have: Bitfield::new(0),
+            selected: Bitfield::new(0),
+            missing: 0,
+            open: OpenPieces::default(),
+            blame: Blame::default(),
+            hashes: HashFetch::default(),
+            choke_at: None,
+            connect_at: None,
+            housekeeping_at: None,
+            find_peers_at: None,
+            totals: stats::Totals::default(),
+            outputs: VecDeque::new(),
+        };
+        if swarm.phase == Phase::Metadata && !paused {
+            swarm.find_peers_at = Some(now);
+        }
+        swarm
+    }
+
+    /// Whether it deals with peers at all.
+    fn is_running(&self) -> bool {
+        !self.paused && self.fault.is_none()
+    }
+
+    /// Whether every selected piece is on disk.
+    fn is_complete(&self) -> bool {
+        self.phase == Phase::Active && self.missing == 0
+    }
+
+    fn wants(&self, piece: PieceIndex) -> bool {
+        self.selected.get(piece) && !self.have.get(piece)
+    }
+
+    /// Lets go of every connection and of everything that is on order.
+    fn stop(&mut self, now: Instant, reason: DisconnectReason) {
+        let all: Vec<ConnId> = self.peers.keys().copied().collect();
+        for conn in all {
+            self.drop_peer(now, conn, reason);
+        }
+        self.choke_at = None;
+        self.connect_at = None;
+        self.housekeeping_at = None;
+        self.find_peers_at = None;
+    }
+
+    fn resume(&mut self, now: Instant) {
+        self.paused = false;
+        self.fault = None;
+        self.candidates.retry_all(now);
+        if self.phase != Phase::Opening {
+            self.find_peers_at = Some(now);
+            self.connect_more(now);
+        }
+    }
+
+    /// The disk refused: nothing can be fetched or given, and what was in progress is lost.
+    fn fail(&mut self, now: Instant, fault: Fault) {
+        self.fault = Some(fault);
+        self.stop(now, DisconnectReason::Stopped);
+        self.abandon_open_pieces();
+    }
+
+    fn abandon_open_pieces(&mut self) {
+        let open: Vec<PieceIndex> = self.open.iter().map(|(piece, _)| piece).collect();
+        for piece in open {
+            self.abandon(piece);
+        }
+    }
+
+    /// The info dictionary came in from peers and is genuine.
+    fn metadata_complete(&mut self, now: Instant, info: &bytes::Bytes) {
+        let Some(magnet) = self.magnet.take() else { return };
+        self.metadata = None;
+        match Metainfo::from_info(info, &magnet) {
+            Err(error) => {
+                // Every peer of this torrent has this text: nobody to blame, nothing to hope for.
+                self.fail(now, Fault::Metainfo(error.to_string()));
+                self.magnet = Some(magnet);
+            }
+            Ok(metainfo) => {
+                let metainfo = Arc::new(metainfo);
+                self.info_hashes = metainfo.info_hashes();
+                self.metainfo = Some(Arc::clone(&metainfo));
+                self.phase = Phase::Opening;
+                self.settle_peers(now, metainfo.piece_count());
+                self.outputs.push_back(Output::MetadataReceived { metainfo });
+            }
+        }
+    }
+
+    /// The files are open: from here on the torrent is fetched and given.
+    fn storage_ready(&mut self, now: Instant, have: Bitfield) {
+        let Some(metainfo) = self.metainfo.clone() else { return };
+        let pieces = metainfo.piece_count();
+        if have.len() != pieces {
+            debug_assert_eq!(have.len(), pieces, "the driver counts other pieces");
+            return;
+        }
+        self.phase = Phase::Active;
+        self.have = have;
+        self.selected = self.select(&metainfo);
+        self.missing = self.selected.ones().filter(|piece| !self.have.get(*piece)).count() as u32;
+        self.picker = self.config.picker.build(pieces, self.seed.fork("picker", 0));
+        let wanted: Vec<PieceIndex> =
+            self.selected.ones().filter(|piece| !self.have.get(*piece)).collect();
+        for piece in wanted {
+            if metainfo.piece_hash(piece).is_some() {
+                self.picker.add(piece);
+            }
+        }
+        self.hashes.start(&metainfo);
+        let conns: Vec<ConnId> = self.peers.keys().copied().collect();
+        for conn in conns {
+            self.introduce(now, conn);
+        }
+        if self.is_running() {
+            self.find_peers_at = Some(now);
+            self.connect_more(now);
+        }
+    }
+
+    /// The pieces of the selected files.
+    fn select(&self, metainfo: &Metainfo) -> Bitfield {
+        let Some(files) = &self.config.selected_files else {
+            return Bitfield::full(metainfo.piece_count());
+        };
+        let mut selected = Bitfield::new(metainfo.piece_count());
+        for file in files {
+            for piece in metainfo.file_pieces(*file) {
+                selected.set(PieceIndex(piece), true);
+            }
+        }
+        selected
+    }
+}
+
+impl Machine for Swarm {
+    type Input = Input;
+    type Output = Output;
+    type Reason = Reason;
+
+    fn handle_input(&mut self, now: Instant, input: Input) {
+        debug_assert!(self.outputs.is_empty(), "drain the outputs before the next input");
+        match input {
+            Input::Block { conn, block } => self.block_arrived(now, conn, block),
+            Input::BlockSent { conn, block } => self.block_sent(now, conn, block),
+            Input::Message { conn, message } => self.message(now, conn, message),
+            Input::PieceStored { piece, block_digests } => {
+                self.piece_stored(now, piece, block_digests.as_ref());
+            }
+            Input::PieceCorrupt { piece, block_digests } => {
+                self.piece_corrupt(now, piece, block_digests);
+            }
+            Input::Connected { conn, addr, direction, handshake } => {
+                self.connected(now, conn, addr, direction, handshake);
+            }
+            Input::ConnectFailed { addr } => {
+                self.candidates.failed(now, addr);
+                self.connect_more(now);
+            }
+            Input::Disconnected { conn } => {
+                self.forget_peer(now, conn);
+                self.connect_more(now);
+            }
+            Input::PeersFound { source, peers } => self.peers_found(now, source, &peers),
+            Input::Leaves { piece, leaves } => self.leaves_read(now, piece, leaves.as_deref()),
+            Input::StorageReady { have } => self.storage_ready(now, have),
+            Input::StorageFault(fault) => self.fail(now, Fault::Storage(fault)),
+            Input::Pause => {
+                self.paused = true;
+                self.stop(now, DisconnectReason::Stopped);
+            }
+            Input::Resume => self.resume(now),
+            Input::Recheck => {
+                self.stop(now, DisconnectReason::Stopped);
+                self.abandon_open_pieces();
+                self.blame.clear();
+                if self.phase == Phase::Active {
+                    self.phase = Phase::Opening;
+                }
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        debug_assert!(self.outputs.is_empty(), "drain the outputs before the next timeout");
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(self.housekeeping_at) {
+            self.housekeeping(now);
+        }
+        if due(self.choke_at) {
+            self.choke_round(now);
+            self.choke_at = (!self.peers.is_empty()).then(|| now + CHOKE_INTERVAL);
+        }
+        if due(self.find_peers_at) {
+            self.find_peers(now);
+        }
+        if due(self.connect_at) {
+            self.connect_more(now);
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<(Instant, Reason)> {
+        [
+            (self.choke_at, Reason::Choke),
+            (self.connect_at, Reason::Connect),
+            (self.housekeeping_at, Reason::Housekeeping),
+            (self.find_peers_at, Reason::FindPeers),
+        ]
+        .into_iter()
+        .filter_map(|(at, reason)| Some((at?, reason)))
+        .min()
+    }
+}
+
+impl Swarm {
+    /// Makes sure that housekeeping happens within `wait`.
+    fn watch(&mut self, now: Instant, wait: Duration) {
+        let at = now + wait;
+        self.housekeeping_at = Some(self.housekeeping_at.map_or(at, |old| old.min(at)));
+    }
+}

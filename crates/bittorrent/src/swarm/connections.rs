@@ -1,0 +1,293 @@
+//! Who is connected: new connections, lost ones, silent ones, and whom to try next.
+
+use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource};
+use super::limits::{
+    CANDIDATES_LOW, FIND_PEERS_INTERVAL, HASH_TIMEOUT, IDLE_AFTER, KEEP_ALIVE_AFTER,
+    METADATA_TIMEOUT, SEND_STALLED_AFTER, SNUBBED_AFTER,
+};
+use super::peer::{Peer, Pieces};
+use super::{CHOKE_INTERVAL, Phase, Swarm};
+use crate::types::Bitfield;
+use crate::wire::{Handshake, Message};
+use althing_base::Instant;
+use althing_base::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+
+/// A connection younger than this is not made room with.
+const GRACE: Duration = Duration::from_secs(60);
+
+impl Swarm {
+    pub(super) fn peers_found(&mut self, now: Instant, source: PeerSource, peers: &[SocketAddr]) {
+        for addr in peers {
+            self.candidates.add(now, *addr, source);
+        }
+        self.connect_more(now);
+    }
+
+    pub(super) fn connected(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        addr: SocketAddr,
+        direction: Direction,
+        handshake: Handshake,
+    ) {
+        if direction == Direction::Outgoing {
+            self.candidates.connected(addr);
+        }
+        if let Some(reason) = self.refuse(now, conn, addr, direction, handshake) {
+            if direction == Direction::Outgoing {
+                match reason {
+                    DisconnectReason::OurOwnId => self.candidates.forget(addr),
+                    _ => self.candidates.disconnected(now, addr),
+                }
+            }
+            self.outputs.push_back(Output::Disconnect { conn, reason });
+            return;
+        }
+        let in_v2_swarm = self.info_hashes.v2_short() == Some(handshake.info_hash);
+        let v2 = self.info_hashes.v2().is_some() && (in_v2_swarm || handshake.supports_v2());
+        let pieces = match &self.metainfo {
+            Some(metainfo) => Pieces::Known(Bitfield::new(metainfo.piece_count())),
+            None => Pieces::early(),
+        };
+        self.peers.insert(conn, Peer::new(now, addr, direction, &handshake, v2, pieces));
+        self.choke_at.get_or_insert(now + CHOKE_INTERVAL);
+        self.watch(now, KEEP_ALIVE_AFTER);
+        self.greet(now, conn);
+    }
+
+    /// Why a new connection is not kept, if it is not.
+    fn refuse(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        addr: SocketAddr,
+        direction: Direction,
+        handshake: Handshake,
+    ) -> Option<DisconnectReason> {
+        if !self.is_running() {
+            return Some(DisconnectReason::Stopped);
+        }
+        if self.candidates.is_banned(addr.ip().to_canonical()) {
+            return Some(DisconnectReason::Banned);
+        }
+        if handshake.peer_id == self.config.peer_id {
+            return Some(DisconnectReason::OurOwnId);
+        }
+        let twin = self.peers.iter().find(|(_, p)| p.id == handshake.peer_id);
+        if let Some((twin, twin_direction)) = twin.map(|(conn, p)| (*conn, p.direction)) {
+            // Both sides must close the same one of two: the one that the smaller id opened.
+            let ours_wins = self.config.peer_id > handshake.peer_id;
+            let new_wins =
+                twin_direction != direction && (direction == Direction::Outgoing) == ours_wins;
+            if !new_wins {
+                return Some(DisconnectReason::Duplicate);
+            }
+            self.drop_peer(now, twin, DisconnectReason::Duplicate);
+        }
+        if self.peers.len() >= self.config.connections_max {
+            // A peer that neither gives nor takes makes room.
+            let idle = |p: &Peer| {
+                !p.interesting && !p.interested_in_us && now.since(p.connected_at) > GRACE
+            };
+            match self.peers.iter().find(|(_, p)| idle(p)).map(|(conn, _)| *conn) {
+                Some(idle) => self.drop_peer(now, idle, DisconnectReason::TooManyConnections),
+                None => return Some(DisconnectReason::TooManyConnections),
+            }
+        }
+        debug_assert!(!self.peers.contains_key(&conn), "connection ids are never used twice");
+        None
+    }
+
+    /// The first messages on a connection.
+    fn greet(&mut self, now: Instant, conn: ConnId) {
+        let Some(peer) = self.peers.get(&conn) else { return };
+        let (fast, extended) = (peer.fast, peer.extended);
+        let active = self.phase == Phase::Active;
+        if fast && active && self.have.is_full() && !self.have.is_empty() {
+            self.send(now, conn, Message::HaveAll);
+        } else if active && self.have.count_ones() > 0 {
+            let bits = bytes::Bytes::copy_from_slice(self.have.as_bytes());
+            self.send(now, conn, Message::Bitfield(bits));
+        } else if fast {
+            self.send(now, conn, Message::HaveNone);
+        }
+        if extended {
+            self.send_extension_handshake(now, conn);
+        }
+        self.offer_allowed_fast(now, conn);
+    }
+
+    /// Ends a connection from our side.
+    pub(super) fn drop_peer(&mut self, now: Instant, conn: ConnId, reason: DisconnectReason) {
+        let addr = self.peers.get(&conn).and_then(|p| p.listens_at);
+        if self.forget_peer(now, conn) {
+            let broke_rules = matches!(
+                reason,
+                DisconnectReason::ProtocolViolation(_) | DisconnectReason::Flood(_)
+            );
+            if let Some(addr) = addr.filter(|_| broke_rules) {
+                self.candidates.failed(now, addr);
+            }
+            tracing::debug!(conn = conn.0, ?reason, "connection dropped");
+            self.outputs.push_back(Output::Disconnect { conn, reason });
+        }
+    }
+
+    /// Takes back everything a lost connection had on order. False if it was not known.
+    pub(super) fn forget_peer(&mut self, now: Instant, conn: ConnId) -> bool {
+        let Some(peer) = self.peers.remove(&conn) else { return false };
+        self.count_out(&peer.pieces);
+        for order in &peer.orders {
+            self.release(order.block);
+        }
+        self.abandon_reserved(conn);
+        self.forget_orders_for_metadata(conn, &peer);
+        if let Some(addr) = peer.listens_at {
+            if peer.download.total_bytes() + peer.upload.total_bytes() > 0 || peer.is_seed() {
+                self.candidates.disconnected(now, addr);
+            } else {
+                self.candidates.failed(now, addr);
+            }
+            if peer.is_seed() {
+                self.candidates.is_seed(addr);
+            }
+        }
+        if !peer.choked {
+            self.fill_free_slots(now);
+        }
+        if !peer.orders.is_empty() {
+            self.order_from_all(now);
+        }
+        if self.candidates.untried(self.is_complete()) < CANDIDATES_LOW {
+            self.want_peers(now);
+        }
+        true
+    }
+
+    /// Keeps an address out for good, with every connection it has.
+    pub(super) fn ban(&mut self, now: Instant, ip: IpAddr) {
+        let ip = ip.to_canonical();
+        self.candidates.ban(ip);
+        self.outputs.push_back(Output::Ban { ip });
+        let of_ip = |p: &Peer| p.addr.ip().to_canonical() == ip;
+        let conns: Vec<ConnId> =
+            self.peers.iter().filter(|(_, p)| of_ip(p)).map(|(conn, _)| *conn).collect();
+        for conn in conns {
+            self.drop_peer(now, conn, DisconnectReason::BadData);
+        }
+    }
+
+    /// Whether the address was banned by this swarm.
+    pub fn is_banned(&self, ip: IpAddr) -> bool {
+        self.candidates.is_banned(ip.to_canonical())
+    }
+
+    /// Starts as many attempts as there is room for.
+    pub(super) fn connect_more(&mut self, now: Instant) {
+        self.connect_at = None;
+        if !self.is_running() || self.phase == Phase::Opening {
+            return;
+        }
+        let seeding = self.is_complete();
+        while self.candidates.connecting() < self.config.connecting_max
+            && self.peers.len() + self.candidates.connecting() < self.config.connections_max
+        {
+            let Some(addr) = self.candidates.next(now, seeding, &mut self.rng) else {
+                self.connect_at = self.candidates.next_at(seeding);
+                return;
+            };
+            self.outputs.push_back(Output::Connect { addr });
+        }
+    }
+
+    /// More peers are asked for as soon as that is decent.
+    fn want_peers(&mut self, now: Instant) {
+        if self.is_running() && self.find_peers_at.is_none() && !self.is_complete() {
+            self.find_peers_at = Some(now + FIND_PEERS_INTERVAL);
+        }
+    }
+
+    pub(super) fn find_peers(&mut self, now: Instant) {
+        self.find_peers_at = None;
+        if self.is_running() {
+            self.outputs.push_back(Output::FindPeers);
+            if self.peers.is_empty() {
+                self.want_peers(now);
+            }
+        }
+    }
+
+    /// Looks after what only time tells: silence, slowness, stalls.
+    pub(super) fn housekeeping(&mut self, now: Instant) {
+        self.housekeeping_at = None;
+        let conns: Vec<ConnId> = self.peers.keys().copied().collect();
+        for conn in conns {
+            self.look_after(now, conn);
+        }
+        let busy = |p: &Peer| {
+            !p.orders.is_empty() || !p.metadata_orders.is_empty() || !p.hash_orders.is_empty()
+        };
+        let fetching_metadata = self.phase == Phase::Metadata && !self.peers.is_empty();
+        if fetching_metadata || self.peers.values().any(busy) {
+            self.watch(now, Duration::from_secs(1));
+        }
+        let next = self
+            .peers
+            .values()
+            .map(|p| (p.last_said_at + KEEP_ALIVE_AFTER).min(p.last_heard_at + IDLE_AFTER))
+            .min();
+        if let Some(next) = next {
+            self.watch(now, next.since(now).max(Duration::from_millis(100)));
+        }
+        self.order_metadata(now);
+        self.order_hashes(now);
+    }
+
+    fn look_after(&mut self, now: Instant, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        peer.judge_pipeline(now);
+        let stalled =
+            !peer.sending.is_empty() && now.since(peer.last_sent_block_at) >= SEND_STALLED_AFTER;
+        if now.since(peer.last_heard_at) >= IDLE_AFTER || stalled {
+            self.drop_peer(now, conn, DisconnectReason::Idle);
+            return;
+        }
+        let owes = peer.orders.front().is_some_and(|o| now.since(o.at) >= SNUBBED_AFTER);
+        if owes && now.since(peer.last_block_at) >= SNUBBED_AFTER && !peer.snubs_us {
+            self.snubbed(now, conn);
+        }
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let size = peer.extensions.metadata_size;
+        let late = |at: Instant| now.since(at) >= METADATA_TIMEOUT;
+        let timed_out: Vec<u32> =
+            peer.metadata_orders.extract_if(.., |(_, at)| late(*at)).map(|(n, _)| n).collect();
+        if let (Some(fetch), Some(size)) = (&mut self.metadata, size) {
+            for piece in timed_out {
+                fetch.release(conn, size, piece);
+            }
+        }
+        let late = |at: Instant| now.since(at) >= HASH_TIMEOUT;
+        let timed_out: Vec<_> =
+            peer.hash_orders.extract_if(.., |(_, at)| late(*at)).map(|(r, _)| r).collect();
+        if !timed_out.is_empty() {
+            peer.hashes_refused_until = now + HASH_TIMEOUT;
+        }
+        for request in timed_out {
+            self.hashes.release(&request);
+        }
+        let said = self.peers.get(&conn).map(|p| p.last_said_at);
+        if said.is_some_and(|at| now.since(at) >= KEEP_ALIVE_AFTER) {
+            self.send(now, conn, Message::KeepAlive);
+        }
+    }
+
+    /// Sends a message and notes that something was said.
+    pub(super) fn send(&mut self, now: Instant, conn: ConnId, message: Message) {
+        if let Some(peer) = self.peers.get_mut(&conn) {
+            peer.last_said_at = now;
+            self.outputs.push_back(Output::Send { conn, message });
+        }
+    }
+}

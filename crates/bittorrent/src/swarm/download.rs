@@ -1,0 +1,400 @@
+//! Ordering blocks from peers and taking them in, until each piece is whole, right and on disk.
+
+use super::io::{ConnId, DisconnectReason, Output};
+use super::limits::{ENDGAME_COPIES_MAX, PIPELINE_ENDGAME, PIPELINE_SNUBBED};
+use super::peer::Order;
+use super::pieces::{Arrival, OpenPiece};
+use super::{Phase, Swarm};
+use crate::types::{BLOCK_SIZE, BlockDigests, BlockRef, PieceIndex};
+use crate::wire::Message;
+use althing_base::Instant;
+use althing_base::time::Duration;
+
+type Broken = DisconnectReason;
+
+/// The number of a block within its piece, if it stands on the grid.
+fn number_of(block: BlockRef) -> Option<u32> {
+    block.begin.is_multiple_of(BLOCK_SIZE).then_some(block.begin / BLOCK_SIZE)
+}
+
+impl Swarm {
+    /// Fills a peer's pipeline.
+    pub(super) fn order_from(&mut self, now: Instant, conn: ConnId) {
+        if self.phase != Phase::Active || !self.is_running() {
+            return;
+        }
+        let Some(peer) = self.peers.get(&conn) else { return };
+        if !peer.interesting || (peer.chokes_us && peer.allowed_fast.is_empty()) {
+            return;
+        }
+        let mut room = peer.room();
+        let was_idle = peer.orders.is_empty();
+        while room > 0
+            && let Some(block) = self.next_block(conn)
+        {
+            room -= 1;
+            let Some(peer) = self.peers.get_mut(&conn) else { return };
+            if peer.orders.is_empty() {
+                // It owes us from now on: the time before was not its fault.
+                peer.last_block_at = now;
+            }
+            peer.orders.push_back(Order { block, at: now });
+            peer.current = Some(block.piece);
+            self.send(now, conn, Message::Request(block));
+        }
+        if was_idle && self.peers.get(&conn).is_some_and(|p| !p.orders.is_empty()) {
+            self.watch(now, Duration::from_secs(1));
+        }
+    }
+
+    /// Fills every peer's pipeline: blocks have become free.
+    pub(super) fn order_from_all(&mut self, now: Instant) {
+        let conns: Vec<ConnId> = self.peers.keys().copied().collect();
+        for conn in conns {
+            self.order_from(now, conn);
+        }
+    }
+
+    /// The block to ask a peer for next, marked as on order: of the piece it is at work on, of
+    /// the oldest piece in progress, of a new piece, or, when all are on order, a copy of one that
+    /// somebody else owes.
+    fn next_block(&mut self, conn: ConnId) -> Option<BlockRef> {
+        let peer = self.peers.get(&conn)?;
+        let eligible = |piece: PieceIndex, open: &OpenPiece| {
+            peer.would_give(piece) && open.only_from.is_none_or(|only| only == conn)
+        };
+        let current = peer
+            .current
+            .filter(|piece| self.open.get(*piece).is_some_and(|open| eligible(*piece, open)));
+        if let Some(piece) = current
+            && let Some(n) = self.open.order_free(piece)
+        {
+            return self.block(piece, n);
+        }
+        if let Some(piece) = self.open.oldest_with_free(eligible) {
+            let n = self.open.order_free(piece)?;
+            return self.block(piece, n);
+        }
+        if let Some(piece) = self.start_piece(conn) {
+            let n = self.open.order_free(piece)?;
+            return self.block(piece, n);
+        }
+        self.copy_of_a_block(conn)
+    }
+
+    fn block(&self, piece: PieceIndex, n: u32) -> Option<BlockRef> {
+        self.metainfo.as_ref()?.block(piece, n)
+    }
+
+    /// Opens the piece that the picker wants most of those that the peer has.
+    fn start_piece(&mut self, conn: ConnId) -> Option<PieceIndex> {
+        let peer = self.peers.get(&conn).filter(|p| !p.exhausted)?;
+        let (blame, peers) = (&self.blame, &self.peers);
+        let ip = peer.addr.ip().to_canonical();
+        // Bad data is not fetched again from whoever may have sent it while anyone else has it.
+        let others_have = |piece: PieceIndex| {
+            peers.values().any(|other| {
+                let ip = other.addr.ip().to_canonical();
+                other.would_give(piece) && !other.snubs_us && !blame.had_a_hand_in(piece, ip)
+            })
+        };
+        let picked = self.picker.pick(&mut |piece| {
+            peer.would_give(piece) && !(blame.had_a_hand_in(piece, ip) && others_have(piece))
+        });
+        let Some(piece) = picked else {
+            let any_suspects = self.picker.wanted() > 0 && blame.any();
+            if let Some(peer) = self.peers.get_mut(&conn) {
+                peer.exhausted = !any_suspects;
+            }
+            return None;
+        };
+        let blocks = self.metainfo.as_ref()?.block_count(piece);
+        let only_from = self.blame.is_suspect(piece).then_some(conn);
+        self.picker.remove(piece);
+        self.open.open(piece, blocks, only_from);
+        Some(piece)
+    }
+
+    /// The endgame: nothing is left to order once, so that the slowest peer would decide when the
+    /// last piece comes. The blocks that fewest peers owe are ordered from others too.
+    fn copy_of_a_block(&mut self, conn: ConnId) -> Option<BlockRef> {
+        let peer = self.peers.get(&conn)?;
+        if self.picker.wanted() > 0
+            || self.open.any_free()
+            || peer.snubs_us
+            || peer.orders.len() >= PIPELINE_ENDGAME
+        {
+            return None;
+        }
+        let owes = |piece: PieceIndex, n: u32| {
+            peer.orders.iter().any(|o| o.block.piece == piece && number_of(o.block) == Some(n))
+        };
+        let (piece, n) = self.open.iter().find_map(|(piece, open)| {
+            let eligible = peer.would_give(piece) && open.only_from.is_none();
+            let n = eligible.then(|| open.least_ordered(ENDGAME_COPIES_MAX, |n| owes(piece, n)));
+            Some((piece, n.flatten()?))
+        })?;
+        self.open.order_again(piece, n);
+        self.block(piece, n)
+    }
+
+    /// An order came to nothing.
+    pub(super) fn release(&mut self, block: BlockRef) {
+        if let Some(n) = number_of(block) {
+            self.open.release(block.piece, n);
+        }
+    }
+
+    /// Gives up a piece in progress; it is wanted again.
+    pub(super) fn abandon(&mut self, piece: PieceIndex) {
+        if self.open.close(piece).is_some() {
+            self.outputs.push_back(Output::AbandonPiece { piece });
+            self.want_again(piece);
+        }
+    }
+
+    fn want_again(&mut self, piece: PieceIndex) {
+        self.picker.add(piece);
+        for peer in self.peers.values_mut() {
+            peer.exhausted = false;
+        }
+    }
+
+    /// Gives up what was reserved for a connection that is gone.
+    pub(super) fn abandon_reserved(&mut self, conn: ConnId) {
+        let reserved: Vec<PieceIndex> = self
+            .open
+            .iter()
+            .filter(|(_, open)| open.only_from == Some(conn) && !open.is_complete())
+            .map(|(piece, _)| piece)
+            .collect();
+        for piece in reserved {
+            self.abandon(piece);
+        }
+    }
+
+    pub(super) fn block_arrived(&mut self, now: Instant, conn: ConnId, block: BlockRef) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        peer.last_heard_at = now;
+        peer.download.add(now, block.len);
+        self.totals.downloaded_bytes += u64::from(block.len);
+        let ordered = peer.orders.iter().position(|order| order.block == block);
+        if let Some(at) = ordered {
+            peer.orders.remove(at);
+        }
+        let from = peer.addr.ip().to_canonical();
+        // A block off the grid is one that nobody orders.
+        let n = number_of(block).filter(|n| self.block(block.piece, *n) == Some(block));
+        let arrival = n.map_or(Arrival::Unwanted, |n| {
+            self.open.arrive(block.piece, n, conn, from, ordered.is_some())
+        });
+        match arrival {
+            Arrival::Unwanted => {
+                self.totals.wasted_bytes += u64::from(block.len);
+                if ordered.is_none()
+                    && let Err(reason) = self.overlook(now, conn, "blocks nobody asked for")
+                {
+                    self.drop_peer(now, conn, reason);
+                    return;
+                }
+            }
+            Arrival::Kept { other_orders, completes } => {
+                self.outputs.push_back(Output::StoreBlock { conn, block });
+                if let Some(peer) = self.peers.get_mut(&conn) {
+                    peer.last_block_at = now;
+                    peer.snubs_us = false;
+                    peer.grow_pipeline();
+                }
+                if other_orders > 0 {
+                    self.cancel_copies(now, block);
+                }
+                if completes {
+                    self.complete(block.piece);
+                }
+            }
+        }
+        self.order_from(now, conn);
+    }
+
+    /// Takes back the other orders for a block that is here.
+    fn cancel_copies(&mut self, now: Instant, block: BlockRef) {
+        let owing: Vec<ConnId> = self
+            .peers
+            .iter()
+            .filter(|(_, p)| p.orders.iter().any(|o| o.block == block))
+            .map(|(conn, _)| *conn)
+            .collect();
+        for conn in owing {
+            if let Some(peer) = self.peers.get_mut(&conn) {
+                // With the fast extension an answer comes either way; without, maybe nothing.
+                if !peer.fast {
+                    peer.orders.retain(|o| o.block != block);
+                }
+                self.send(now, conn, Message::Cancel(block));
+            }
+        }
+    }
+
+    fn complete(&mut self, piece: PieceIndex) {
+        let Some(expected) = self.metainfo.as_ref().and_then(|m| m.piece_hash(piece)) else {
+            debug_assert!(false, "only pieces with a known hash are started");
+            return;
+        };
+        let want_block_digests = self.blame.is_suspect(piece);
+        self.outputs.push_back(Output::CompletePiece { piece, expected, want_block_digests });
+    }
+
+    pub(super) fn piece_stored(
+        &mut self,
+        now: Instant,
+        piece: PieceIndex,
+        digests: Option<&BlockDigests>,
+    ) {
+        if self.open.close(piece).is_none() && self.phase != Phase::Active {
+            return;
+        }
+        self.picker.remove(piece);
+        if !self.have.set(piece, true) {
+            return;
+        }
+        if self.selected.get(piece) {
+            self.missing -= 1;
+        }
+        if let Some(digests) = digests {
+            for liar in self.blame.resolved(piece, digests) {
+                self.ban(now, liar);
+            }
+        }
+        self.outputs.push_back(Output::PieceVerified { piece });
+        let conns: Vec<ConnId> = self.peers.keys().copied().collect();
+        for conn in conns {
+            if let Some(peer) = self.peers.get_mut(&conn)
+                && peer.has(piece)
+                && self.selected.get(piece)
+            {
+                peer.useful = peer.useful.saturating_sub(1);
+                self.update_interest(now, conn);
+            }
+            self.send(now, conn, Message::Have(piece));
+        }
+        if self.is_complete() && self.selected.get(piece) {
+            self.completed(now);
+        }
+    }
+
+    /// Everything wanted is here: those that only give are of no more use.
+    fn completed(&mut self, now: Instant) {
+        self.outputs.push_back(Output::Completed);
+        let seeds: Vec<ConnId> =
+            self.peers.iter().filter(|(_, p)| p.is_seed()).map(|(conn, _)| *conn).collect();
+        for conn in seeds {
+            self.drop_peer(now, conn, DisconnectReason::NothingToExchange);
+        }
+    }
+
+    pub(super) fn piece_corrupt(&mut self, now: Instant, piece: PieceIndex, digests: BlockDigests) {
+        let Some(open) = self.open.close(piece) else { return };
+        self.totals.corrupt_pieces += 1;
+        let size = self.metainfo.as_ref().map_or(0, |m| m.piece_data_size(piece));
+        self.totals.wasted_bytes += u64::from(size);
+        let liar = self.blame.corrupt(piece, open.senders(), digests);
+        self.want_again(piece);
+        if let Some(liar) = liar {
+            self.ban(now, liar);
+        }
+        self.order_from_all(now);
+        self.connect_more(now);
+    }
+
+    // What peers say about our orders.
+
+    pub(super) fn unchoked_by(&mut self, now: Instant, conn: ConnId) -> Result<(), Broken> {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        if !peer.chokes_us {
+            return self.overlook(now, conn, "repeated unchokes");
+        }
+        peer.chokes_us = false;
+        peer.exhausted = false;
+        self.order_from(now, conn);
+        Ok(())
+    }
+
+    pub(super) fn choked_by(&mut self, now: Instant, conn: ConnId) -> Result<(), Broken> {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        if peer.chokes_us {
+            return self.overlook(now, conn, "repeated chokes");
+        }
+        peer.chokes_us = true;
+        peer.current = None;
+        // With the fast extension each order is answered or rejected by itself (BEP 6); without,
+        // all of them are void.
+        if !peer.fast {
+            let orders = std::mem::take(&mut peer.orders);
+            for order in &orders {
+                self.release(order.block);
+            }
+            self.order_from_all(now);
+        }
+        Ok(())
+    }
+
+    pub(super) fn rejected(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        block: BlockRef,
+    ) -> Result<(), Broken> {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        if !peer.fast {
+            return Err(DisconnectReason::ProtocolViolation(
+                "a fast message without the extension",
+            ));
+        }
+        let Some(at) = peer.orders.iter().position(|o| o.block == block) else {
+            return self.overlook(now, conn, "rejects of what nobody asked for");
+        };
+        peer.orders.remove(at);
+        peer.allowed_fast.remove(&block.piece);
+        let refuses_unchoked = !peer.chokes_us;
+        self.release(block);
+        if refuses_unchoked {
+            // It may go on like that for ever; an honest peer has few reasons to.
+            self.overlook(now, conn, "rejected requests")?;
+        }
+        self.order_from_all_but(now, conn);
+        Ok(())
+    }
+
+    /// Blocks have become free that this peer will not give.
+    fn order_from_all_but(&mut self, now: Instant, but: ConnId) {
+        let idle: Vec<ConnId> = self
+            .peers
+            .iter()
+            .filter(|(conn, p)| **conn != but && p.orders.is_empty())
+            .map(|(conn, _)| *conn)
+            .collect();
+        for conn in idle {
+            self.order_from(now, conn);
+        }
+    }
+
+    /// A peer owes blocks and sends none: everything but the first is asked of others, and it
+    /// gets no more orders until it moves.
+    pub(super) fn snubbed(&mut self, now: Instant, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        peer.snubs_us = true;
+        peer.current = None;
+        let keep = PIPELINE_SNUBBED.min(peer.orders.len());
+        let taken_back: Vec<BlockRef> = peer.orders.drain(keep..).map(|o| o.block).collect();
+        for block in &taken_back {
+            self.release(*block);
+            self.send(now, conn, Message::Cancel(*block));
+        }
+        // The one that stays may be had from others as well.
+        if let Some(first) = self.peers.get(&conn).and_then(|p| p.orders.front()).map(|o| o.block) {
+            self.release(first);
+        }
+        self.abandon_reserved(conn);
+        self.order_from_all(now);
+    }
+}

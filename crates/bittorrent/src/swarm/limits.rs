@@ -1,0 +1,140 @@
+//! Every bound of the swarm machine, with unit, consequence and source.
+
+use crate::types::BLOCK_SIZE;
+use althing_base::time::Duration;
+
+/// Connections of one torrent, unless configured. More cost memory and messages and hardly help:
+/// BEP 3's author found 30 to 55 enough. libtorrent's default for one torrent is unlimited,
+/// Transmission's 50.
+pub const CONNECTIONS_MAX: usize = 100;
+
+/// Connection attempts under way at once for one torrent. libtorrent allows 10 a second.
+pub const CONNECTING_MAX: usize = 16;
+
+/// Peers that are unchoked at a time, the optimistic one included. libtorrent's default.
+pub const UNCHOKE_SLOTS: usize = 8;
+
+/// The choker ranks its peers this often (BEP 3).
+pub const CHOKE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Every how many rounds of the choker the optimistic unchoke moves on: 30 s (BEP 3).
+pub const OPTIMISTIC_ROUNDS: u32 = 3;
+
+/// A peer that owes blocks and has sent none for so long is snubbing us (BEP 3).
+pub const SNUBBED_AFTER: Duration = Duration::from_secs(60);
+
+/// A peer whose rate is judged over this time (BEP 3: twenty seconds).
+pub const RATE_WINDOW_S: u64 = 20;
+
+/// How much of a peer's rate is kept on order: large enough to bridge any round trip, small
+/// enough to be cancelled in time. libtorrent's `request_queue_time`.
+pub const PIPELINE_TIME_S: u64 = 3;
+
+/// Blocks on order with a peer at the start and at least: 512 KiB in flight fills a gigabit link
+/// at 4 ms, and a slower peer is measured within its first second.
+pub const PIPELINE_MIN: usize = 32;
+
+/// Blocks on order with a peer at most: 8 MiB. libtorrent's `max_out_request_queue`.
+pub const PIPELINE_MAX: usize = 512;
+
+/// Blocks on order with a peer that snubs us: just enough to notice when it is back.
+pub const PIPELINE_SNUBBED: usize = 1;
+
+/// Blocks asked for twice or more when none is left to ask for once, by peer: each duplicate is
+/// at worst that many blocks wasted.
+pub const PIPELINE_ENDGAME: usize = 8;
+
+/// Peers that one block is asked from at once in the endgame.
+pub const ENDGAME_COPIES_MAX: u8 = 3;
+
+/// Pieces picked at random before rarest-first starts, so that there is soon something to give
+/// (BEP 3's author; libtorrent's `initial_picker_threshold`).
+pub const RANDOM_FIRST_PIECES: u32 = 4;
+
+/// Requests a peer may have waiting with us: told as `reqq` (BEP 10). libtorrent's
+/// `max_allowed_in_request_queue`.
+pub const UPLOAD_QUEUE_MAX: usize = 2000;
+
+/// Bytes handed to the driver for one peer and not yet taken by its socket: enough to keep a fast
+/// link busy while the disk reads the next batch, and all that a peer that does not read can make
+/// us hold.
+pub const SEND_AHEAD_MAX: u32 = 64 * BLOCK_SIZE;
+
+/// The longest block a peer may ask for, in bytes: what libtorrent serves. Others send 16 KiB.
+pub const REQUEST_LEN_MAX: u32 = 128 * 1024;
+
+/// Nothing is sent for so long: a keep-alive goes out (BEP 3: two minutes, and the other side may
+/// count from when it arrives).
+pub const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(100);
+
+/// Nothing heard for so long: the connection is dead (BEP 3's two minutes and a margin).
+pub const IDLE_AFTER: Duration = Duration::from_secs(150);
+
+/// Blocks handed to the driver and not taken for so long: the peer does not read.
+pub const SEND_STALLED_AFTER: Duration = Duration::from_secs(120);
+
+/// Addresses remembered for one torrent: 100 kB. libtorrent's `max_peerlist_size` is 3000.
+pub const CANDIDATES_MAX: usize = 2000;
+
+/// Failed attempts after which an address is given up.
+pub const CANDIDATE_FAILURES_MAX: u8 = 4;
+
+/// Wait before an address is tried again, times the number of failures, squared.
+pub const RECONNECT_AFTER: Duration = Duration::from_secs(30);
+
+/// More peers are asked for when fewer addresses than this are left to try.
+pub const CANDIDATES_LOW: usize = 10;
+
+/// More peers are asked for at most this often; trackers have their own, longer intervals.
+pub const FIND_PEERS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The longest info dictionary fetched from peers, in bytes: libtorrent's `max_metadata_size`
+/// rounded up. A torrent of a million files fits.
+pub const METADATA_MAX: u32 = 32 << 20;
+
+/// Different metadata sizes believed in at once, and twice [`METADATA_MAX`] bytes in all; a peer
+/// with yet another has to wait.
+pub const METADATA_SIZES_MAX: usize = 4;
+
+/// Metadata pieces on order with one peer.
+pub const METADATA_PIPELINE: usize = 4;
+
+/// A metadata piece that has not come by then is asked of someone else.
+pub const METADATA_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A peer that refused metadata is asked again after this time.
+pub const METADATA_REFUSED_FOR: Duration = Duration::from_secs(60);
+
+/// Hashes in one request (BEP 52 suggests 512; libtorrent refuses more).
+pub const HASHES_PER_REQUEST: u32 = 512;
+
+/// Hash requests on order with one peer.
+pub const HASH_PIPELINE: usize = 4;
+
+/// A hash request that has not been answered by then is sent to someone else.
+pub const HASH_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Pieces whose leaves are being read from disk for peers; a request beyond is refused.
+pub const LEAF_READS_MAX: usize = 16;
+
+/// Useless messages (repeated, refused, unasked-for) from one peer that are overlooked, and how
+/// many a second are forgiven. An honest peer's rate is a few for each piece at worst.
+pub const WASTE_BURST: u64 = 4000;
+/// See [`WASTE_BURST`].
+pub const WASTE_PER_S: u64 = 100;
+
+/// `have` messages kept for a peer while the number of pieces is not known yet.
+pub const EARLY_HAVES_MAX: usize = 10_000;
+
+/// Pieces a peer allows us to fetch while choked that are remembered (BEP 6 suggests sets of 10).
+pub const ALLOWED_FAST_MAX: usize = 100;
+
+/// Pieces we allow a choked peer, and only while it has fewer pieces than this (BEP 6).
+pub const ALLOWED_FAST_SET: usize = 10;
+
+/// Corrupt pieces under investigation; beyond, the oldest is forgotten.
+pub const SUSPECT_PIECES_MAX: usize = 64;
+
+const _: () = assert!(PIPELINE_MIN < PIPELINE_MAX && PIPELINE_MAX <= UPLOAD_QUEUE_MAX);
+const _: () = assert!(KEEP_ALIVE_AFTER.as_secs() < IDLE_AFTER.as_secs());
+const _: () = assert!(SEND_AHEAD_MAX >= REQUEST_LEN_MAX);

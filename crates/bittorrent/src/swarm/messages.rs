@@ -1,0 +1,410 @@
+//! What peers say: each message, checked against what we know, turned into what it changes.
+
+use super::io::{ConnId, DisconnectReason, Output};
+use super::limits::{ALLOWED_FAST_MAX, METADATA_PIPELINE, METADATA_REFUSED_FOR, UPLOAD_QUEUE_MAX};
+use super::metadata::{MetadataFetch, Progress};
+use super::peer::{Peer, Pieces};
+use super::{Phase, Swarm};
+use crate::types::{Bitfield, PieceIndex};
+use crate::wire::{ExtensionHandshake, Message, MetadataMessage, UT_METADATA};
+use althing_base::Instant;
+use althing_base::time::Duration;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// Our own number for `ut_metadata`, told in the extension handshake (BEP 10).
+const OUR_UT_METADATA: u8 = 1;
+
+/// Why a message ends the connection.
+type Broken = DisconnectReason;
+
+impl Swarm {
+    pub(super) fn message(&mut self, now: Instant, conn: ConnId, message: Message) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        peer.last_heard_at = now;
+        if let Err(reason) = self.heed(now, conn, message) {
+            self.drop_peer(now, conn, reason);
+            self.connect_more(now);
+        }
+    }
+
+    fn heed(&mut self, now: Instant, conn: ConnId, message: Message) -> Result<(), Broken> {
+        match message {
+            Message::KeepAlive | Message::Port(_) | Message::SuggestPiece(_) => {}
+            Message::Unknown { .. } => self.overlook(now, conn, "unknown messages")?,
+            Message::Bitfield(bytes) => self.peer_has_bits(now, conn, &bytes)?,
+            Message::HaveAll => self.peer_has(now, conn, true)?,
+            Message::HaveNone => self.peer_has(now, conn, false)?,
+            Message::Have(piece) => self.peer_got(now, conn, piece)?,
+            Message::Choke => self.choked_by(now, conn)?,
+            Message::Unchoke => self.unchoked_by(now, conn)?,
+            Message::Interested => self.interest(now, conn, true)?,
+            Message::NotInterested => self.interest(now, conn, false)?,
+            Message::Request(block) => self.requested(now, conn, block)?,
+            Message::Cancel(block) => self.cancelled(now, conn, block)?,
+            Message::Reject(block) => self.rejected(now, conn, block)?,
+            Message::AllowedFast(piece) => self.allowed_fast(now, conn, piece)?,
+            Message::Extended { id: 0, payload } => {
+                self.extension_handshake(now, conn, &payload)?;
+            }
+            Message::Extended { id: OUR_UT_METADATA, payload } => {
+                self.metadata_message(now, conn, &payload)?;
+            }
+            Message::Extended { .. } => self.overlook(now, conn, "unknown extensions")?,
+            Message::HashRequest(request) => self.hashes_requested(now, conn, request)?,
+            Message::Hashes { request, hashes } => self.hashes_came(now, conn, request, &hashes)?,
+            Message::HashReject(request) => self.hashes_refused(now, conn, request)?,
+        }
+        Ok(())
+    }
+
+    /// Lets something useless pass, unless it has become a flood.
+    pub(super) fn overlook(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        what: &'static str,
+    ) -> Result<(), Broken> {
+        let tolerable = self.peers.get_mut(&conn).is_none_or(|p| p.overlook(now));
+        if tolerable { Ok(()) } else { Err(DisconnectReason::Flood(what)) }
+    }
+
+    // What the peer has.
+
+    fn first_words(peer: &mut Peer) -> Result<(), Broken> {
+        if peer.spoken {
+            return Err(DisconnectReason::ProtocolViolation("a bitfield must come first"));
+        }
+        peer.spoken = true;
+        Ok(())
+    }
+
+    fn peer_has_bits(&mut self, now: Instant, conn: ConnId, bytes: &Bytes) -> Result<(), Broken> {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        Self::first_words(peer)?;
+        match &mut peer.pieces {
+            Pieces::Early { bitfield, .. } => *bitfield = Some(bytes.clone()),
+            Pieces::Known(bits) => {
+                let all = Bitfield::from_bytes(bytes, bits.len());
+                *bits =
+                    all.ok_or(DisconnectReason::ProtocolViolation("bitfield of a wrong size"))?;
+                self.introduce(now, conn);
+            }
+        }
+        Ok(())
+    }
+
+    fn peer_has(&mut self, now: Instant, conn: ConnId, everything: bool) -> Result<(), Broken> {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        if !peer.fast {
+            return Err(DisconnectReason::ProtocolViolation(
+                "a fast message without the extension",
+            ));
+        }
+        Self::first_words(peer)?;
+        match &mut peer.pieces {
+            Pieces::Early { all, .. } => *all = everything,
+            Pieces::Known(bits) if everything => {
+                *bits = Bitfield::full(bits.len());
+                self.introduce(now, conn);
+            }
+            Pieces::Known(_) => {}
+        }
+        Ok(())
+    }
+
+    fn peer_got(&mut self, now: Instant, conn: ConnId, piece: PieceIndex) -> Result<(), Broken> {
+        let wanted = self.wants(piece);
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        peer.spoken = true;
+        let bits = match &mut peer.pieces {
+            Pieces::Early { .. } => {
+                if peer.pieces.early_have(piece) {
+                    return Ok(());
+                }
+                return Err(DisconnectReason::Flood("have messages"));
+            }
+            Pieces::Known(bits) => bits,
+        };
+        if piece.0 >= bits.len() {
+            return Err(DisconnectReason::ProtocolViolation("a piece that does not exist"));
+        }
+        if !bits.set(piece, true) {
+            return self.overlook(now, conn, "repeated have messages");
+        }
+        if bits.is_full() {
+            // Seeds are not counted; all but the newest piece were.
+            for counted in bits.ones().filter(|counted| *counted != piece) {
+                self.picker.rarer(counted);
+            }
+            self.met_a_seed(now, conn);
+        } else {
+            self.picker.more_common(piece);
+        }
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        if wanted {
+            peer.useful += 1;
+            peer.exhausted = false;
+            self.update_interest(now, conn);
+            self.order_from(now, conn);
+        }
+        Ok(())
+    }
+
+    /// Takes a peer's pieces into account, all at once.
+    pub(super) fn introduce(&mut self, now: Instant, conn: ConnId) {
+        if self.phase != Phase::Active {
+            return;
+        }
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Pieces::Known(bits) = &peer.pieces else { return };
+        if !bits.is_full() {
+            bits.ones().for_each(|piece| self.picker.more_common(piece));
+        }
+        let (selected, have) = (&self.selected, &self.have);
+        peer.useful = bits.ones().filter(|p| selected.get(*p) && !have.get(*p)).count() as u32;
+        peer.exhausted = false;
+        if bits.is_full() {
+            self.met_a_seed(now, conn);
+        }
+        self.update_interest(now, conn);
+        self.order_from(now, conn);
+        self.order_hashes(now);
+    }
+
+    /// Takes a peer's pieces out of the count.
+    pub(super) fn count_out(&mut self, pieces: &Pieces) {
+        if let Pieces::Known(bits) = pieces
+            && !bits.is_full()
+        {
+            bits.ones().for_each(|piece| self.picker.rarer(piece));
+        }
+    }
+
+    /// Two that have everything have nothing to say to each other.
+    fn met_a_seed(&mut self, now: Instant, conn: ConnId) {
+        if let Some(addr) = self.peers.get(&conn).and_then(|p| p.listens_at) {
+            self.candidates.is_seed(addr);
+        }
+        if self.is_complete() {
+            self.drop_peer(now, conn, DisconnectReason::NothingToExchange);
+        }
+    }
+
+    pub(super) fn update_interest(&mut self, now: Instant, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let interesting = peer.useful > 0;
+        if interesting != peer.interesting {
+            peer.interesting = interesting;
+            let message = if interesting { Message::Interested } else { Message::NotInterested };
+            self.send(now, conn, message);
+        }
+    }
+
+    /// The number of pieces is known now: what peers said before can be read.
+    pub(super) fn settle_peers(&mut self, now: Instant, count: u32) {
+        let conns: Vec<ConnId> = self.peers.keys().copied().collect();
+        for conn in conns {
+            let Some(peer) = self.peers.get_mut(&conn) else { continue };
+            match peer.pieces.settle(count) {
+                Some(bits) => peer.pieces = Pieces::Known(bits),
+                None => {
+                    let reason = DisconnectReason::ProtocolViolation("pieces that do not exist");
+                    self.drop_peer(now, conn, reason);
+                }
+            }
+        }
+    }
+
+    fn allowed_fast(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        piece: PieceIndex,
+    ) -> Result<(), Broken> {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        if !peer.fast {
+            return Err(DisconnectReason::ProtocolViolation(
+                "a fast message without the extension",
+            ));
+        }
+        if peer.allowed_fast.len() >= ALLOWED_FAST_MAX || !peer.allowed_fast.insert(piece) {
+            return self.overlook(now, conn, "allowed-fast messages");
+        }
+        peer.exhausted = false;
+        self.order_from(now, conn);
+        Ok(())
+    }
+
+    // Extensions.
+
+    pub(super) fn send_extension_handshake(&mut self, now: Instant, conn: ConnId) {
+        let Some(peer) = self.peers.get(&conn) else { return };
+        let metadata_size = self.metainfo.as_ref().map(|m| m.info_bytes().len() as u32);
+        let handshake = ExtensionHandshake {
+            extensions: BTreeMap::from([(UT_METADATA.to_vec(), OUR_UT_METADATA)]),
+            client: Some(self.config.client.clone()),
+            port: self.config.listen_port,
+            request_queue: Some(UPLOAD_QUEUE_MAX as u32),
+            your_ip: Some(peer.addr.ip().to_canonical()),
+            metadata_size,
+            upload_only: self.is_complete().then_some(true),
+            ..ExtensionHandshake::default()
+        };
+        self.send(now, conn, Message::Extended { id: 0, payload: handshake.encode() });
+    }
+
+    fn extension_handshake(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        payload: &Bytes,
+    ) -> Result<(), Broken> {
+        self.overlook(now, conn, "extension handshakes")?;
+        let handshake = ExtensionHandshake::parse(payload).map_err(|_| {
+            DisconnectReason::ProtocolViolation("an unreadable extension handshake")
+        })?;
+        let complete = self.is_complete();
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        // A size is believed once: orders refer to it.
+        let size = peer.extensions.metadata_size;
+        peer.extensions.update(handshake);
+        peer.extensions.metadata_size = size.or(peer.extensions.metadata_size);
+        if let Some(queue) = peer.extensions.request_queue {
+            peer.queue_limit = (queue as usize).max(1);
+        }
+        if let (None, Some(port)) = (peer.listens_at, peer.extensions.port) {
+            peer.listens_at = Some(SocketAddr::new(peer.addr.ip().to_canonical(), port));
+        }
+        if complete && peer.extensions.upload_only == Some(true) && peer.is_seed() {
+            return Err(DisconnectReason::NothingToExchange);
+        }
+        self.order_metadata(now);
+        Ok(())
+    }
+
+    fn metadata_message(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        payload: &Bytes,
+    ) -> Result<(), Broken> {
+        let message = MetadataMessage::parse(payload)
+            .map_err(|_| DisconnectReason::ProtocolViolation("an unreadable metadata message"))?;
+        match message {
+            MetadataMessage::Request { piece } => self.metadata_requested(now, conn, piece)?,
+            MetadataMessage::Data { piece, payload, .. } => {
+                self.metadata_came(now, conn, piece, payload)?;
+            }
+            MetadataMessage::Reject { piece } => {
+                let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+                peer.metadata_orders.retain(|(ordered, _)| *ordered != piece);
+                peer.metadata_refused_until = now + METADATA_REFUSED_FOR;
+                let size = peer.extensions.metadata_size;
+                if let (Some(fetch), Some(size)) = (&mut self.metadata, size) {
+                    fetch.release(conn, size, piece);
+                }
+                self.order_metadata(now);
+            }
+            MetadataMessage::Unknown => self.overlook(now, conn, "metadata messages")?,
+        }
+        Ok(())
+    }
+
+    fn metadata_requested(&mut self, now: Instant, conn: ConnId, piece: u32) -> Result<(), Broken> {
+        // 16 KiB for a dozen bytes is worth a flood's while, so each counts.
+        self.overlook(now, conn, "metadata requests")?;
+        let Some(id) = self.peers.get(&conn).and_then(|p| p.extensions.id(UT_METADATA)) else {
+            return Ok(());
+        };
+        let info = self.metainfo.as_ref().map(|m| m.info_bytes());
+        let part = info.and_then(|info| {
+            let start = (piece as usize).checked_mul(crate::types::BLOCK_SIZE as usize)?;
+            let end = info.len().min(start + crate::types::BLOCK_SIZE as usize);
+            (start < end).then(|| (info.len() as u32, info.slice(start..end)))
+        });
+        let answer = match part {
+            Some((size, payload)) => {
+                MetadataMessage::Data { piece, total_size: Some(size), payload }
+            }
+            None => MetadataMessage::Reject { piece },
+        };
+        self.send(now, conn, Message::Extended { id, payload: answer.encode() });
+        Ok(())
+    }
+
+    fn metadata_came(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        piece: u32,
+        payload: Bytes,
+    ) -> Result<(), Broken> {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        let ordered = peer.metadata_orders.iter().position(|(n, _)| *n == piece);
+        let (Some(at), Some(size)) = (ordered, peer.extensions.metadata_size) else {
+            return self.overlook(now, conn, "metadata nobody asked for");
+        };
+        peer.metadata_orders.swap_remove(at);
+        let from = peer.addr.ip().to_canonical();
+        let Some(fetch) = &mut self.metadata else { return Ok(()) };
+        match fetch.receive(conn, from, size, piece, payload) {
+            Progress::Partial => self.order_metadata(now),
+            Progress::Unwanted => self.overlook(now, conn, "metadata of a wrong length")?,
+            Progress::Complete(info) => {
+                self.peers.values_mut().for_each(|p| p.metadata_orders.clear());
+                self.metadata_complete(now, &info);
+            }
+            Progress::Wrong(liar) => {
+                self.peers.values_mut().for_each(|p| p.metadata_orders.clear());
+                if let Some(liar) = liar {
+                    self.ban(now, liar);
+                }
+                self.order_metadata(now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks every peer that may have the metadata for parts that are not on order.
+    pub(super) fn order_metadata(&mut self, now: Instant) {
+        let Some(fetch) = &mut self.metadata else { return };
+        let mut asked = false;
+        for (conn, peer) in &mut self.peers {
+            let (Some(id), Some(size)) =
+                (peer.extensions.id(UT_METADATA), peer.extensions.metadata_size)
+            else {
+                continue;
+            };
+            if peer.metadata_refused_until > now || !MetadataFetch::is_plausible(size) {
+                continue;
+            }
+            while peer.metadata_orders.len() < METADATA_PIPELINE
+                && let Some(piece) = fetch.order(*conn, size)
+            {
+                peer.metadata_orders.push((piece, now));
+                peer.last_said_at = now;
+                let payload = MetadataMessage::Request { piece }.encode();
+                let message = Message::Extended { id, payload };
+                self.outputs.push_back(Output::Send { conn: *conn, message });
+                asked = true;
+            }
+        }
+        if asked {
+            self.watch(now, Duration::from_secs(1));
+        }
+    }
+
+    pub(super) fn forget_orders_for_metadata(&mut self, conn: ConnId, peer: &Peer) {
+        if let (Some(fetch), Some(size)) = (&mut self.metadata, peer.extensions.metadata_size) {
+            for (piece, _) in &peer.metadata_orders {
+                fetch.release(conn, size, *piece);
+            }
+            fetch.forget(conn);
+        }
+        for (request, _) in &peer.hash_orders {
+            self.hashes.release(request);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! One connection: what the peer said, what it owes and what it is owed.
+
+use super::io::{ConnId, Direction};
+use super::limits::{
+    ALLOWED_FAST_SET, EARLY_HAVES_MAX, PIPELINE_MAX, PIPELINE_MIN, PIPELINE_SNUBBED,
+    PIPELINE_TIME_S, RATE_WINDOW_S, WASTE_BURST, WASTE_PER_S,
+};
+use super::rate::RateMeter;
+use crate::types::{BLOCK_SIZE, Bitfield, BlockRef, PeerId, PieceIndex};
+use crate::wire::{ExtensionHandshake, Handshake, HashRequest};
+use althing_base::time::Duration;
+use althing_base::{Instant, TokenBucket};
+use bytes::Bytes;
+use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+/// What a peer has, before and after we know how many pieces there are.
+#[derive(Debug)]
+pub(super) enum Pieces {
+    /// The torrent's metadata is still to come.
+    Early {
+        /// The `bitfield` message's bytes.
+        bitfield: Option<Bytes>,
+        /// `have all` was said.
+        all: bool,
+        /// `have` messages so far.
+        haves: Vec<PieceIndex>,
+    },
+    /// One bit for each piece.
+    Known(Bitfield),
+}
+
+impl Pieces {
+    pub(super) fn early() -> Self {
+        Pieces::Early { bitfield: None, all: false, haves: Vec::new() }
+    }
+
+    /// What the early messages come to now that there are `count` pieces; `None` if they make no
+    /// sense.
+    pub(super) fn settle(&self, count: u32) -> Option<Bitfield> {
+        match self {
+            Pieces::Known(bits) => Some(bits.clone()),
+            Pieces::Early { bitfield, all, haves } => {
+                let mut bits = match bitfield {
+                    _ if *all => Bitfield::full(count),
+                    Some(bytes) => Bitfield::from_bytes(bytes, count)?,
+                    None => Bitfield::new(count),
+                };
+                for piece in haves {
+                    if piece.0 >= count {
+                        return None;
+                    }
+                    bits.set(*piece, true);
+                }
+                Some(bits)
+            }
+        }
+    }
+
+    /// Notes an early `have`; false if there are too many.
+    pub(super) fn early_have(&mut self, piece: PieceIndex) -> bool {
+        match self {
+            Pieces::Early { haves, .. } if haves.len() < EARLY_HAVES_MAX => {
+                haves.push(piece);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A block on order with a peer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    pub(super) block: BlockRef,
+    pub(super) at: Instant,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) addr: SocketAddr,
+    /// Where it listens, if known: the address of an outgoing connection, or as it says.
+    pub(super) listens_at: Option<SocketAddr>,
+    pub(super) direction: Direction,
+    pub(super) id: PeerId,
+    pub(super) fast: bool,
+    pub(super) extended: bool,
+    /// It takes part in the v2 swarm: hash requests may be sent.
+    pub(super) v2: bool,
+    pub(super) connected_at: Instant,
+    /// What its extension handshakes told (BEP 10).
+    pub(super) extensions: ExtensionHandshake,
+
+    /// It has said what it has, or something that comes after that: a bitfield is too late.
+    pub(super) spoken: bool,
+    pub(super) pieces: Pieces,
+    /// How many of its pieces we want and do not have.
+    pub(super) useful: u32,
+
+    pub(super) chokes_us: bool,
+    pub(super) interested_in_us: bool,
+    pub(super) choked: bool,
+    pub(super) interesting: bool,
+    /// Pieces it lets us have while choked (BEP 6).
+    pub(super) allowed_fast: BTreeSet<PieceIndex>,
+    /// Pieces we let it have while choked.
+    pub(super) may_have_fast: BTreeSet<PieceIndex>,
+
+    pub(super) orders: VecDeque<Order>,
+    /// How many blocks are to be on order.
+    pub(super) pipeline: usize,
+    /// Its `reqq`.
+    pub(super) queue_limit: usize,
+    slow_start: bool,
+    last_rate: u64,
+    judged_at: Instant,
+    /// The piece it is at work on.
+    pub(super) current: Option<PieceIndex>,
+    /// Nothing that it has is left to start; cleared when that may have changed.
+    pub(super) exhausted: bool,
+    pub(super) snubs_us: bool,
+    pub(super) last_block_at: Instant,
+
+    /// What it asked for and is still to be handed to the driver.
+    pub(super) wanted_by_it: VecDeque<BlockRef>,
+    /// Handed to the driver and not yet taken by the socket.
+    pub(super) sending: VecDeque<BlockRef>,
+    pub(super) sending_bytes: u32,
+    pub(super) last_sent_block_at: Instant,
+
+    pub(super) download: RateMeter,
+    pub(super) upload: RateMeter,
+    pub(super) last_heard_at: Instant,
+    pub(super) last_said_at: Instant,
+    /// Hash requests on order.
+    pub(super) hash_orders: Vec<(HashRequest, Instant)>,
+    /// It refused hash requests, and is left alone until then.
+    pub(super) hashes_refused_until: Instant,
+    /// Metadata pieces on order.
+    pub(super) metadata_orders: Vec<(u32, Instant)>,
+    pub(super) metadata_refused_until: Instant,
+    waste: TokenBucket,
+}
+
+impl Peer {
+    pub(super) fn new(
+        now: Instant,
+        addr: SocketAddr,
+        direction: Direction,
+        handshake: &Handshake,
+        v2: bool,
+        pieces: Pieces,
+    ) -> Self {
+        Peer {
+            addr,
+            listens_at: (direction == Direction::Outgoing).then_some(addr),
+            direction,
+            id: handshake.peer_id,
+            fast: handshake.supports_fast(),
+            extended: handshake.supports_extensions(),
+            v2,
+            connected_at: now,
+            extensions: ExtensionHandshake::default(),
+            spoken: false,
+            pieces,
+            useful: 0,
+            chokes_us: true,
+            interested_in_us: false,
+            choked: true,
+            interesting: false,
+            allowed_fast: BTreeSet::new(),
+            may_have_fast: BTreeSet::new(),
+            orders: VecDeque::new(),
+            pipeline: PIPELINE_MIN,
+            queue_limit: PIPELINE_MAX,
+            slow_start: true,
+            last_rate: 0,
+            judged_at: now,
+            current: None,
+            exhausted: false,
+            snubs_us: false,
+            last_block_at: now,
+            wanted_by_it: VecDeque::new(),
+            sending: VecDeque::new(),
+            sending_bytes: 0,
+            last_sent_block_at: now,
+            download: RateMeter::default(),
+            upload: RateMeter::default(),
+            last_heard_at: now,
+            last_said_at: now,
+            hash_orders: Vec::new(),
+            hashes_refused_until: Instant::ORIGIN,
+            metadata_orders: Vec::new(),
+            metadata_refused_until: Instant::ORIGIN,
+            waste: TokenBucket::new(now, WASTE_PER_S, WASTE_BURST),
+        }
+    }
+
+    pub(super) fn has(&self, piece: PieceIndex) -> bool {
+        matches!(&self.pieces, Pieces::Known(bits) if bits.get(piece))
+    }
+
+    pub(super) fn is_seed(&self) -> bool {
+        match &self.pieces {
+            Pieces::Known(bits) => bits.is_full(),
+            Pieces::Early { all, .. } => *all,
+        }
+    }
+
+    /// How many pieces it has, as far as it said.
+    pub(super) fn piece_count(&self) -> u32 {
+        match &self.pieces {
+            Pieces::Known(bits) => bits.count_ones(),
+            Pieces::Early { haves, .. } => haves.len() as u32,
+        }
+    }
+
+    /// Whether a block of the piece may be asked for: it has it, and it does not choke us or
+    /// allows the piece all the same.
+    pub(super) fn would_give(&self, piece: PieceIndex) -> bool {
+        self.has(piece) && (!self.chokes_us || self.allowed_fast.contains(&piece))
+    }
+
+    /// Whether we give it blocks of the piece: we do not choke it, or the piece is one of the few
+    /// that help a newcomer start (BEP 6).
+    pub(super) fn may_have(&self, piece: PieceIndex) -> bool {
+        let is_newcomer = self.piece_count() < ALLOWED_FAST_SET as u32;
+        !self.choked || (is_newcomer && self.may_have_fast.contains(&piece))
+    }
+
+    /// The peer did something of no use; false if that has become a flood.
+    pub(super) fn overlook(&mut self, now: Instant) -> bool {
+        self.waste.take(now, 1)
+    }
+
+    /// How many more blocks may be ordered now; zero until a quarter of the pipeline is free, so
+    /// that requests go out in batches.
+    pub(super) fn room(&self) -> usize {
+        let limit =
+            if self.snubs_us { PIPELINE_SNUBBED } else { self.pipeline.min(self.queue_limit) };
+        let free = limit.saturating_sub(self.orders.len());
+        if free * 4 >= limit { free } else { 0 }
+    }
+
+    /// A block arrived: while each round trip brings more than the one before, one more is put
+    /// on order for each.
+    pub(super) fn grow_pipeline(&mut self) {
+        if self.slow_start {
+            self.pipeline = (self.pipeline + 1).min(PIPELINE_MAX);
+        }
+    }
+
+    /// Once a second: sets the pipeline to what the rate needs.
+    pub(super) fn judge_pipeline(&mut self, now: Instant) {
+        if now.since(self.judged_at) < Duration::from_secs(1) || self.orders.is_empty() {
+            return;
+        }
+        self.judged_at = now;
+        let rate = self.download.rate(now, 2);
+        if self.slow_start && rate > self.last_rate + self.last_rate / 10 {
+            self.last_rate = rate;
+            return;
+        }
+        self.slow_start = false;
+        let blocks = rate * PIPELINE_TIME_S / u64::from(BLOCK_SIZE);
+        self.pipeline =
+            usize::try_from(blocks).unwrap_or(PIPELINE_MAX).clamp(PIPELINE_MIN, PIPELINE_MAX);
+    }
+
+    /// Bytes a second towards us and from us, as the choker sees them.
+    pub(super) fn choke_rates(&self, now: Instant) -> (u64, u64) {
+        (self.download.rate(now, RATE_WINDOW_S), self.upload.rate(now, RATE_WINDOW_S))
+    }
+}
+
+/// All connections of a swarm.
+pub(super) type Peers = std::collections::BTreeMap<ConnId, Peer>;

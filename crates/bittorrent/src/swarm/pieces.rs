@@ -1,0 +1,257 @@
+//! The pieces in progress, block by block.
+
+use super::io::ConnId;
+use crate::types::PieceIndex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// One block of a piece in progress.
+#[derive(Clone, Copy, Debug, Default)]
+struct Block {
+    /// From how many peers it is on order.
+    ordered: u8,
+    /// Who sent it, once it is here.
+    from: Option<IpAddr>,
+}
+
+/// A piece of which blocks are on order or here.
+#[derive(Debug)]
+pub(super) struct OpenPiece {
+    opened: u64,
+    blocks: Vec<Block>,
+    /// Blocks neither here nor on order.
+    free: u32,
+    /// Blocks not here.
+    missing: u32,
+    /// No block before this one is free.
+    first_free: u32,
+    /// After bad data: only this connection may send it, so that it is clear who lies.
+    pub(super) only_from: Option<ConnId>,
+}
+
+impl OpenPiece {
+    /// Whether all blocks are here and the disk is at work on it.
+    pub(super) fn is_complete(&self) -> bool {
+        self.missing == 0
+    }
+
+    /// Who sent each block.
+    pub(super) fn senders(&self) -> impl Iterator<Item = Option<IpAddr>> + '_ {
+        self.blocks.iter().map(|block| block.from)
+    }
+
+    /// From how many peers block `n` is on order; `None` if it is here (or does not exist).
+    fn orders(&self, n: u32) -> Option<u8> {
+        self.blocks.get(n as usize).filter(|block| block.from.is_none()).map(|block| block.ordered)
+    }
+
+    /// The block that is here not yet and on order from the fewest peers, below `limit`.
+    pub(super) fn least_ordered(&self, limit: u8, skip: impl Fn(u32) -> bool) -> Option<u32> {
+        (0..self.blocks.len() as u32)
+            .filter(|n| self.orders(*n).is_some_and(|orders| orders < limit) && !skip(*n))
+            .min_by_key(|n| self.orders(*n))
+    }
+}
+
+/// What became of a block that came in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Arrival {
+    /// Not wanted: no such piece in progress, here already, or reserved for someone else.
+    Unwanted,
+    /// Kept.
+    Kept {
+        /// It is still on order with this many other peers.
+        other_orders: u8,
+        /// It was the last one of its piece.
+        completes: bool,
+    },
+}
+
+/// All pieces in progress.
+#[derive(Debug, Default)]
+pub(super) struct OpenPieces {
+    pieces: BTreeMap<PieceIndex, OpenPiece>,
+    /// Those with free blocks, in the order they were opened: what was begun is finished first.
+    with_free: BTreeSet<(u64, PieceIndex)>,
+    opened: u64,
+}
+
+impl OpenPieces {
+    pub(super) fn open(&mut self, piece: PieceIndex, blocks: u32, only_from: Option<ConnId>) {
+        let opened = self.opened;
+        self.opened += 1;
+        self.with_free.insert((opened, piece));
+        self.pieces.insert(
+            piece,
+            OpenPiece {
+                opened,
+                blocks: vec![Block::default(); blocks as usize],
+                free: blocks,
+                missing: blocks,
+                first_free: 0,
+                only_from,
+            },
+        );
+    }
+
+    pub(super) fn close(&mut self, piece: PieceIndex) -> Option<OpenPiece> {
+        let open = self.pieces.remove(&piece)?;
+        self.with_free.remove(&(open.opened, piece));
+        Some(open)
+    }
+
+    pub(super) fn get(&self, piece: PieceIndex) -> Option<&OpenPiece> {
+        self.pieces.get(&piece)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PieceIndex, &OpenPiece)> {
+        self.pieces.iter().map(|(piece, open)| (*piece, open))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// The oldest piece with a free block for which `eligible` holds.
+    pub(super) fn oldest_with_free(
+        &self,
+        mut eligible: impl FnMut(PieceIndex, &OpenPiece) -> bool,
+    ) -> Option<PieceIndex> {
+        self.with_free
+            .iter()
+            .map(|(_, piece)| *piece)
+            .find(|piece| self.pieces.get(piece).is_some_and(|open| eligible(*piece, open)))
+    }
+
+    /// Whether any piece has a free block.
+    pub(super) fn any_free(&self) -> bool {
+        !self.with_free.is_empty()
+    }
+
+    /// Orders the first free block of the piece.
+    pub(super) fn order_free(&mut self, piece: PieceIndex) -> Option<u32> {
+        let open = self.pieces.get_mut(&piece)?;
+        if open.free == 0 {
+            return None;
+        }
+        let is_free = |block: &Block| block.ordered == 0 && block.from.is_none();
+        let start = open.first_free as usize;
+        let n = start + open.blocks.get(start..)?.iter().position(is_free)?;
+        open.blocks[n].ordered = 1;
+        open.first_free = n as u32 + 1;
+        open.free -= 1;
+        if open.free == 0 {
+            self.with_free.remove(&(open.opened, piece));
+        }
+        Some(n as u32)
+    }
+
+    /// Orders one more copy of a block that is on order already.
+    pub(super) fn order_again(&mut self, piece: PieceIndex, n: u32) {
+        if let Some(block) = self.pieces.get_mut(&piece).and_then(|p| p.blocks.get_mut(n as usize))
+        {
+            block.ordered = block.ordered.saturating_add(1);
+        }
+    }
+
+    /// An order came to nothing.
+    pub(super) fn release(&mut self, piece: PieceIndex, n: u32) {
+        let Some(open) = self.pieces.get_mut(&piece) else { return };
+        let Some(block) = open.blocks.get_mut(n as usize) else { return };
+        let was_ordered = block.ordered > 0;
+        block.ordered = block.ordered.saturating_sub(1);
+        if was_ordered && block.ordered == 0 && block.from.is_none() {
+            open.free += 1;
+            open.first_free = open.first_free.min(n);
+            self.with_free.insert((open.opened, piece));
+        }
+    }
+
+    /// A block came in from a peer; `was_ordered` if it was on order with it.
+    pub(super) fn arrive(
+        &mut self,
+        piece: PieceIndex,
+        n: u32,
+        conn: ConnId,
+        from: IpAddr,
+        was_ordered: bool,
+    ) -> Arrival {
+        let Some(open) = self.pieces.get_mut(&piece) else { return Arrival::Unwanted };
+        let Some(block) = open.blocks.get_mut(n as usize) else { return Arrival::Unwanted };
+        if was_ordered {
+            block.ordered = block.ordered.saturating_sub(1);
+        }
+        let reserved = open.only_from.is_some_and(|only| only != conn);
+        if block.from.is_some() || reserved {
+            return Arrival::Unwanted;
+        }
+        if !was_ordered && block.ordered == 0 {
+            open.free -= 1;
+            if open.free == 0 {
+                self.with_free.remove(&(open.opened, piece));
+            }
+        }
+        block.from = Some(from);
+        open.missing -= 1;
+        Arrival::Kept { other_orders: block.ordered, completes: open.missing == 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const P: PieceIndex = PieceIndex(7);
+    const A: (ConnId, IpAddr) = (ConnId(1), IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)));
+    const B: (ConnId, IpAddr) = (ConnId(2), IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2)));
+
+    fn three_blocks(only_from: Option<ConnId>) -> OpenPieces {
+        let mut open = OpenPieces::default();
+        open.open(P, 3, only_from);
+        open
+    }
+
+    #[test]
+    fn blocks_are_ordered_released_and_ordered_again() {
+        let mut open = three_blocks(None);
+        assert_eq!(
+            [open.order_free(P), open.order_free(P), open.order_free(P)],
+            [Some(0), Some(1), Some(2)]
+        );
+        assert_eq!(open.order_free(P), None);
+        assert!(!open.any_free());
+        open.release(P, 1);
+        assert!(open.any_free());
+        assert_eq!(open.order_free(P), Some(1));
+        assert_eq!(open.order_free(P), None);
+    }
+
+    #[test]
+    fn copies_and_late_arrivals() {
+        let mut open = three_blocks(None);
+        open.order_free(P);
+        open.order_again(P, 0);
+        let kept = open.arrive(P, 0, A.0, A.1, true);
+        assert_eq!(kept, Arrival::Kept { other_orders: 1, completes: false });
+        assert_eq!(open.arrive(P, 0, B.0, B.1, true), Arrival::Unwanted);
+        // Releasing an order for a block that is here does not make it free again.
+        open.release(P, 0);
+        assert_eq!(open.order_free(P), Some(1));
+        // A block that was never ordered is taken all the same.
+        let kept = open.arrive(P, 2, B.0, B.1, false);
+        assert_eq!(kept, Arrival::Kept { other_orders: 0, completes: false });
+        assert!(!open.any_free());
+        let kept = open.arrive(P, 1, A.0, A.1, true);
+        assert_eq!(kept, Arrival::Kept { other_orders: 0, completes: true });
+        let senders: Vec<_> = open.close(P).expect("open").senders().flatten().collect();
+        assert_eq!(senders, [A.1, A.1, B.1]);
+        assert_eq!(open.len(), 0);
+    }
+
+    #[test]
+    fn a_reserved_piece_takes_blocks_from_one_peer_only() {
+        let mut open = three_blocks(Some(A.0));
+        assert_eq!(open.arrive(P, 0, B.0, B.1, false), Arrival::Unwanted);
+        assert_ne!(open.arrive(P, 0, A.0, A.1, false), Arrival::Unwanted);
+    }
+}

@@ -1,0 +1,693 @@
+//! One swarm, driven by hand: what it says to what it is told. Whole swarms against each other
+//! are the business of the `sim` crate.
+
+use super::limits::*;
+use super::*;
+use crate::types::{BLOCK_SIZE, BlockRef};
+use crate::wire::{ExtensionHandshake, Handshake, Message, MetadataMessage, UT_METADATA};
+use althing_base::bencode::Encoder;
+use althing_base::hash::{sha1, sha256};
+use althing_base::{Sha1Digest, Sha256Digest};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+const BLOCKS_PER_PIECE: u32 = 4;
+
+/// A v1 torrent of `pieces` pieces of four blocks; the hashes are of nothing in particular,
+/// because the disk is played by the test.
+fn torrent(pieces: u32) -> Metainfo {
+    let mut info = Encoder::new();
+    let piece_length = BLOCKS_PER_PIECE * BLOCK_SIZE;
+    let hashes: Vec<u8> = (0..pieces).flat_map(|n| sha1(&n.to_be_bytes()).0).collect();
+    info.dict(|info| {
+        info.key(b"length").int(i64::from(pieces * piece_length));
+        info.key(b"name").bytes(b"box");
+        info.key(b"piece length").int(i64::from(piece_length));
+        info.key(b"pieces").bytes(&hashes);
+    });
+    let mut out = Encoder::new();
+    out.dict(|out| out.key(b"info").raw(&info.finish()));
+    Metainfo::parse(&out.finish()).expect("a valid torrent")
+}
+
+fn our_id() -> PeerId {
+    PeerId(*b"-AL0100-555555555555")
+}
+
+fn peer_id(n: u64) -> PeerId {
+    let mut id = *b"-XX0000-000000000000";
+    id[12..].copy_from_slice(&n.to_be_bytes());
+    PeerId(id)
+}
+
+fn addr(n: u64) -> SocketAddr {
+    SocketAddr::from(([10, 1, (n >> 8) as u8, n as u8], 7000))
+}
+
+fn block(piece: u32, n: u32) -> BlockRef {
+    BlockRef { piece: PieceIndex(piece), begin: n * BLOCK_SIZE, len: BLOCK_SIZE }
+}
+
+fn digests(tag: &[u8; BLOCKS_PER_PIECE as usize]) -> Vec<Sha256Digest> {
+    tag.iter().map(|byte| sha256(&[*byte])).collect()
+}
+
+/// A swarm and its clock.
+struct Table {
+    swarm: Swarm,
+    now: Instant,
+    info_hash: Sha1Digest,
+    pieces: u32,
+}
+
+impl Table {
+    fn with(config: SwarmConfig, pieces: u32, have: &[u32]) -> Table {
+        let metainfo = Arc::new(torrent(pieces));
+        let now = Instant::ORIGIN + Duration::from_secs(1000);
+        let info_hash = metainfo.info_hashes().primary();
+        let source = Source::Metainfo(metainfo);
+        let swarm = Swarm::new(now, config, Seed::from_u64(1), source, false);
+        let mut table = Table { swarm, now, info_hash, pieces };
+        let mut bits = Bitfield::new(pieces);
+        for piece in have {
+            bits.set(PieceIndex(*piece), true);
+        }
+        table.tell(Input::StorageReady { have: bits });
+        table
+    }
+
+    fn new(pieces: u32, have: &[u32]) -> Table {
+        Self::with(SwarmConfig::new(our_id()), pieces, have)
+    }
+
+    fn drain(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.swarm.poll_output()).collect()
+    }
+
+    fn tell(&mut self, input: Input) -> Vec<Output> {
+        self.swarm.handle_input(self.now, input);
+        self.drain()
+    }
+
+    /// Lets time pass, with every timeout on the way.
+    fn wait(&mut self, secs: u64) -> Vec<Output> {
+        let end = self.now + Duration::from_secs(secs);
+        let mut outputs = Vec::new();
+        while let Some((at, _)) = self.swarm.poll_timeout().filter(|(at, _)| *at <= end) {
+            self.now = self.now.max(at);
+            self.swarm.handle_timeout(self.now);
+            outputs.extend(self.drain());
+        }
+        self.now = end;
+        outputs
+    }
+
+    fn connect_with(&mut self, n: u64, reserved: [u8; 8]) -> Vec<Output> {
+        let handshake = Handshake { info_hash: self.info_hash, peer_id: peer_id(n), reserved };
+        let (conn, direction) = (ConnId(n), Direction::Incoming);
+        self.tell(Input::Connected { conn, addr: addr(n), direction, handshake })
+    }
+
+    fn connect(&mut self, n: u64) -> Vec<Output> {
+        self.connect_with(n, Handshake::RESERVED)
+    }
+
+    fn hear(&mut self, n: u64, message: Message) -> Vec<Output> {
+        self.tell(Input::Message { conn: ConnId(n), message })
+    }
+
+    /// Connects a seed that unchokes us at once; what we then say to it.
+    fn seed(&mut self, n: u64) -> Vec<Output> {
+        self.connect(n);
+        self.hear(n, Message::HaveAll);
+        self.hear(n, Message::Unchoke)
+    }
+
+    fn give(&mut self, n: u64, block: BlockRef) -> Vec<Output> {
+        self.tell(Input::Block { conn: ConnId(n), block })
+    }
+}
+
+/// The messages to one peer among outputs.
+fn said(outputs: &[Output], n: u64) -> Vec<&Message> {
+    outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Send { conn, message } if conn.0 == n => Some(message),
+            _ => None,
+        })
+        .collect()
+}
+
+fn requests(outputs: &[Output], n: u64) -> Vec<BlockRef> {
+    said(outputs, n)
+        .into_iter()
+        .filter_map(|message| match message {
+            Message::Request(block) => Some(*block),
+            _ => None,
+        })
+        .collect()
+}
+
+fn dropped(outputs: &[Output], n: u64) -> Option<DisconnectReason> {
+    outputs.iter().find_map(|output| match output {
+        Output::Disconnect { conn, reason } if conn.0 == n => Some(*reason),
+        _ => None,
+    })
+}
+
+fn completed_pieces(outputs: &[Output]) -> Vec<(u32, bool)> {
+    outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::CompletePiece { piece, want_block_digests, .. } => {
+                Some((piece.0, *want_block_digests))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn bans(outputs: &[Output]) -> Vec<IpAddr> {
+    outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Ban { ip } => Some(*ip),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn first_words_depend_on_what_there_is() {
+    let first = |have: &[u32], reserved| {
+        let outputs = Table::new(3, have).connect_with(1, reserved);
+        said(&outputs, 1).first().map(|message| (*message).clone())
+    };
+    assert_eq!(first(&[], Handshake::RESERVED), Some(Message::HaveNone));
+    assert_eq!(first(&[], [0; 8]), None);
+    assert_eq!(first(&[0, 1, 2], Handshake::RESERVED), Some(Message::HaveAll));
+    let bits = Message::Bitfield(Bytes::from_static(&[0x40]));
+    assert_eq!(first(&[1], Handshake::RESERVED), Some(bits.clone()));
+    assert_eq!(first(&[1], [0; 8]), Some(bits));
+}
+
+#[test]
+fn a_torrent_is_fetched_from_one_seed() {
+    let mut table = Table::new(2, &[]);
+    let outputs = table.seed(1);
+    let asked = requests(&outputs, 1);
+    assert_eq!(asked.len(), 8, "all blocks fit one pipeline: {asked:?}");
+    let mut verified = Vec::new();
+    for (at, block) in asked.into_iter().enumerate() {
+        let outputs = table.give(1, block);
+        assert!(
+            matches!(outputs[0], Output::StoreBlock { conn: ConnId(1), block: b } if b == block)
+        );
+        let done = completed_pieces(&outputs);
+        assert_eq!(done.len(), usize::from(at % 4 == 3));
+        for (piece, _) in done {
+            let input = Input::PieceStored { piece: PieceIndex(piece), block_digests: None };
+            verified.extend(table.tell(input));
+        }
+    }
+    assert!(verified.iter().any(|o| matches!(o, Output::Completed)));
+    assert!(said(&verified, 1).contains(&&Message::NotInterested));
+    assert_eq!(dropped(&verified, 1), Some(DisconnectReason::NothingToExchange));
+    assert_eq!(table.swarm.state(), State::Seeding);
+    assert_eq!(table.swarm.left_bytes(), Some(0));
+}
+
+#[test]
+fn nothing_is_announced_before_it_is_on_disk() {
+    let mut table = Table::new(2, &[]);
+    let asked = requests(&table.seed(1), 1);
+    table.connect(2);
+    let mut outputs = Vec::new();
+    for block in asked.iter().take(4) {
+        outputs.extend(table.give(1, *block));
+    }
+    let (piece, _) = completed_pieces(&outputs)[0];
+    assert!(!said(&outputs, 2).iter().any(|m| matches!(m, Message::Have(_))));
+    assert!(!table.swarm.have().get(PieceIndex(piece)));
+    let stored = table.tell(Input::PieceStored { piece: PieceIndex(piece), block_digests: None });
+    assert!(said(&stored, 2).contains(&&Message::Have(PieceIndex(piece))));
+}
+
+#[test]
+fn the_rarest_piece_is_started_first() {
+    let mut table = Table::new(40, &[0, 1, 2, 3]);
+    // Everyone has everything but piece 30, which one has; it is not the first four's turn.
+    for piece in 0..RANDOM_FIRST_PIECES {
+        table.swarm.picker.add(PieceIndex(piece));
+        table.swarm.picker.remove(PieceIndex(piece));
+    }
+    for n in 1..4 {
+        table.connect(n);
+        let mut bits = Bitfield::full(40);
+        bits.set(PieceIndex(39), false);
+        if n != 2 {
+            bits.set(PieceIndex(30), false);
+        }
+        table.hear(n, Message::Bitfield(Bytes::copy_from_slice(bits.as_bytes())));
+    }
+    let asked = requests(&table.hear(2, Message::Unchoke), 2);
+    assert!(asked[..4].iter().all(|b| b.piece == PieceIndex(30)), "{asked:?}");
+}
+
+#[test]
+fn choked_orders_are_void_without_fast_and_wait_for_rejects_with_it() {
+    let mut table = Table::new(1, &[]);
+    table.connect_with(1, [0; 8]);
+    table.hear(1, Message::Bitfield(Bytes::from_static(&[0x80])));
+    assert_eq!(requests(&table.hear(1, Message::Unchoke), 1).len(), 4);
+    table.seed(2);
+    // All blocks are on order with 1, so 2 is only asked for copies, until 1 chokes us.
+    let outputs = table.hear(1, Message::Choke);
+    assert_eq!(table.swarm.peers[&ConnId(1)].orders.len(), 0);
+    drop(outputs);
+
+    let mut table = Table::new(1, &[]);
+    let asked = requests(&table.seed(1), 1);
+    table.hear(1, Message::Choke);
+    assert_eq!(table.swarm.peers[&ConnId(1)].orders.len(), 4);
+    for block in asked {
+        table.hear(1, Message::Reject(block));
+    }
+    assert_eq!(table.swarm.peers[&ConnId(1)].orders.len(), 0);
+    assert_eq!(requests(&table.seed(2), 2).len(), 4);
+}
+
+#[test]
+fn the_endgame_orders_copies_and_cancels_them() {
+    let mut table = Table::new(1, &[]);
+    let asked = requests(&table.seed(1), 1);
+    let copies = requests(&table.seed(2), 2);
+    assert_eq!(copies.len(), 4);
+    let outputs = table.give(2, asked[0]);
+    assert!(said(&outputs, 1).contains(&&Message::Cancel(asked[0])));
+    // The first peer sends it all the same: it is not kept twice.
+    let outputs = table.give(1, asked[0]);
+    assert!(!outputs.iter().any(|o| matches!(o, Output::StoreBlock { .. })));
+    assert_eq!(table.swarm.stats(table.now).wasted_bytes, u64::from(BLOCK_SIZE));
+}
+
+#[test]
+fn a_lost_peers_blocks_are_ordered_elsewhere() {
+    let mut table = Table::new(8, &[]);
+    assert_eq!(requests(&table.seed(1), 1).len(), PIPELINE_MIN);
+    table.seed(2);
+    let outputs = table.tell(Input::Disconnected { conn: ConnId(1) });
+    let all = table.swarm.peers[&ConnId(2)].orders.len();
+    assert_eq!(all, PIPELINE_MIN, "{outputs:?}");
+}
+
+#[test]
+fn a_snubbing_peer_loses_its_orders() {
+    let mut table = Table::new(8, &[]);
+    table.seed(1);
+    // Honest but slow company, so that somebody can take over.
+    table.seed(2);
+    let outputs = table.wait(SNUBBED_AFTER.as_secs() + 2);
+    assert!(table.swarm.peers[&ConnId(1)].snubs_us);
+    let cancels = said(&outputs, 1).iter().filter(|m| matches!(m, Message::Cancel(_))).count();
+    assert!(cancels >= PIPELINE_MIN - PIPELINE_SNUBBED, "{cancels}");
+    // It moves again: it is given orders again.
+    let block = table.swarm.peers[&ConnId(1)].orders[0].block;
+    let outputs = table.give(1, block);
+    assert!(!table.swarm.peers[&ConnId(1)].snubs_us);
+    assert!(!requests(&outputs, 1).is_empty());
+}
+
+#[test]
+fn the_only_sender_of_a_corrupt_piece_is_banned_at_once() {
+    let mut table = Table::new(1, &[]);
+    for block in requests(&table.seed(1), 1) {
+        table.give(1, block);
+    }
+    let block_digests = digests(b"abxd");
+    let outputs = table.tell(Input::PieceCorrupt { piece: PieceIndex(0), block_digests });
+    assert_eq!(bans(&outputs), [addr(1).ip()]);
+    assert_eq!(dropped(&outputs, 1), Some(DisconnectReason::BadData));
+    let again = table.connect(1);
+    assert_eq!(dropped(&again, 1), Some(DisconnectReason::Banned));
+    assert_eq!(requests(&table.seed(2), 2).len(), 4);
+}
+
+#[test]
+fn among_several_senders_the_liar_is_found_and_only_the_liar() {
+    let mut table = Table::new(1, &[]);
+    let asked = requests(&table.seed(1), 1);
+    table.seed(2);
+    for block in &asked[..2] {
+        table.give(1, *block);
+    }
+    for block in &asked[2..] {
+        table.give(2, *block);
+    }
+    table.seed(3);
+    let block_digests = digests(b"abxd");
+    let outputs = table.tell(Input::PieceCorrupt { piece: PieceIndex(0), block_digests });
+    assert_eq!(bans(&outputs), Vec::<IpAddr>::new());
+    // Fetched again, all of it, from the one that had no hand in it.
+    assert_eq!(requests(&outputs, 3).len(), 4);
+    assert!(requests(&outputs, 1).is_empty() && requests(&outputs, 2).is_empty());
+    let mut outputs = Vec::new();
+    for n in 0..4 {
+        outputs.extend(table.give(3, block(0, n)));
+    }
+    assert_eq!(completed_pieces(&outputs), [(0, true)]);
+    let block_digests = Some(digests(b"abcd"));
+    let outputs = table.tell(Input::PieceStored { piece: PieceIndex(0), block_digests });
+    assert_eq!(bans(&outputs), [addr(2).ip()]);
+}
+
+#[test]
+fn uploads_are_answered_once_each_and_bounded() {
+    let mut table = Table::new(200, &(0..200).collect::<Vec<_>>());
+    table.connect(1);
+    table.hear(1, Message::HaveNone);
+    let outputs = table.hear(1, Message::Interested);
+    assert!(said(&outputs, 1).contains(&&Message::Unchoke), "a free slot is given at once");
+    let mut outputs = Vec::new();
+    for piece in 0..200 {
+        for n in 0..4 {
+            outputs.extend(table.hear(1, Message::Request(block(piece, n))));
+        }
+    }
+    let sending = |outputs: &[Output]| {
+        outputs.iter().filter(|o| matches!(o, Output::SendBlock { .. })).count() as u32
+    };
+    assert_eq!(sending(&outputs), SEND_AHEAD_MAX / BLOCK_SIZE);
+    let outputs = table.tell(Input::BlockSent { conn: ConnId(1), block: block(0, 0) });
+    assert_eq!(sending(&outputs), 1);
+    assert_eq!(table.swarm.transferred_bytes().1, u64::from(BLOCK_SIZE));
+    // A cancel of what waits is answered with a reject (BEP 6).
+    let outputs = table.hear(1, Message::Cancel(block(199, 3)));
+    assert_eq!(said(&outputs, 1), [&Message::Reject(block(199, 3))]);
+    // Losing interest ends it: the rest is refused.
+    let outputs = table.hear(1, Message::NotInterested);
+    let rejects = said(&outputs, 1).iter().filter(|m| matches!(m, Message::Reject(_))).count();
+    let peer = &table.swarm.peers[&ConnId(1)];
+    // But for the few pieces that it may have while choked.
+    assert!(peer.wanted_by_it.iter().all(|b| peer.may_have_fast.contains(&b.piece)));
+    assert_eq!(rejects + peer.wanted_by_it.len() + peer.sending.len(), 800 - 2);
+    assert!(rejects > 600, "{rejects}");
+}
+
+#[test]
+fn requests_that_cannot_be_met_are_refused_and_a_flood_of_them_ends_it() {
+    let mut table = Table::new(4, &[0]);
+    table.connect(1);
+    table.hear(1, Message::HaveNone);
+    table.hear(1, Message::Interested);
+    let absurd = [
+        block(1, 0),
+        block(9, 0),
+        BlockRef { begin: u32::MAX, ..block(0, 0) },
+        BlockRef { len: 0, ..block(0, 0) },
+        BlockRef { len: u32::MAX, ..block(0, 0) },
+        BlockRef { begin: BLOCK_SIZE * 3 + 1, ..block(0, 0) },
+    ];
+    for block in absurd {
+        let outputs = table.hear(1, Message::Request(block));
+        assert_eq!(said(&outputs, 1), [&Message::Reject(block)], "{block:?}");
+    }
+    let flood = (0..=WASTE_BURST).find_map(|_| {
+        let outputs = table.hear(1, Message::Request(block(1, 0)));
+        dropped(&outputs, 1)
+    });
+    assert!(matches!(flood, Some(DisconnectReason::Flood(_))), "{flood:?}");
+}
+
+#[test]
+fn rules_of_the_protocol_are_enforced() {
+    let broken = |messages: Vec<Message>, reserved| {
+        let mut table = Table::new(10, &[]);
+        table.connect_with(1, reserved);
+        messages.into_iter().find_map(|m| dropped(&table.hear(1, m), 1))
+    };
+    let bits = |bytes: &'static [u8]| Message::Bitfield(Bytes::from_static(bytes));
+    for messages in [
+        vec![bits(&[0xff])],
+        vec![bits(&[0xff, 0xff])],
+        vec![bits(&[0xff, 0xc0]), bits(&[0xff, 0xc0])],
+        vec![Message::Have(PieceIndex(1)), Message::HaveAll],
+        vec![Message::Have(PieceIndex(10))],
+        vec![Message::Extended { id: 0, payload: Bytes::from_static(b"nonsense") }],
+    ] {
+        let reason = broken(messages.clone(), Handshake::RESERVED);
+        assert!(matches!(reason, Some(DisconnectReason::ProtocolViolation(_))), "{messages:?}");
+    }
+    for message in [
+        Message::HaveAll,
+        Message::HaveNone,
+        Message::AllowedFast(PieceIndex(0)),
+        Message::Reject(block(0, 0)),
+    ] {
+        let reason = broken(vec![message.clone()], [0; 8]);
+        assert!(matches!(reason, Some(DisconnectReason::ProtocolViolation(_))), "{message:?}");
+    }
+}
+
+#[test]
+fn silence_is_kept_alive_and_then_ended() {
+    let mut table = Table::new(1, &[0]);
+    table.connect(1);
+    let outputs = table.wait(KEEP_ALIVE_AFTER.as_secs() + 1);
+    assert!(said(&outputs, 1).contains(&&Message::KeepAlive));
+    assert_eq!(dropped(&outputs, 1), None);
+    let outputs = table.wait(IDLE_AFTER.as_secs());
+    assert_eq!(dropped(&outputs, 1), Some(DisconnectReason::Idle));
+}
+
+#[test]
+fn an_idle_swarm_asks_for_no_wake_up() {
+    let mut table = Table::new(1, &[0]);
+    table.wait(1);
+    assert_eq!(table.swarm.poll_timeout(), None);
+}
+
+#[test]
+fn of_two_connections_between_the_same_peers_both_sides_keep_the_same_one() {
+    // Our id is "-AL0100-…", smaller than "-XX…": theirs, the incoming one, stays.
+    for ours_first in [true, false] {
+        let mut table = Table::new(1, &[]);
+        let reserved = Handshake::RESERVED;
+        let handshake = Handshake { info_hash: table.info_hash, peer_id: peer_id(1), reserved };
+        let ours = |conn| Input::Connected {
+            conn: ConnId(conn),
+            addr: addr(1),
+            direction: Direction::Outgoing,
+            handshake,
+        };
+        let theirs = |conn| Input::Connected {
+            conn: ConnId(conn),
+            addr: addr(1),
+            direction: Direction::Incoming,
+            handshake,
+        };
+        let (first, second) = if ours_first { (ours(1), theirs(2)) } else { (theirs(2), ours(1)) };
+        let mut outputs = table.tell(first);
+        outputs.extend(table.tell(second));
+        assert_eq!(dropped(&outputs, 1), Some(DisconnectReason::Duplicate), "{ours_first}");
+        assert_eq!(dropped(&outputs, 2), None, "{ours_first}");
+    }
+}
+
+#[test]
+fn ourselves_are_not_called_again() {
+    let mut table = Table::new(1, &[]);
+    let found = Input::PeersFound { source: PeerSource::Tracker, peers: vec![addr(1)] };
+    let outputs = table.tell(found.clone());
+    assert!(matches!(outputs[..], [Output::Connect { .. }]));
+    let reserved = Handshake::RESERVED;
+    let handshake = Handshake { info_hash: table.info_hash, peer_id: our_id(), reserved };
+    let (conn, direction) = (ConnId(1), Direction::Outgoing);
+    let outputs = table.tell(Input::Connected { conn, addr: addr(1), direction, handshake });
+    assert_eq!(dropped(&outputs, 1), Some(DisconnectReason::OurOwnId));
+    let outputs = [table.wait(10_000), table.tell(found)].concat();
+    assert!(!outputs.iter().any(|o| matches!(o, Output::Connect { .. })));
+}
+
+#[test]
+fn a_fault_stops_it_and_a_resume_goes_on() {
+    let mut table = Table::new(2, &[1]);
+    let asked = requests(&table.seed(1), 1);
+    table.give(1, asked[0]);
+    let fault = StorageFault::DiskFull { path: "box".into() };
+    let outputs = table.tell(Input::StorageFault(fault.clone()));
+    assert_eq!(dropped(&outputs, 1), Some(DisconnectReason::Stopped));
+    assert!(outputs.iter().any(|o| matches!(o, Output::AbandonPiece { .. })));
+    assert_eq!(table.swarm.state(), State::Faulted(Fault::Storage(fault)));
+    assert_eq!(dropped(&table.connect(2), 2), Some(DisconnectReason::Stopped));
+    table.tell(Input::Resume);
+    assert!(table.swarm.have().get(PieceIndex(1)), "what was on disk still is");
+    assert_eq!(requests(&table.seed(3), 3).len(), 4);
+}
+
+#[test]
+fn pausing_keeps_what_is_in_progress() {
+    let mut table = Table::new(1, &[]);
+    let asked = requests(&table.seed(1), 1);
+    table.give(1, asked[0]);
+    let outputs = table.tell(Input::Pause);
+    assert_eq!(dropped(&outputs, 1), Some(DisconnectReason::Stopped));
+    assert_eq!(table.swarm.state(), State::Paused);
+    table.tell(Input::Resume);
+    assert_eq!(requests(&table.seed(2), 2), asked[1..]);
+}
+
+#[test]
+fn a_recheck_forgets_and_starts_over() {
+    let mut table = Table::new(2, &[0, 1]);
+    table.tell(Input::Recheck);
+    assert_eq!(table.swarm.state(), State::Checking);
+    table.tell(Input::StorageReady { have: Bitfield::new(2) });
+    assert_eq!(table.swarm.state(), State::Downloading);
+    assert_eq!(requests(&table.seed(1), 1).len(), 8);
+}
+
+#[test]
+fn only_selected_files_are_fetched() {
+    let config = SwarmConfig { selected_files: Some(vec![]), ..SwarmConfig::new(our_id()) };
+    let mut table = Table::with(config, 2, &[]);
+    assert_eq!(table.swarm.state(), State::Seeding);
+    assert!(requests(&table.seed(1), 1).is_empty());
+}
+
+#[test]
+fn connections_are_bounded_and_the_useless_make_room() {
+    let config = SwarmConfig { connections_max: 2, ..SwarmConfig::new(our_id()) };
+    let mut table = Table::with(config, 1, &[]);
+    table.seed(1);
+    table.connect(2);
+    assert_eq!(dropped(&table.connect(3), 3), Some(DisconnectReason::TooManyConnections));
+    table.wait(50);
+    table.hear(2, Message::KeepAlive);
+    table.wait(20);
+    let outputs = table.connect(4);
+    assert_eq!(dropped(&outputs, 2), Some(DisconnectReason::TooManyConnections));
+    assert_eq!(dropped(&outputs, 4), None);
+}
+
+/// A swarm that knows only the info-hash, and the dictionary it looks for.
+fn magnet_table() -> (Table, Metainfo) {
+    let metainfo = torrent(300);
+    let now = Instant::ORIGIN + Duration::from_secs(1000);
+    let info_hash = metainfo.info_hashes().primary();
+    let magnet = format!("magnet:?xt=urn:btih:{info_hash}").parse().expect("a magnet link");
+    let config = SwarmConfig::new(our_id());
+    let swarm = Swarm::new(now, config, Seed::from_u64(1), Source::Magnet(magnet), false);
+    (Table { swarm, now, info_hash, pieces: 300 }, metainfo)
+}
+
+fn offer_metadata(table: &mut Table, n: u64, size: u32) -> Vec<Output> {
+    let handshake = ExtensionHandshake {
+        extensions: BTreeMap::from([(UT_METADATA.to_vec(), 7)]),
+        metadata_size: Some(size),
+        ..ExtensionHandshake::default()
+    };
+    table.hear(n, Message::Extended { id: 0, payload: handshake.encode() })
+}
+
+fn metadata_requests(outputs: &[Output], n: u64) -> Vec<u32> {
+    said(outputs, n)
+        .into_iter()
+        .filter_map(|message| match message {
+            Message::Extended { id: 7, payload } => match MetadataMessage::parse(payload) {
+                Ok(MetadataMessage::Request { piece }) => Some(piece),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect()
+}
+
+fn metadata_part(metainfo: &Metainfo, piece: u32) -> Message {
+    let info = metainfo.info_bytes();
+    let start = (piece * BLOCK_SIZE) as usize;
+    let payload = info.slice(start..info.len().min(start + BLOCK_SIZE as usize));
+    let message = MetadataMessage::Data { piece, total_size: Some(info.len() as u32), payload };
+    Message::Extended { id: 1, payload: message.encode() }
+}
+
+#[test]
+fn a_magnet_link_becomes_a_torrent() {
+    let (mut table, metainfo) = magnet_table();
+    assert!(table.wait(1).iter().any(|o| matches!(o, Output::FindPeers)));
+    table.connect(1);
+    // What it has is said before anyone knows how many pieces there are.
+    let bits = Bytes::copy_from_slice(Bitfield::full(table.pieces).as_bytes());
+    table.hear(1, Message::Bitfield(bits));
+    let outputs = offer_metadata(&mut table, 1, metainfo.info_bytes().len() as u32);
+    let pieces = metadata_requests(&outputs, 1);
+    assert_eq!(pieces, [0]);
+    let outputs = table.hear(1, metadata_part(&metainfo, 0));
+    let Some(Output::MetadataReceived { metainfo: received }) = outputs.first() else {
+        panic!("{outputs:?}");
+    };
+    assert_eq!(received.info_hashes(), metainfo.info_hashes());
+    assert_eq!(table.swarm.state(), State::Checking);
+    let outputs = table.tell(Input::StorageReady { have: Bitfield::new(300) });
+    assert!(said(&outputs, 1).contains(&&Message::Interested));
+    assert!(!requests(&table.hear(1, Message::Unchoke), 1).is_empty());
+}
+
+#[test]
+fn a_refused_or_late_part_is_asked_of_someone_else() {
+    let (mut table, metainfo) = magnet_table();
+    let size = metainfo.info_bytes().len() as u32;
+    for n in [1, 2, 3] {
+        table.connect(n);
+    }
+    assert_eq!(metadata_requests(&offer_metadata(&mut table, 1, size), 1), [0]);
+    assert_eq!(metadata_requests(&offer_metadata(&mut table, 2, size), 2), [0u32; 0]);
+    let reject = MetadataMessage::Reject { piece: 0 }.encode();
+    let outputs = table.hear(1, Message::Extended { id: 1, payload: reject });
+    assert_eq!(metadata_requests(&outputs, 2), [0]);
+    offer_metadata(&mut table, 3, size);
+    let outputs = table.wait(METADATA_TIMEOUT.as_secs() + 2);
+    let asked_again = metadata_requests(&outputs, 2).len() + metadata_requests(&outputs, 3).len();
+    assert!(asked_again > 0, "{outputs:?}");
+}
+
+#[test]
+fn false_metadata_gets_its_giver_banned() {
+    let (mut table, metainfo) = magnet_table();
+    table.connect(1);
+    offer_metadata(&mut table, 1, 100);
+    let lie = MetadataMessage::Data {
+        piece: 0,
+        total_size: Some(100),
+        payload: Bytes::from(vec![b'x'; 100]),
+    };
+    let outputs = table.hear(1, Message::Extended { id: 1, payload: lie.encode() });
+    assert_eq!(bans(&outputs), [addr(1).ip()]);
+    table.connect(2);
+    let size = metainfo.info_bytes().len() as u32;
+    assert_eq!(metadata_requests(&offer_metadata(&mut table, 2, size), 2), [0]);
+}
+
+#[test]
+fn metadata_is_given_to_those_who_ask() {
+    let mut table = Table::new(1, &[]);
+    table.connect(1);
+    offer_metadata(&mut table, 1, 1);
+    let ask =
+        |piece| Message::Extended { id: 1, payload: MetadataMessage::Request { piece }.encode() };
+    let answer = |outputs: &[Output]| match said(outputs, 1)[..] {
+        [Message::Extended { id: 7, payload }] => {
+            MetadataMessage::parse(payload).expect("readable")
+        }
+        _ => panic!("{outputs:?}"),
+    };
+    let info = torrent(1).info_bytes().clone();
+    let outputs = table.hear(1, ask(0));
+    let expected =
+        MetadataMessage::Data { piece: 0, total_size: Some(info.len() as u32), payload: info };
+    assert_eq!(answer(&outputs), expected);
+    let outputs = table.hear(1, ask(1));
+    assert_eq!(answer(&outputs), MetadataMessage::Reject { piece: 1 });
+}
