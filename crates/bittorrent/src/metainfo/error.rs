@@ -99,10 +99,10 @@ pub enum MetainfoError {
         path: String,
     },
     /// A hybrid torrent that says one thing to v1 clients and another to v2 clients.
-    #[error("the torrent's v1 and v2 parts name different files{}", at(.path))]
+    #[error("the torrent's v1 and v2 parts name different files (at {path})")]
     Mismatch {
-        /// The first file that differs, unless it is their number.
-        path: Option<String>,
+        /// The first file that differs.
+        path: String,
     },
     /// `piece layers` is not a dictionary by root hashes.
     #[error("the torrent's piece layers are malformed")]
@@ -136,10 +136,6 @@ pub enum MetainfoError {
         /// The limit in bytes.
         max: usize,
     },
-}
-
-fn at(path: &Option<String>) -> String {
-    path.as_ref().map_or_else(String::new, |path| format!(" (at {path})"))
 }
 
 fn shown(value: &Option<i64>) -> String {

@@ -38,7 +38,7 @@ pub(super) fn parse(info: Dict<'_>, rules: NameRules) -> Result<Info, MetainfoEr
         (Some(tree), true) => {
             let tree = tree.as_dict().ok_or(MetainfoError::FilesMalformed)?;
             let files = reader.tree(tree, info.get(b"files").is_some())?;
-            combine(files, v1_files, piece_length, &name)?
+            combine(files, v1_files.as_deref(), piece_length)?
         }
         (None, true) => return Err(MetainfoError::FileTreeMissing),
         (Some(_), false) => return Err(MetainfoError::VersionMissing),
@@ -326,17 +326,33 @@ fn is_one_file(tree: Dict<'_>) -> bool {
     first.is_some() && entries.next().is_none()
 }
 
-/// Puts the files of a tree into the torrent's space, each at the start of a piece (BEP 52), with
-/// padding as libtorrent counts it: behind every file that does not fill its last piece. In a
-/// hybrid the list of files has to say the same; only the padding behind the last file may be
-/// missing there and then is here too.
+/// The files of a tree as the torrent has them: each starts at a piece (BEP 52), so there is padding
+/// behind every file that does not fill its last piece, the last file too, as libtorrent counts it.
+///
+/// In a hybrid the list of files has to say the same. Only the padding behind the last file may be
+/// missing there, and then it is not counted.
 fn combine(
     tree: Vec<File>,
-    list: Option<Vec<File>>,
+    list: Option<&[File]>,
     piece_length: u32,
-    name: &str,
 ) -> Result<Vec<File>, MetainfoError> {
-    let root = tree.first().and_then(|file| file.components().next()).unwrap_or(name).to_owned();
+    let mut files = padded(tree, piece_length);
+    let Some(list) = list else { return Ok(files) };
+    let last = files.iter().rposition(|file| file.size > 0).filter(|&last| files[last].is_pad());
+    if let Some(last) = last
+        && with_bytes(&files).count() == with_bytes(list).count() + 1
+    {
+        files.remove(last);
+    }
+    // Padding may stand before or behind empty files, so those are compared apart.
+    compare(with_bytes(&files), with_bytes(list))?;
+    compare(without_bytes(&files), without_bytes(list))?;
+    Ok(files)
+}
+
+fn padded(tree: Vec<File>, piece_length: u32) -> Vec<File> {
+    let root =
+        tree.first().and_then(|file| file.components().next()).unwrap_or_default().to_owned();
     let mut files = Vec::with_capacity(tree.len());
     for file in tree {
         let excess = file.size % u64::from(piece_length);
@@ -353,32 +369,36 @@ fn combine(
             });
         }
     }
-    let Some(list) = list else { return Ok(files) };
-    if files.iter().rposition(|file| file.size > 0).is_some_and(|last| {
-        files[last].is_pad()
-            && list.iter().filter(|file| file.size > 0).count()
-                < files.iter().filter(|file| file.size > 0).count()
-    }) {
-        let last = files.iter().rposition(File::is_pad).unwrap_or_default();
-        files.remove(last);
-    }
-    let same = |tree: &File, list: &File| {
-        tree.size == list.size
-            && tree.is_pad() == list.is_pad()
-            && (tree.is_pad() || tree.path == list.path)
-    };
-    // Where the padding stands among empty files makes no difference.
-    let bytes =
-        |files: &[File]| files.iter().filter(|file| file.size > 0).cloned().collect::<Vec<_>>();
-    let empty =
-        |files: &[File]| files.iter().filter(|file| file.size == 0).cloned().collect::<Vec<_>>();
-    for (tree, list) in [(bytes(&files), bytes(&list)), (empty(&files), empty(&list))] {
-        if tree.len() != list.len() {
-            return Err(MetainfoError::Mismatch { path: None });
+    files
+}
+
+fn with_bytes(files: &[File]) -> impl Iterator<Item = &File> {
+    files.iter().filter(|file| file.size > 0)
+}
+
+fn without_bytes(files: &[File]) -> impl Iterator<Item = &File> {
+    files.iter().filter(|file| file.size == 0)
+}
+
+fn compare<'a>(
+    mut tree: impl Iterator<Item = &'a File>,
+    mut list: impl Iterator<Item = &'a File>,
+) -> Result<(), MetainfoError> {
+    loop {
+        let (tree, list) = (tree.next(), list.next());
+        let same = match (tree, list) {
+            (None, None) => return Ok(()),
+            (Some(tree), Some(list)) => {
+                tree.size == list.size
+                    && tree.is_pad() == list.is_pad()
+                    && (tree.is_pad() || tree.path == list.path)
+                    && tree.symlink == list.symlink
+            }
+            _ => false,
+        };
+        if !same {
+            let path = tree.or(list).map_or_else(String::new, |file| file.path.to_string());
+            return Err(MetainfoError::Mismatch { path });
         }
-        if let Some((tree, _)) = tree.iter().zip(&list).find(|(tree, list)| !same(tree, list)) {
-            return Err(MetainfoError::Mismatch { path: Some(tree.path.to_string()) });
-        }
     }
-    Ok(files)
 }

@@ -246,6 +246,25 @@ impl Metainfo {
         self.layers.get(&file).map(|layer| &layer[..])
     }
 
+    /// The measures of a file's hash tree (BEP 52); `None` if it has none.
+    pub fn tree_shape(&self, file: FileIndex) -> Option<merkle::TreeShape> {
+        merkle::TreeShape::new(self.files().get(file.0 as usize)?, self.piece_length())
+    }
+
+    /// The upper part of a file's hash tree, to answer peers' requests with; `None` if it has none
+    /// or its piece layer is not known. Takes a while for large files; see [`merkle::Tree`].
+    pub fn tree(&self, file: FileIndex) -> Option<merkle::Tree> {
+        merkle::Tree::new(self.tree_shape(file)?, self.piece_layer(file)?)
+    }
+
+    /// The file with this root hash, the first of several with the same content. Peers name files
+    /// so (BEP 52).
+    pub fn file_by_root(&self, pieces_root: &Sha256Digest) -> Option<FileIndex> {
+        let at =
+            self.files().iter().position(|file| file.pieces_root.as_ref() == Some(pieces_root));
+        at.and_then(|at| u32::try_from(at).ok()).map(FileIndex)
+    }
+
     /// The files whose piece layers are not known yet, in order.
     pub fn missing_layers(&self) -> impl Iterator<Item = FileIndex> + '_ {
         (0..).map(FileIndex).zip(self.files()).filter_map(|(index, file)| {
