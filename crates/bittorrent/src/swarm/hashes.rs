@@ -6,14 +6,17 @@
 //! that told it.
 
 use super::io::{ConnId, DisconnectReason, Output};
-use super::limits::{HASH_PIPELINE, HASH_TIMEOUT, HASHES_PER_REQUEST, LEAF_READS_MAX};
-use super::{Phase, Swarm, proof};
+use super::limits::{HASH_PIPELINE, HASH_TIMEOUT, LEAF_READS_MAX};
+use super::peer::Peer;
+use super::{Phase, Swarm};
+use crate::metainfo::merkle::{Tree, TreeShape};
 use crate::metainfo::{FileIndex, Metainfo};
-use crate::types::{BLOCK_SIZE, PieceIndex};
+use crate::types::PieceIndex;
 use crate::wire::{HashRequest, Message};
 use althing_base::time::Duration;
 use althing_base::{Instant, Sha256Digest};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 type Broken = DisconnectReason;
@@ -21,22 +24,39 @@ type Broken = DisconnectReason;
 /// A piece layer on its way.
 #[derive(Debug)]
 struct LayerFetch {
+    shape: TreeShape,
     /// The pieces of the file.
-    pieces: std::ops::Range<u32>,
-    /// Parts still to come, by index of their first hash, that are not on order.
-    to_order: BTreeSet<u32>,
-    on_order: BTreeSet<u32>,
-    /// Parts that came in and were right.
+    pieces: Range<u32>,
+    to_order: BTreeSet<HashRequest>,
+    on_order: BTreeSet<HashRequest>,
+    /// The parts that came in and were right, by index of their first hash.
     parts: BTreeMap<u32, Vec<Sha256Digest>>,
 }
 
-/// All piece layers on their way, and leaves being read for peers.
+impl LayerFetch {
+    /// Something to ask this peer for. Whoever has a piece has the hashes around it (BEP 52).
+    fn order(&mut self, peer: &Peer) -> Option<HashRequest> {
+        let pieces = &self.pieces;
+        let has_some = |request: &&HashRequest| {
+            let first = pieces.start + request.index;
+            (first..pieces.end.min(first + request.length)).any(|n| peer.has(PieceIndex(n)))
+        };
+        let request = self.to_order.iter().find(has_some).copied()?;
+        self.to_order.remove(&request);
+        self.on_order.insert(request);
+        Some(request)
+    }
+}
+
+/// All piece layers on their way, and what peers are answered from.
 #[derive(Debug, Default)]
 pub(super) struct HashFetch {
     /// By root: files of equal content share a tree.
     layers: BTreeMap<Sha256Digest, LayerFetch>,
     /// The first file with each root, once a peer has asked for hashes.
     files: Option<BTreeMap<Sha256Digest, FileIndex>>,
+    /// The tree that was asked for last: requests for one file come in rows.
+    tree: Option<(FileIndex, Tree)>,
     /// Who waits for the leaves of which piece.
     waiting: BTreeMap<PieceIndex, Vec<(ConnId, HashRequest)>>,
 }
@@ -44,30 +64,25 @@ pub(super) struct HashFetch {
 impl HashFetch {
     /// Notes which layers are missing.
     pub(super) fn start(&mut self, metainfo: &Metainfo) {
-        self.layers.clear();
-        self.waiting.clear();
+        *self = HashFetch::default();
         for file in metainfo.missing_layers() {
-            let pieces = metainfo.file_pieces(file);
-            let root = metainfo.files().get(file.0 as usize).and_then(|f| f.pieces_root());
-            if let Some(root) = root {
-                self.layers.entry(root).or_insert_with(|| LayerFetch {
-                    to_order: (0..pieces.len() as u32)
-                        .step_by(HASHES_PER_REQUEST as usize)
-                        .collect(),
-                    on_order: BTreeSet::new(),
-                    parts: BTreeMap::new(),
-                    pieces,
-                });
-            }
+            let Some(shape) = metainfo.tree_shape(file) else { continue };
+            self.layers.entry(shape.pieces_root()).or_insert_with(|| LayerFetch {
+                pieces: metainfo.file_pieces(file),
+                to_order: shape.piece_layer_requests().collect(),
+                on_order: BTreeSet::new(),
+                parts: BTreeMap::new(),
+                shape,
+            });
         }
     }
 
     /// A request came to nothing.
     pub(super) fn release(&mut self, request: &HashRequest) {
         if let Some(layer) = self.layers.get_mut(&request.pieces_root)
-            && layer.on_order.remove(&request.index)
+            && layer.on_order.remove(request)
         {
-            layer.to_order.insert(request.index);
+            layer.to_order.insert(*request);
         }
     }
 
@@ -78,21 +93,19 @@ impl HashFetch {
         });
         files.get(&root).copied()
     }
-}
 
-impl LayerFetch {
-    /// The request for the part that starts with hash `index`: a power of two of hashes, and the
-    /// proof up to the root.
-    fn request(&self, root: Sha256Digest, index: u32, piece_length: u32) -> HashRequest {
-        let left = self.pieces.len() as u32 - index;
-        let height = (self.pieces.len() as u32).next_power_of_two().ilog2();
-        HashRequest {
-            pieces_root: root,
-            base_layer: (piece_length / BLOCK_SIZE).ilog2(),
-            index,
-            length: left.next_power_of_two().clamp(2, HASHES_PER_REQUEST),
-            proof_layers: height.saturating_sub(1),
+    /// The tree that a request is about, if its piece layer is known.
+    fn tree_of(
+        &mut self,
+        metainfo: &Metainfo,
+        request: &HashRequest,
+    ) -> Option<(FileIndex, &Tree)> {
+        let file = self.file_of(metainfo, request.pieces_root)?;
+        if self.tree.as_ref().is_none_or(|(of, _)| *of != file) {
+            let tree = Tree::new(metainfo.tree_shape(file)?, metainfo.piece_layer(file)?)?;
+            self.tree = Some((file, tree));
         }
+        self.tree.as_ref().map(|(_, tree)| (file, tree))
     }
 }
 
@@ -102,23 +115,15 @@ impl Swarm {
         if self.hashes.layers.is_empty() || self.phase != Phase::Active || !self.is_running() {
             return;
         }
-        let Some(piece_length) = self.metainfo.as_ref().map(|m| m.piece_length()) else { return };
         let mut asked = false;
         for (conn, peer) in &mut self.peers {
             if !peer.v2 || peer.hashes_refused_until > now {
                 continue;
             }
-            for (root, layer) in &mut self.hashes.layers {
-                while peer.hash_orders.len() < HASH_PIPELINE {
-                    // Whoever has a piece has the hashes around it (BEP 52).
-                    let has_some = |index: &u32| {
-                        let end = (index + HASHES_PER_REQUEST).min(layer.pieces.len() as u32);
-                        (*index..end).any(|n| peer.has(PieceIndex(layer.pieces.start + n)))
-                    };
-                    let Some(index) = layer.to_order.iter().copied().find(has_some) else { break };
-                    layer.to_order.remove(&index);
-                    layer.on_order.insert(index);
-                    let request = layer.request(*root, index, piece_length);
+            for layer in self.hashes.layers.values_mut() {
+                while peer.hash_orders.len() < HASH_PIPELINE
+                    && let Some(request) = layer.order(peer)
+                {
                     peer.hash_orders.push((request, now));
                     peer.last_said_at = now;
                     let message = Message::HashRequest(request);
@@ -142,62 +147,53 @@ impl Swarm {
         if !self.forget_hash_order(conn, &request) {
             return self.overlook(now, conn, "hashes nobody asked for");
         }
-        let Some(metainfo) = self.metainfo.clone() else { return Ok(()) };
         let Some(layer) = self.hashes.layers.get_mut(&request.pieces_root) else { return Ok(()) };
-        let count = layer.pieces.len() as u32;
-        let Some(checked) = proof::verify(&request, hashes, count, metainfo.piece_length()) else {
-            self.hashes.release(&request);
-            let ip = self.peers.get(&conn).map(|p| p.addr.ip());
-            if let Some(ip) = ip {
-                self.ban(now, ip);
+        match layer.shape.verify(&request, hashes, None) {
+            Ok(checked) => {
+                layer.on_order.remove(&request);
+                layer.parts.insert(request.index, checked.to_vec());
             }
-            return Ok(());
-        };
-        layer.on_order.remove(&request.index);
-        layer.parts.insert(request.index, checked.to_vec());
+            Err(error) => {
+                tracing::debug!(conn = conn.0, %error, "a peer sent false hashes");
+                self.hashes.release(&request);
+                if let Some(ip) = self.peers.get(&conn).map(|p| p.addr.ip()) {
+                    self.ban(now, ip);
+                }
+                return Ok(());
+            }
+        }
         if layer.to_order.is_empty()
             && layer.on_order.is_empty()
             && let Some(layer) = self.hashes.layers.remove(&request.pieces_root)
         {
-            self.layer_complete(now, &metainfo, request.pieces_root, layer);
+            self.layer_complete(now, layer);
         }
         self.order_hashes(now);
         Ok(())
     }
 
     /// A whole piece layer is here: its pieces can be checked, and so fetched.
-    fn layer_complete(
-        &mut self,
-        now: Instant,
-        metainfo: &Arc<Metainfo>,
-        root: Sha256Digest,
-        layer: LayerFetch,
-    ) {
+    fn layer_complete(&mut self, now: Instant, layer: LayerFetch) {
+        let Some(metainfo) = &self.metainfo else { return };
+        let root = layer.shape.pieces_root();
         let hashes: Vec<Sha256Digest> = layer.parts.into_values().flatten().collect();
-        let of_root: Vec<FileIndex> = metainfo
-            .missing_layers()
-            .filter(|file| {
-                metainfo.files().get(file.0 as usize).and_then(|f| f.pieces_root()) == Some(root)
-            })
-            .collect();
+        let has_root = |file: &FileIndex| {
+            metainfo.tree_shape(*file).is_some_and(|shape| shape.pieces_root() == root)
+        };
+        let files: Vec<FileIndex> = metainfo.missing_layers().filter(has_root).collect();
         let mut grown = Metainfo::clone(metainfo);
-        for file in &of_root {
-            match grown.with_layer(*file, hashes.clone()) {
-                Ok(more) => grown = more,
-                Err(error) => {
-                    debug_assert!(false, "a checked piece layer was refused: {error}");
-                    return;
-                }
+        for file in &files {
+            if let Err(error) = grown.add_layer(*file, hashes.clone()) {
+                debug_assert!(false, "a checked piece layer was refused: {error}");
+                return;
             }
         }
         let grown = Arc::new(grown);
         self.metainfo = Some(Arc::clone(&grown));
         self.outputs.push_back(Output::LayersReceived { metainfo: Arc::clone(&grown) });
-        for file in of_root {
-            for piece in grown.file_pieces(file).map(PieceIndex) {
-                if self.wants(piece) && self.open.get(piece).is_none() {
-                    self.picker.add(piece);
-                }
+        for piece in files.into_iter().flat_map(|file| grown.file_pieces(file)).map(PieceIndex) {
+            if self.wants(piece) && self.open.get(piece).is_none() {
+                self.picker.add(piece);
             }
         }
         self.peers.values_mut().for_each(|p| p.exhausted = false);
@@ -227,7 +223,7 @@ impl Swarm {
         at.map(|at| peer.hash_orders.swap_remove(at)).is_some()
     }
 
-    /// A peer asks for hashes: of the piece layer and above from memory, of the leaves from disk.
+    /// A peer asks for hashes: of the piece layer and above from memory, below it from disk.
     pub(super) fn hashes_requested(
         &mut self,
         now: Instant,
@@ -235,27 +231,30 @@ impl Swarm {
         request: HashRequest,
     ) -> Result<(), Broken> {
         self.overlook(now, conn, "hash requests")?;
-        let Some(metainfo) = self.metainfo.clone().filter(|_| self.phase == Phase::Active) else {
+        let metainfo = self.metainfo.clone().filter(|_| self.phase == Phase::Active);
+        let tree = metainfo.as_ref().and_then(|m| Some((m, self.hashes.tree_of(m, &request)?)));
+        let Some((metainfo, (file, tree))) = tree else {
             self.send(now, conn, Message::HashReject(request));
             return Ok(());
         };
-        let file = self.hashes.file_of(&metainfo, request.pieces_root);
-        if let Some(hashes) = file.and_then(|file| proof::serve_hashes(&metainfo, file, &request)) {
-            self.send(now, conn, Message::Hashes { request, hashes });
+        let Some(piece) = tree.shape().piece_needed(&request) else {
+            let message = match tree.answer(&request, &[]) {
+                Some(hashes) => Message::Hashes { request, hashes },
+                None => Message::HashReject(request),
+            };
+            self.send(now, conn, message);
+            return Ok(());
+        };
+        let piece = PieceIndex(metainfo.file_pieces(file).start.saturating_add(piece));
+        if !self.have.get(piece) || self.hashes.waiting.len() >= LEAF_READS_MAX {
+            self.send(now, conn, Message::HashReject(request));
             return Ok(());
         }
-        // Below the piece layer, within one piece that is on disk.
-        let piece = file.and_then(|file| proof::piece_of_leaves(&metainfo, file, &request));
-        match piece.filter(|piece| self.have.get(*piece)) {
-            Some(piece) if self.hashes.waiting.len() < LEAF_READS_MAX => {
-                let waiting = self.hashes.waiting.entry(piece).or_default();
-                if waiting.is_empty() {
-                    self.outputs.push_back(Output::ReadLeaves { piece });
-                }
-                waiting.push((conn, request));
-            }
-            _ => self.send(now, conn, Message::HashReject(request)),
+        let waiting = self.hashes.waiting.entry(piece).or_default();
+        if waiting.is_empty() {
+            self.outputs.push_back(Output::ReadLeaves { piece });
         }
+        waiting.push((conn, request));
         Ok(())
     }
 
@@ -268,10 +267,9 @@ impl Swarm {
         let waiting = self.hashes.waiting.remove(&piece).unwrap_or_default();
         let Some(metainfo) = self.metainfo.clone() else { return };
         for (conn, request) in waiting {
-            let file = self.hashes.file_of(&metainfo, request.pieces_root);
-            let hashes = file.zip(leaves).and_then(|(file, leaves)| {
-                proof::serve_leaves(&metainfo, file, &request, piece, leaves)
-            });
+            let tree = self.hashes.tree_of(&metainfo, &request);
+            let hashes =
+                tree.zip(leaves).and_then(|((_, tree), leaves)| tree.answer(&request, leaves));
             let message = match hashes {
                 Some(hashes) => Message::Hashes { request, hashes },
                 None => Message::HashReject(request),

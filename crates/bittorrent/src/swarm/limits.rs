@@ -105,9 +105,6 @@ pub const METADATA_TIMEOUT: Duration = Duration::from_secs(20);
 /// A peer that refused metadata is asked again after this time.
 pub const METADATA_REFUSED_FOR: Duration = Duration::from_secs(60);
 
-/// Hashes in one request (BEP 52 suggests 512; libtorrent refuses more).
-pub const HASHES_PER_REQUEST: u32 = 512;
-
 /// Hash requests on order with one peer.
 pub const HASH_PIPELINE: usize = 4;
 

@@ -25,7 +25,6 @@ mod metadata;
 mod peer;
 mod picker;
 mod pieces;
-mod proof;
 mod rate;
 mod stats;
 #[cfg(test)]
@@ -263,6 +262,7 @@ impl Swarm {
             Err(error) => {
                 // Every peer of this torrent has this text: nobody to blame, nothing to hope for.
                 self.fail(now, Fault::Metainfo(error.to_string()));
+                self.metadata = Some(MetadataFetch::new(self.info_hashes));
                 self.magnet = Some(magnet);
             }
             Ok(metainfo) => {

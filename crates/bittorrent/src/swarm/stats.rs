@@ -158,6 +158,11 @@ impl Swarm {
         }
     }
 
+    /// Whether others should know that we are here: it runs, and is sure of what it has.
+    pub fn wants_to_be_found(&self) -> bool {
+        self.is_running() && self.phase != Phase::Opening
+    }
+
     /// Payload received and sent since the start, in bytes.
     pub fn transferred_bytes(&self) -> (u64, u64) {
         (self.totals.downloaded_bytes, self.totals.uploaded_bytes)
