@@ -1,0 +1,133 @@
+"""A libtorrent peer for the tests and benchmarks, driven by its command line.
+
+    lt_peer.py make DATA OUT.torrent --format v1|v2|hybrid [--piece BYTES] [--tracker URL]...
+    lt_peer.py run  SOURCE DIR [--port N] [--peer HOST:PORT]... [--seed] [--exit]
+
+`make` prints one line of JSON: the info-hashes and the magnet link. `run` prints `ready` when it
+listens, `progress P PEERS` about five times a second, and `complete` once when it has everything;
+with --exit it ends there, else it serves until SIGTERM. DHT, local discovery and port mapping are
+off: the peers it meets are those of the tracker and of the command line.
+
+Works with Debian's python3-libtorrent 2.0 and with 2.1 from PyPI.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+
+import libtorrent as lt
+
+
+def say(line):
+    print(line, flush=True)
+
+
+def make(args):
+    data = os.path.abspath(args.data)
+    storage = lt.file_storage()
+    lt.add_files(storage, data)
+    flags = {"v1": lt.create_torrent.v1_only, "v2": lt.create_torrent.v2_only, "hybrid": 0}
+    torrent = lt.create_torrent(storage, args.piece, flags[args.format])
+    for tier, url in enumerate(args.tracker):
+        torrent.add_tracker(url, tier)
+    lt.set_piece_hashes(torrent, os.path.dirname(data))
+    with open(args.out, "wb") as out:
+        out.write(lt.bencode(torrent.generate()))
+    info = lt.torrent_info(args.out)
+    hashes = info.info_hashes()
+    say(json.dumps({
+        "v1": str(hashes.v1) if hashes.has_v1() else None,
+        "v2": str(hashes.v2) if hashes.has_v2() else None,
+        "magnet": lt.make_magnet_uri(info),
+        "pieces": info.num_pieces(),
+    }))
+
+
+def session(port, v6):
+    interfaces = f"0.0.0.0:{port},[::]:{port}" if v6 else f"0.0.0.0:{port}"
+    settings = {
+        "listen_interfaces": interfaces,
+        "enable_dht": False,
+        "enable_lsd": False,
+        "enable_upnp": False,
+        "enable_natpmp": False,
+        # TCP alone: uTP is another comparison.
+        "enable_outgoing_utp": False,
+        "enable_incoming_utp": False,
+        "announce_to_all_trackers": True,
+        "announce_to_all_tiers": True,
+        "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification,
+    }
+    return lt.session(settings)
+
+
+def run(args):
+    if args.source.startswith("magnet:"):
+        params = lt.parse_magnet_uri(args.source)
+    else:
+        params = lt.add_torrent_params()
+        params.ti = lt.torrent_info(args.source)
+    params.save_path = args.dir
+    flags = lt.torrent_flags
+    params.flags &= ~(flags.auto_managed | flags.paused)
+    params.flags |= flags.disable_dht | flags.disable_lsd
+    if args.seed:
+        params.flags |= flags.seed_mode
+
+    ses = session(args.port, not args.no_v6)
+    handle = ses.add_torrent(params)
+    for peer in args.peer:
+        host, _, port = peer.rpartition(":")
+        handle.connect_peer((host.strip("[]"), int(port)))
+
+    stopped = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.append(True))
+    say("ready")
+
+    complete = False
+    said = 0.0
+    while not stopped:
+        ses.wait_for_alert(20)
+        for alert in ses.pop_alerts():
+            if alert.category() & lt.alert.category_t.error_notification:
+                print(alert.message(), file=sys.stderr, flush=True)
+        status = handle.status()
+        if not complete and status.has_metadata and status.is_seeding:
+            complete = True
+            say("complete")
+            if args.exit:
+                break
+        if time.monotonic() - said > 0.2:
+            said = time.monotonic()
+            say(f"progress {status.progress:.4f} {status.num_peers}")
+        if complete:
+            # Serving needs nothing from this thread.
+            ses.wait_for_alert(200)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    p = verbs.add_parser("make")
+    p.add_argument("data")
+    p.add_argument("out")
+    p.add_argument("--format", choices=["v1", "v2", "hybrid"], default="v1")
+    p.add_argument("--piece", type=int, default=0)
+    p.add_argument("--tracker", action="append", default=[])
+    p = verbs.add_parser("run")
+    p.add_argument("source")
+    p.add_argument("dir")
+    p.add_argument("--port", type=int, default=6881)
+    p.add_argument("--peer", action="append", default=[])
+    p.add_argument("--seed", action="store_true", help="trust the files; do not check them first")
+    p.add_argument("--exit", action="store_true")
+    p.add_argument("--no-v6", action="store_true")
+    args = parser.parse_args()
+    make(args) if args.verb == "make" else run(args)
+
+
+main()

@@ -1,0 +1,179 @@
+//! The scenario that all rows of the matrix share.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::clients::opentracker::{self, Kind, Scheme, Tracker};
+use crate::clients::{Client, Peer, Seat};
+use crate::net::{Host, Network};
+use crate::payload::Payload;
+use crate::scratch::Scratch;
+use crate::tools;
+use crate::torrent::{Format, Source, Torrent};
+use crate::wait::{now, poll};
+
+/// How long the payload may take from a seed to everybody.
+const TRANSFER_LIMIT: Duration = Duration::from_secs(45);
+
+/// One row of the matrix. Begin with [`Exchange::new`].
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    seed: Client,
+    leechers: Vec<Client>,
+    format: Format,
+    source: Source,
+    tracker: Kind,
+    scheme: Scheme,
+    ipv6: bool,
+}
+
+impl Exchange {
+    /// `seed` has the payload as a v1 torrent, `leecher` gets the `.torrent` file; they meet at
+    /// opentracker over HTTP.
+    pub fn new(seed: Client, leecher: Client) -> Exchange {
+        Exchange {
+            seed,
+            leechers: vec![leecher],
+            format: Format::V1,
+            source: Source::File,
+            tracker: Kind::Opentracker,
+            scheme: Scheme::Http,
+            ipv6: false,
+        }
+    }
+
+    /// The same with another kind of torrent.
+    #[must_use]
+    pub fn format(self, format: Format) -> Exchange {
+        Exchange { format, ..self }
+    }
+
+    /// The leechers get the magnet link instead of the file.
+    #[must_use]
+    pub fn by_magnet(self) -> Exchange {
+        Exchange { source: Source::Magnet, ..self }
+    }
+
+    /// They meet over UDP (BEP 15).
+    #[must_use]
+    pub fn over_udp(self) -> Exchange {
+        Exchange { scheme: Scheme::Udp, ..self }
+    }
+
+    /// They meet at `althing tracker`.
+    #[must_use]
+    pub fn at_our_tracker(self) -> Exchange {
+        Exchange { tracker: Kind::Althing, ..self }
+    }
+
+    /// The tracker, and so everybody, is met over IPv6.
+    #[must_use]
+    pub fn over_ipv6(self) -> Exchange {
+        Exchange { ipv6: true, ..self }
+    }
+
+    /// More leechers, all at once.
+    #[must_use]
+    pub fn and(mut self, leechers: &[Client]) -> Exchange {
+        self.leechers.extend_from_slice(leechers);
+        self
+    }
+
+    /// Runs it: the tracker starts, the seed announces itself, the leechers start and finish, and
+    /// every copy is compared. Where the machine lacks something, says so and returns.
+    ///
+    /// # Panics
+    /// When anything of that does not happen in time, with what every program printed.
+    #[track_caller]
+    pub fn run(&self, test: &str) {
+        let mut needs: Vec<&str> = vec!["python3-libtorrent"];
+        needs.extend(self.leechers.iter().chain([&self.seed]).filter_map(|client| client.tool()));
+        if self.tracker == Kind::Opentracker {
+            needs.push("opentracker");
+        }
+        needs.dedup();
+        if let Some(why) = tools::obstacle(&needs) {
+            return tools::skip(test, &why);
+        }
+        let everybody = self.leechers.iter().chain([&self.seed]);
+        if let Some(why) = everybody.filter_map(|client| client.obstacle(self.format)).next() {
+            return tools::skip(test, &why);
+        }
+        let mut network = match Network::new() {
+            Ok(network) => network,
+            Err(why) => return tools::skip(test, &why),
+        };
+        let scratch = Scratch::new();
+        self.run_in(&mut network, &scratch);
+    }
+
+    fn run_in(&self, network: &mut Network, scratch: &Scratch) {
+        let begun = now();
+        let payload = Payload::write(&scratch.dir("seed-files"), 1);
+        let meeting = network.host("tracker");
+        let ip: IpAddr = if self.ipv6 { meeting.ip6() } else { meeting.ip() };
+        let url = opentracker::url(self.scheme, ip);
+        let file = scratch.path().join("assembly.torrent");
+        let torrent = Torrent::make(&payload, self.format, &[url], &file);
+        let hashes = &torrent.info_hashes;
+        let folder = scratch.dir("tracker");
+        let tracker = Tracker::start(self.tracker, &meeting, ip, hashes, &folder);
+
+        let host = network.host("seed");
+        let seat = Seat { host: &host, folder: scratch.dir("seed") };
+        let mut seed = self.seed.seed(&seat, &torrent, payload.parent());
+        tracker.wait_for_seed(hashes, || seed.diagnosis());
+
+        let announced = begun.elapsed();
+        let start = now();
+        let mut leechers = Vec::new();
+        for (number, client) in (1..).zip(&self.leechers) {
+            let host = network.host(&format!("leecher{number}"));
+            let name = format!("{}-{number}", client.name());
+            leechers.push(Leecher::start(*client, &host, &name, &torrent, self.source, scratch));
+        }
+        let all = || leechers.iter_mut().all(|leecher| leecher.peer.is_complete()).then_some(());
+        if poll(TRANSFER_LIMIT, all).is_none() {
+            let said: String =
+                leechers.iter_mut().map(|leecher| leecher.peer.diagnosis()).collect();
+            panic!("not complete within {TRANSFER_LIMIT:?}\n{}\n{said}", seed.diagnosis());
+        }
+        let took = start.elapsed();
+        eprintln!("{announced:.1?} until the seed was announced, {took:.1?} until all had it");
+        for leecher in &leechers {
+            leecher.compare(&payload);
+        }
+    }
+}
+
+struct Leecher {
+    client: Client,
+    peer: Box<dyn Peer>,
+    folder: std::path::PathBuf,
+}
+
+impl Leecher {
+    fn start(
+        client: Client,
+        host: &Host,
+        name: &str,
+        torrent: &Torrent,
+        source: Source,
+        scratch: &Scratch,
+    ) -> Leecher {
+        let folder = scratch.dir(&format!("{name}-files"));
+        let seat = Seat { host, folder: scratch.dir(name) };
+        let peer = client.fetch(&seat, torrent, source, Path::new(&folder));
+        Leecher { client, peer, folder }
+    }
+
+    #[track_caller]
+    fn compare(&self, payload: &Payload) {
+        if self.client == Client::Transmission {
+            payload.assert_copied_but_for_empty_files_to(&self.folder);
+        } else {
+            payload.assert_copied_to(&self.folder);
+        }
+    }
+}

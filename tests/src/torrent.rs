@@ -1,0 +1,105 @@
+//! Torrents made by libtorrent, so that what others write is what Althing has to read.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::payload::Payload;
+
+/// Debian's Python, the one that has Debian's libtorrent.
+pub const PYTHON: &str = "/usr/bin/python3";
+
+/// The script that makes torrents and is the libtorrent peer.
+pub const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python/lt_peer.py");
+
+/// Which of the two kinds of metainfo a torrent has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// BEP 3 alone.
+    V1,
+    /// BEP 52 alone.
+    V2,
+    /// Both, over the same files.
+    Hybrid,
+}
+
+impl Format {
+    /// As command lines call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::V1 => "v1",
+            Format::V2 => "v2",
+            Format::Hybrid => "hybrid",
+        }
+    }
+}
+
+/// A `.torrent` file and the magnet link of the same torrent.
+#[derive(Clone, Debug)]
+pub struct Torrent {
+    /// The file.
+    pub file: PathBuf,
+    /// The link; it names the trackers.
+    pub magnet: String,
+    /// The 20 bytes that trackers know it by, in hexadecimal: SHA-1 of a v1 info dictionary, then
+    /// the truncated SHA-256 of a v2 one (BEP 52). One or two.
+    pub info_hashes: Vec<String>,
+}
+
+/// Where a client gets a torrent from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A `.torrent` file.
+    File,
+    /// A magnet link (BEP 9): the info dictionary comes from peers.
+    Magnet,
+}
+
+impl Torrent {
+    /// Has libtorrent make a torrent of the payload that names these trackers, and writes it to
+    /// `file`.
+    ///
+    /// # Panics
+    /// When libtorrent refuses.
+    pub fn make(payload: &Payload, format: Format, trackers: &[String], file: &Path) -> Torrent {
+        let mut command = Command::new(PYTHON);
+        command.arg("-Wignore").arg(SCRIPT).arg("make").arg(payload.path()).arg(file);
+        command.args(["--format", format.name(), "--piece", "65536"]).env("LC_ALL", "C.UTF-8");
+        for url in trackers {
+            command.args(["--tracker", url]);
+        }
+        let output = command.output().expect("Debian's Python runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let Ok(made) = serde_json::from_str::<serde_json::Value>(&text) else {
+            panic!("no torrent from libtorrent: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        let magnet = made["magnet"].as_str().expect("the script prints the magnet").to_owned();
+        let info_hashes = info_hashes(&magnet);
+        Torrent { file: file.to_owned(), magnet, info_hashes }
+    }
+}
+
+/// The info-hashes a magnet link names, as trackers know them.
+pub fn info_hashes(magnet: &str) -> Vec<String> {
+    let topics = magnet.split(['?', '&']).filter_map(|part| part.strip_prefix("xt="));
+    topics
+        .filter_map(|topic| {
+            let v1 = topic.strip_prefix("urn:btih:").map(str::to_owned);
+            // A multihash: 0x12 SHA-256, 0x20 bytes; trackers see the first 20 of them.
+            v1.or_else(|| topic.strip_prefix("urn:btmh:1220")?.get(..40).map(str::to_owned))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_magnet_names_its_info_hashes() {
+        let v1 = "70cdf83a8bddaa4f3ec34fe55224fb98c8ec6fca";
+        let v2 = "c43cffa729e6f731462d1e7456192db4836f7fcde4fc3abb28475162be25a4a8";
+        let magnet = format!("magnet:?xt=urn:btih:{v1}&xt=urn:btmh:1220{v2}&dn=d");
+        assert_eq!(info_hashes(&magnet), [v1, &v2[..40]]);
+        assert!(info_hashes("magnet:?dn=nothing").is_empty());
+    }
+}
