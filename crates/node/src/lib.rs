@@ -1,5 +1,6 @@
 //! Althing running: tokio drivers for the machines.
 
+pub mod api;
 mod buffers;
 pub mod clock;
 pub mod config;

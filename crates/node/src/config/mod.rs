@@ -66,10 +66,19 @@ section! {
 section! {
     /// The HTTP API, its event streams and metrics.
     pub struct Api("api") {
-        /// Where it listens. Anything but a loopback address needs a password.
+        /// Where it listens; port 0 lets the system choose. Anything but a loopback address needs
+        /// `beyond_loopback` and a password.
         pub listen: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7717),
         /// Whether it listens at all.
         pub enabled: bool = true,
+        /// Whether other machines may reach it. It is not encrypted: put it behind a proxy that is,
+        /// or use a network you trust.
+        pub beyond_loopback: bool = false,
+        /// What opens it beside the token in `api.token`, as the password of HTTP basic
+        /// authentication; at least 16 characters, or empty for none.
+        pub password: String = String::new(),
+        /// Names beside `localhost` under which it may be asked for (the `Host` header).
+        pub hosts: Vec<String> = Vec::new(),
     }
 }
 

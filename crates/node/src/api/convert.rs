@@ -1,0 +1,235 @@
+//! From the session's values to the API's, which change on different days.
+
+use super::types as api;
+use crate::session::{
+    FileSnapshot, PeerSnapshot, TorrentDetail, TorrentSnapshot, TorrentState, TrackerSnapshot,
+    TrackerStatus,
+};
+use althing_base::UnixTime;
+use althing_bittorrent::InfoHashes;
+use althing_bittorrent::metainfo::{File, Magnet, Metainfo};
+use althing_bittorrent::swarm::{Direction, PeerSource};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+pub(super) fn torrent(snapshot: &TorrentSnapshot) -> api::Torrent {
+    let known = snapshot.pieces > 0;
+    api::Torrent {
+        id: snapshot.id.to_string(),
+        name: snapshot.name.clone(),
+        state: state(snapshot.state),
+        note: snapshot.note.clone(),
+        pieces_checked: match snapshot.state {
+            TorrentState::Checking { done, .. } => Some(done),
+            _ => None,
+        },
+        size_bytes: known.then_some(snapshot.size_bytes),
+        done_bytes: snapshot.done_bytes,
+        pieces: snapshot.pieces,
+        pieces_done: snapshot.pieces_done,
+        download_bytes_per_s: snapshot.down_bytes_per_s,
+        upload_bytes_per_s: snapshot.up_bytes_per_s,
+        downloaded_bytes: snapshot.downloaded_bytes,
+        uploaded_bytes: snapshot.uploaded_bytes,
+        peers: snapshot.peers,
+        seeds: snapshot.seeds,
+        known_peers: snapshot.known_peers,
+        eta_s: snapshot.eta.map(|eta| eta.as_secs()),
+        save_dir: snapshot.save_dir.to_string_lossy().into_owned(),
+        added_unix_s: snapshot.added.as_secs(),
+        completed_unix_s: snapshot.completed.map(UnixTime::as_secs),
+    }
+}
+
+fn state(state: TorrentState) -> api::TorrentState {
+    match state {
+        TorrentState::Metadata => api::TorrentState::Metadata,
+        TorrentState::Checking { .. } => api::TorrentState::Checking,
+        TorrentState::Downloading => api::TorrentState::Downloading,
+        TorrentState::Seeding => api::TorrentState::Seeding,
+        TorrentState::Paused => api::TorrentState::Paused,
+        TorrentState::Faulted => api::TorrentState::Failed,
+    }
+}
+
+/// `metainfo` is absent as long as the session has none.
+pub(super) fn detail(detail: &TorrentDetail, metainfo: Option<&Metainfo>) -> api::TorrentDetail {
+    let hashes = detail.torrent.info_hashes;
+    let mut trackers = Vec::<Vec<String>>::new();
+    for tracker in &detail.trackers {
+        let tier = tracker.tier as usize;
+        // Tiers are numbered without gaps; a gap would only make empty ones here.
+        if trackers.len() <= tier && tier < detail.trackers.len() {
+            trackers.resize_with(tier + 1, Vec::new);
+        }
+        if let Some(urls) = trackers.get_mut(tier) {
+            urls.push(tracker.url.clone());
+        }
+    }
+    api::TorrentDetail {
+        torrent: torrent(&detail.torrent),
+        version: metainfo.map(|metainfo| version(&metainfo.info_hashes())),
+        info_hash_v1: hashes.v1().map(|hash| hash.to_string()),
+        info_hash_v2: hashes.v2().map(|hash| hash.to_string()),
+        magnet: detail.magnet.clone(),
+        private: detail.torrent.private,
+        piece_length_bytes: metainfo.map(Metainfo::piece_length),
+        files: metainfo.map(|_| u32::try_from(detail.files.len()).unwrap_or(u32::MAX)),
+        wasted_bytes: detail.wasted_bytes,
+        trackers,
+        web_seeds: metainfo.map(|metainfo| metainfo.web_seeds().to_vec()).unwrap_or_default(),
+        comment: detail.comment.clone(),
+        created_by: detail.created_by.clone(),
+        created_unix_s: detail.created.map(UnixTime::as_secs),
+    }
+}
+
+fn version(hashes: &InfoHashes) -> api::Version {
+    match (hashes.v1(), hashes.v2()) {
+        (Some(_), Some(_)) => api::Version::Hybrid,
+        (None, Some(_)) => api::Version::V2,
+        (_, None) => api::Version::V1,
+    }
+}
+
+/// The files of a torrent in the session: what it says of them, and how far they are.
+pub(super) fn files(files: &[FileSnapshot], metainfo: &Metainfo) -> Vec<api::FileProgress> {
+    let said = metainfo.files().iter().filter(|file| !file.is_pad());
+    said.zip(files)
+        .map(|(said, file)| api::FileProgress {
+            file: api::FileInfo { path: file.path.clone(), ..file_info(said) },
+            done_bytes: file.done_bytes,
+        })
+        .collect()
+}
+
+fn file_info(file: &File) -> api::FileInfo {
+    api::FileInfo {
+        path: file.path().to_owned(),
+        size_bytes: file.size(),
+        executable: file.is_executable(),
+        symlink: file.symlink().map(ToOwned::to_owned),
+    }
+}
+
+pub(super) fn peer(peer: &PeerSnapshot) -> api::Peer {
+    api::Peer {
+        addr: peer.addr.to_string(),
+        peer_id: hex(&peer.peer_id.0),
+        client: peer.client.clone(),
+        protocol: match peer.protocol {
+            crate::session::Protocol::V1 => api::Protocol::V1,
+            crate::session::Protocol::V2 => api::Protocol::V2,
+        },
+        direction: match peer.direction {
+            Direction::Incoming => api::Direction::Incoming,
+            Direction::Outgoing => api::Direction::Outgoing,
+        },
+        source: match peer.source {
+            PeerSource::Tracker => api::PeerSource::Tracker,
+            PeerSource::Incoming => api::PeerSource::Incoming,
+            PeerSource::Manual => api::PeerSource::Manual,
+        },
+        pieces_done: peer.pieces,
+        download_bytes_per_s: peer.down_bytes_per_s,
+        upload_bytes_per_s: peer.up_bytes_per_s,
+        downloaded_bytes: peer.downloaded_bytes,
+        uploaded_bytes: peer.uploaded_bytes,
+        interested: peer.flags.am_interested,
+        choked: peer.flags.peer_choking,
+        peer_interested: peer.flags.peer_interested,
+        peer_choked: peer.flags.am_choking,
+        snubbed: peer.flags.snubbed,
+        optimistic: peer.flags.optimistic,
+    }
+}
+
+pub(super) fn tracker(tracker: &TrackerSnapshot) -> api::TrackerInfo {
+    let (state, peers, message) = match &tracker.status {
+        TrackerStatus::Idle => (api::TrackerState::Idle, None, None),
+        TrackerStatus::Announcing => (api::TrackerState::Announcing, None, None),
+        TrackerStatus::Working { peers, warning } => {
+            (api::TrackerState::Working, Some(*peers), warning.clone())
+        }
+        TrackerStatus::Failed { error } => (api::TrackerState::Failing, None, Some(error.clone())),
+    };
+    api::TrackerInfo {
+        url: tracker.url.clone(),
+        tier: tracker.tier,
+        state,
+        peers,
+        message,
+        seeders: tracker.seeds,
+        leechers: tracker.leechers,
+        next_announce_s: tracker.next_announce.as_ref().map(Duration::as_secs),
+    }
+}
+
+pub(super) fn pieces(detail: &TorrentDetail) -> api::PieceMap {
+    api::PieceMap {
+        pieces: detail.have.len(),
+        pieces_done: detail.have.count_ones(),
+        have: hex(detail.have.as_bytes()),
+        availability: detail.availability.clone(),
+    }
+}
+
+/// What a torrent file is.
+pub(super) fn inspect_metainfo(metainfo: &Metainfo) -> api::InspectReport {
+    let hashes = metainfo.info_hashes();
+    let files: Vec<api::FileInfo> =
+        metainfo.files().iter().filter(|file| !file.is_pad()).map(file_info).collect();
+    api::InspectReport {
+        id: hashes.primary().to_string(),
+        name: Some(metainfo.name().to_owned()),
+        version: version(&hashes),
+        info_hash_v1: hashes.v1().map(|hash| hash.to_string()),
+        info_hash_v2: hashes.v2().map(|hash| hash.to_string()),
+        magnet: metainfo.magnet().to_string(),
+        size_bytes: Some(
+            files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size_bytes)),
+        ),
+        piece_length_bytes: Some(metainfo.piece_length()),
+        pieces: Some(metainfo.piece_count()),
+        private: metainfo.is_private(),
+        trackers: metainfo.trackers().to_vec(),
+        web_seeds: metainfo.web_seeds().to_vec(),
+        peers: Vec::new(),
+        files,
+        comment: metainfo.comment().map(ToOwned::to_owned),
+        created_by: metainfo.created_by().map(ToOwned::to_owned),
+        created_unix_s: metainfo.creation_date().map(UnixTime::as_secs),
+    }
+}
+
+/// What a magnet link says.
+pub(super) fn inspect_magnet(magnet: &Magnet) -> api::InspectReport {
+    let hashes = magnet.info_hashes;
+    api::InspectReport {
+        id: hashes.primary().to_string(),
+        name: magnet.name.clone(),
+        version: version(&hashes),
+        info_hash_v1: hashes.v1().map(|hash| hash.to_string()),
+        info_hash_v2: hashes.v2().map(|hash| hash.to_string()),
+        magnet: magnet.to_string(),
+        size_bytes: None,
+        piece_length_bytes: None,
+        pieces: None,
+        private: false,
+        trackers: magnet.trackers.iter().map(|url| vec![url.clone()]).collect(),
+        web_seeds: magnet.web_seeds.clone(),
+        peers: magnet.peers.iter().map(ToString::to_string).collect(),
+        files: Vec::new(),
+        comment: None,
+        created_by: None,
+        created_unix_s: None,
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        text
+    })
+}

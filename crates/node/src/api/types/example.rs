@@ -1,0 +1,342 @@
+//! One example of every type, as a value of that type: what the OpenAPI document shows cannot be
+//! something that the API would not read or write.
+
+use super::{
+    AddPeersRequest, AddRequest, ConfigInfo, CreateOptions, CreateRequest, Direction, ErrorBody,
+    ErrorCode, ErrorReply, Event, FileInfo, FileProgress, Format, InspectReport, InspectRequest,
+    Job, JobKind, JobState, Peer, PeerSource, PieceMap, Protocol, SessionInfo, ShareRequest,
+    Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState, Version,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A type of the API that can show itself.
+pub trait Example {
+    /// A value as it may come up.
+    fn example() -> Self;
+}
+
+/// A schema of the OpenAPI document with its example.
+#[derive(Clone, Debug)]
+pub struct SchemaExample {
+    /// The schema's name: the type's.
+    pub schema: &'static str,
+    /// [`Example::example`] as JSON.
+    pub value: Value,
+    /// Whether some JSON can be read as the type and is its example.
+    pub reads: fn(&Value) -> bool,
+}
+
+/// Every schema that stands for itself; parts of others are shown within them.
+pub fn schema_examples() -> Vec<SchemaExample> {
+    fn reads<T: Example + DeserializeOwned + PartialEq>(value: &Value) -> bool {
+        T::deserialize(value).is_ok_and(|read| read == T::example())
+    }
+    fn entry<T: Example + Serialize + DeserializeOwned + PartialEq>(
+        schema: &'static str,
+    ) -> SchemaExample {
+        let value =
+            serde_json::to_value(T::example()).expect("the API's types have only string keys");
+        SchemaExample { schema, value, reads: reads::<T> }
+    }
+    vec![
+        entry::<AddPeersRequest>("AddPeersRequest"),
+        entry::<AddRequest>("AddRequest"),
+        entry::<ConfigInfo>("ConfigInfo"),
+        entry::<CreateOptions>("CreateOptions"),
+        entry::<CreateRequest>("CreateRequest"),
+        entry::<ErrorReply>("ErrorReply"),
+        entry::<Event>("Event"),
+        entry::<FileProgress>("FileProgress"),
+        entry::<InspectReport>("InspectReport"),
+        entry::<InspectRequest>("InspectRequest"),
+        entry::<Job>("Job"),
+        entry::<Peer>("Peer"),
+        entry::<PieceMap>("PieceMap"),
+        entry::<SessionInfo>("SessionInfo"),
+        entry::<ShareRequest>("ShareRequest"),
+        entry::<Torrent>("Torrent"),
+        entry::<TorrentDetail>("TorrentDetail"),
+        entry::<TrackerInfo>("TrackerInfo"),
+    ]
+}
+
+const ID: &str = "2b66980093bc11806fab50cb3cb41835b95a0362";
+const V2: &str = "cf7bc3ce1ca7fb9e0a0ba9d8d9f4d9c3a2f6d18c2bb7b3f66b6b8f2d3a5e7c41";
+const TRACKER: &str = "http://tracker.example.org/announce";
+
+fn magnet() -> String {
+    format!("magnet:?xt=urn:btih:{ID}&dn=holiday&tr=http%3A%2F%2Ftracker.example.org%2Fannounce")
+}
+
+impl Example for AddRequest {
+    fn example() -> Self {
+        AddRequest {
+            link: Some(magnet()),
+            save_dir: Some("/home/anna/Downloads".into()),
+            peers: vec!["192.0.2.7:7716".into()],
+            ..AddRequest::default()
+        }
+    }
+}
+
+impl Example for AddPeersRequest {
+    fn example() -> Self {
+        AddPeersRequest { peers: vec!["192.0.2.7:7716".into(), "[2001:db8::7]:7716".into()] }
+    }
+}
+
+impl Example for CreateOptions {
+    fn example() -> Self {
+        CreateOptions {
+            format: Format::Hybrid,
+            trackers: vec![vec![TRACKER.into()]],
+            comment: Some("Pictures of the summer".into()),
+            ..CreateOptions::default()
+        }
+    }
+}
+
+impl Example for CreateRequest {
+    fn example() -> Self {
+        CreateRequest {
+            path: "/home/anna/holiday".into(),
+            output: "/home/anna/holiday.torrent".into(),
+            options: Example::example(),
+        }
+    }
+}
+
+impl Example for ShareRequest {
+    fn example() -> Self {
+        ShareRequest { path: "/home/anna/holiday".into(), options: Example::example() }
+    }
+}
+
+impl Example for InspectRequest {
+    fn example() -> Self {
+        InspectRequest { link: Some(magnet()), torrent: None }
+    }
+}
+
+impl Example for ErrorReply {
+    fn example() -> Self {
+        ErrorReply {
+            error: ErrorBody {
+                code: ErrorCode::NotFound,
+                message: "no torrent has an id that begins with 2b66".into(),
+                hint: "GET /api/v1/torrents lists the torrents there are".into(),
+            },
+        }
+    }
+}
+
+impl Example for Torrent {
+    fn example() -> Self {
+        Torrent {
+            id: ID.into(),
+            name: "holiday".into(),
+            state: TorrentState::Downloading,
+            note: None,
+            pieces_checked: None,
+            size_bytes: Some(21_474_836_480),
+            done_bytes: 9_019_431_321,
+            pieces: 5120,
+            pieces_done: 2150,
+            download_bytes_per_s: 11_744_051,
+            upload_bytes_per_s: 1_048_576,
+            downloaded_bytes: 9_019_465_728,
+            uploaded_bytes: 734_003_200,
+            peers: 4,
+            seeds: 1,
+            known_peers: 17,
+            eta_s: Some(1061),
+            save_dir: "/home/anna/Downloads".into(),
+            added_unix_s: 1_767_225_600,
+            completed_unix_s: None,
+        }
+    }
+}
+
+impl Example for TorrentDetail {
+    fn example() -> Self {
+        TorrentDetail {
+            torrent: Example::example(),
+            version: Some(Version::Hybrid),
+            info_hash_v1: Some(ID.into()),
+            info_hash_v2: Some(V2.into()),
+            magnet: magnet(),
+            private: false,
+            piece_length_bytes: Some(4_194_304),
+            files: Some(1204),
+            wasted_bytes: 0,
+            trackers: vec![vec![TRACKER.into()]],
+            web_seeds: Vec::new(),
+            comment: Some("Pictures of the summer".into()),
+            created_by: Some("Althing 0.1.0".into()),
+            created_unix_s: Some(1_767_225_600),
+        }
+    }
+}
+
+impl Example for FileProgress {
+    fn example() -> Self {
+        FileProgress { file: file(), done_bytes: 4_194_304 }
+    }
+}
+
+fn file() -> FileInfo {
+    FileInfo {
+        path: "holiday/beach/0001.jpg".into(),
+        size_bytes: 7_340_032,
+        executable: false,
+        symlink: None,
+    }
+}
+
+impl Example for Peer {
+    fn example() -> Self {
+        Peer {
+            addr: "192.0.2.7:51413".into(),
+            peer_id: "2d5452343036302d6b38686a3973326b64386161".into(),
+            client: "Transmission 4.06".into(),
+            protocol: Protocol::V1,
+            direction: Direction::Outgoing,
+            source: PeerSource::Tracker,
+            pieces_done: 5120,
+            download_bytes_per_s: 8_388_608,
+            upload_bytes_per_s: 0,
+            downloaded_bytes: 6_442_450_944,
+            uploaded_bytes: 0,
+            interested: true,
+            choked: false,
+            peer_interested: false,
+            peer_choked: true,
+            snubbed: false,
+            optimistic: false,
+        }
+    }
+}
+
+impl Example for TrackerInfo {
+    fn example() -> Self {
+        TrackerInfo {
+            url: TRACKER.into(),
+            tier: 0,
+            state: TrackerState::Working,
+            peers: Some(4),
+            message: None,
+            seeders: Some(1),
+            leechers: Some(3),
+            next_announce_s: Some(1740),
+        }
+    }
+}
+
+impl Example for PieceMap {
+    fn example() -> Self {
+        PieceMap {
+            pieces: 10,
+            pieces_done: 9,
+            have: "ff80".into(),
+            availability: vec![3, 3, 3, 2, 2, 1, 1, 1, 1, 1],
+        }
+    }
+}
+
+impl Example for InspectReport {
+    fn example() -> Self {
+        InspectReport {
+            id: ID.into(),
+            name: Some("holiday".into()),
+            version: Version::Hybrid,
+            info_hash_v1: Some(ID.into()),
+            info_hash_v2: Some(V2.into()),
+            magnet: magnet(),
+            size_bytes: Some(7_340_032),
+            piece_length_bytes: Some(4_194_304),
+            pieces: Some(2),
+            private: false,
+            trackers: vec![vec![TRACKER.into()]],
+            web_seeds: Vec::new(),
+            peers: Vec::new(),
+            files: vec![file()],
+            comment: None,
+            created_by: Some("Althing 0.1.0".into()),
+            created_unix_s: Some(1_767_225_600),
+        }
+    }
+}
+
+impl Example for SessionInfo {
+    fn example() -> Self {
+        SessionInfo {
+            version: "0.1.0".into(),
+            dir: "/home/anna/.local/share/althing".into(),
+            pid: 4711,
+            uptime_s: 3600,
+            peer_addrs: vec!["0.0.0.0:7716".into(), "[::]:7716".into()],
+            torrents: 3,
+            downloading: 1,
+            seeding: 2,
+            peers: 12,
+            download_bytes_per_s: 11_744_051,
+            upload_bytes_per_s: 1_048_576,
+            downloaded_bytes: 9_019_465_728,
+            uploaded_bytes: 734_003_200,
+            buffer_bytes: 1_048_576,
+            banned: 0,
+        }
+    }
+}
+
+impl Example for ConfigInfo {
+    fn example() -> Self {
+        ConfigInfo {
+            path: "/home/anna/.local/share/althing/config.toml".into(),
+            settings: serde_json::json!({ "network": { "port": 7716 } }),
+        }
+    }
+}
+
+impl Example for Job {
+    fn example() -> Self {
+        Job {
+            id: 1,
+            kind: JobKind::Share,
+            path: "/home/anna/holiday".into(),
+            state: JobState::Running,
+            done_bytes: 4_294_967_296,
+            total_bytes: 21_474_836_480,
+            torrent: None,
+            error: None,
+        }
+    }
+}
+
+impl Example for Event {
+    fn example() -> Self {
+        Event::Torrent { torrent: Example::example() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_read_back_as_what_they_are() {
+        for example in schema_examples() {
+            assert!((example.reads)(&example.value), "{}: {}", example.schema, example.value);
+        }
+    }
+
+    #[test]
+    fn requests_refuse_what_they_do_not_know() {
+        let read = |text| serde_json::from_str::<AddRequest>(text).is_ok();
+        assert!(read(r#"{"link": "magnet:?xt=1"}"#));
+        assert!(!read(r#"{"link": "magnet:?xt=1", "pause": true}"#));
+        assert!(!read(r#"{"link": 7}"#));
+    }
+}

@@ -1,0 +1,28 @@
+//! The JSON that the HTTP API speaks, and nothing else does: every type that crosses it is here,
+//! with its units, and no internal type derives its form from them or they from it.
+//!
+//! Names end in their unit (`_bytes`, `_bytes_per_s`, `_s`, `_unix_s`). Requests refuse unknown
+//! fields, so that a misspelt option is an error and not silence; answers may gain fields in later
+//! versions, so that readers must skip what they don't know. Times are whole seconds.
+//!
+//! The command line prints the same types for `--json`.
+
+mod error;
+mod event;
+mod example;
+mod request;
+mod session;
+mod torrent;
+
+pub use error::{ErrorBody, ErrorCode, ErrorReply};
+pub use event::Event;
+pub use example::{Example, SchemaExample, schema_examples};
+pub use request::{
+    AddPeersRequest, AddRequest, CreateOptions, CreateRequest, Format, InspectRequest, RemoveQuery,
+    ShareRequest,
+};
+pub use session::{ConfigInfo, Job, JobKind, JobState, SessionInfo};
+pub use torrent::{
+    Direction, FileInfo, FileProgress, InspectReport, Peer, PeerSource, PieceMap, Protocol,
+    Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState, Version,
+};

@@ -1,0 +1,120 @@
+//! What a client may ask for.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// A torrent to fetch or seed: exactly one of `link` and `torrent`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AddRequest {
+    /// A magnet link, the `http://` or `https://` address of a torrent file (fetched by the
+    /// daemon), or a bare info-hash (40 or 64 hexadecimal digits, or 32 of base32).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// The torrent file's bytes as base64. (A body of type `application/x-bittorrent` that is the
+    /// file itself does the same with every option at its default.)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub torrent: Option<String>,
+    /// The folder in which the torrent's file or folder is put; an absolute path on the daemon's
+    /// machine. Default: `download_dir` of the configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub save_dir: Option<String>,
+    /// Add it without starting it.
+    pub paused: bool,
+    /// Trackers to use beside those that the torrent names.
+    pub trackers: Vec<String>,
+    /// Peers to try, `ADDRESS:PORT` or `[ADDRESS]:PORT`.
+    pub peers: Vec<String>,
+}
+
+/// A path on the daemon's machine to share: a torrent is made of it, and it is seeded in place.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShareRequest {
+    /// A file or folder; an absolute path.
+    pub path: String,
+    /// How the torrent is made.
+    #[serde(default)]
+    pub options: CreateOptions,
+}
+
+/// A path on the daemon's machine to make a torrent file of, without seeding it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRequest {
+    /// A file or folder; an absolute path.
+    pub path: String,
+    /// Where the torrent file is written; an absolute path where no file is yet.
+    pub output: String,
+    /// How the torrent is made.
+    #[serde(default)]
+    pub options: CreateOptions,
+}
+
+/// How a torrent is made.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CreateOptions {
+    /// The torrent's name. Default: the file's or folder's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Which kinds of client can read it.
+    pub format: Format,
+    /// A power of two, at least 16384. Default: by content size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub piece_length_bytes: Option<u32>,
+    /// Tiers of trackers; those of the first tier are tried first (BEP 12).
+    pub trackers: Vec<Vec<String>>,
+    /// Addresses of web servers that hold the same files (BEP 19).
+    pub web_seeds: Vec<String>,
+    /// Peers only from the trackers (BEP 27).
+    pub private: bool,
+    /// A remark for whoever opens the torrent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// A word that sets it apart from a torrent of the same files elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// Which metadata a new torrent has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Both, so that every client can read it.
+    #[default]
+    Hybrid,
+    /// BEP 3 only.
+    V1,
+    /// BEP 52 only.
+    V2,
+}
+
+/// A torrent to look into without adding it: exactly one of the two.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct InspectRequest {
+    /// A magnet link, or the `http://` or `https://` address of a torrent file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// The torrent file's bytes as base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub torrent: Option<String>,
+}
+
+/// Peers to try for a torrent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddPeersRequest {
+    /// `ADDRESS:PORT` or `[ADDRESS]:PORT`.
+    pub peers: Vec<String>,
+}
+
+/// What removing a torrent takes with it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct RemoveQuery {
+    /// Delete the downloaded files too. Files that are shared in place are never deleted.
+    pub data: bool,
+}
