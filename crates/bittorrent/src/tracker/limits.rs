@@ -68,7 +68,7 @@ pub const UDP_CONNECTION_LIFE: Duration = Duration::from_secs(60);
 /// ten trackers each.
 pub const UDP_REQUESTS_MAX: usize = 100_000;
 
-/// Connection ids remembered; past it the oldest is forgotten. Guess.
+/// Connection ids of UDP trackers remembered; past it the oldest is forgotten. Guess.
 pub const UDP_CONNECTIONS_MAX: usize = 4096;
 
 // As a tracker.
