@@ -28,6 +28,18 @@ pub struct File {
 }
 
 impl File {
+    /// Padding of `size` bytes, in the place where libtorrent has it.
+    pub(super) fn padding(folder: &str, size: u64) -> Self {
+        File {
+            path: format!("{folder}/.pad/{size}").into(),
+            size,
+            offset: 0,
+            attributes: Attributes { pad: true, ..Attributes::default() },
+            symlink: None,
+            pieces_root: None,
+        }
+    }
+
     /// Where the file belongs, relative to the folder that the torrent is saved in: components
     /// joined by `/`. In a torrent of several files the first is the torrent's name.
     ///

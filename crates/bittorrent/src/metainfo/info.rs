@@ -359,14 +359,7 @@ fn padded(tree: Vec<File>, piece_length: u32) -> Vec<File> {
         files.push(file);
         if excess > 0 {
             let size = u64::from(piece_length) - excess;
-            files.push(File {
-                path: format!("{root}/.pad/{size}").into(),
-                size,
-                offset: 0,
-                attributes: Attributes { pad: true, ..Attributes::default() },
-                symlink: None,
-                pieces_root: None,
-            });
+            files.push(File::padding(&root, size));
         }
     }
     files

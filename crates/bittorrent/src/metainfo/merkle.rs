@@ -45,6 +45,14 @@ pub fn layer_root(layer: &[Sha256Digest], piece_length: u32) -> Sha256Digest {
     }
 }
 
+/// How many leaves the tree over a piece has, by the size of the file it is in, in bytes: as many
+/// as the piece has blocks, or as the file has if it is but one piece, up to a power of two.
+pub fn piece_width(file_size: u64, piece_length: u32) -> u32 {
+    let bytes = file_size.min(u64::from(piece_length));
+    // At most `piece_length` blocks, so it fits.
+    (bytes.div_ceil(u64::from(BLOCK_SIZE)) as u32).next_power_of_two()
+}
+
 /// The root of a tree of at least `height` over `nodes` of a layer, filled up with that layer's
 /// padding.
 fn root_above(nodes: &[Sha256Digest], layer: u32, height: u32) -> Sha256Digest {

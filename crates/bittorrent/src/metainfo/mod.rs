@@ -7,6 +7,8 @@
 //! are safe on every platform, links that stay inside, sizes and hashes that fit together, all
 //! within the bounds of [`limits`].
 
+mod build;
+mod build_write;
 mod error;
 mod file;
 mod info;
@@ -19,13 +21,14 @@ mod names;
 mod path;
 mod torrent;
 
+pub use build::{BuildError, Builder, Format, NewFile, PieceDigests, Plan};
 pub use error::MetainfoError;
 pub use file::{Attributes, File};
 pub use layout::{FileIndex, FileSlice, Layout, Slices};
 pub use magnet::{Magnet, MagnetError, PeerAddress};
 pub use path::NameRules;
 
-use crate::types::{BLOCK_SIZE, BlockRef, InfoHashes, PieceHash, PieceIndex, V2PieceHash};
+use crate::types::{BlockRef, InfoHashes, PieceHash, PieceIndex, V2PieceHash};
 use althing_base::{Sha1Digest, Sha256Digest, UnixTime};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -225,13 +228,7 @@ impl Metainfo {
         let index = FileIndex(u32::try_from(index).ok()?);
         let nth = piece.0.checked_sub(self.file_pieces(index).start)?;
         let root = *self.piece_layer(index)?.get(nth as usize)?;
-        let blocks_in_piece = self.piece_length() / BLOCK_SIZE;
-        let leaves = if file.size > u64::from(self.piece_length()) {
-            blocks_in_piece
-        } else {
-            // Not above `piece_length`, so it fits.
-            (file.size.div_ceil(u64::from(BLOCK_SIZE)) as u32).next_power_of_two()
-        };
+        let leaves = merkle::piece_width(file.size, self.piece_length());
         Some(V2PieceHash { root, leaves })
     }
 

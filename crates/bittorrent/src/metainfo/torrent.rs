@@ -189,30 +189,39 @@ fn nodes(list: List<'_>) -> Vec<(String, u16)> {
 
 /// Writes a .torrent file.
 pub(super) fn write(metainfo: &Metainfo) -> Vec<u8> {
-    let announce = &metainfo.announce;
+    let root_of = |index: &FileIndex| metainfo.files().get(index.0 as usize)?.pieces_root;
+    let layers = metainfo.layers.iter();
+    let layers = layers.filter_map(|(index, layer)| Some((root_of(index)?, &layer[..]))).collect();
+    let layers = metainfo.info.hashes.v2().is_some().then_some(layers);
+    encode(&metainfo.announce, metainfo.info_bytes(), layers)
+}
+
+/// Writes a .torrent file of these parts; the piece layers stand under their roots.
+pub(super) fn encode(
+    announce: &Announce,
+    info: &[u8],
+    layers: Option<BTreeMap<Sha256Digest, &[Sha256Digest]>>,
+) -> Vec<u8> {
     let mut out = Encoder::new();
     out.dict(|out| {
-        if let Some(url) = announce.tiers.iter().flatten().next() {
+        let mut trackers = announce.tiers.iter().flatten();
+        if let Some(url) = trackers.next() {
             out.key(b"announce").bytes(url.as_bytes());
         }
-        if announce.tiers.iter().map(Vec::len).sum::<usize>() > 1 {
+        if trackers.next().is_some() {
             out.key(b"announce-list").list(|out| {
                 for tier in &announce.tiers {
                     out.list(|out| tier.iter().for_each(|url| out.bytes(url.as_bytes())));
                 }
             });
         }
-        if let Some(comment) = &announce.comment {
-            out.key(b"comment").bytes(comment.as_bytes());
-        }
-        if let Some(created_by) = &announce.created_by {
-            out.key(b"created by").bytes(created_by.as_bytes());
-        }
+        write_text(out, b"comment", announce.comment.as_deref());
+        write_text(out, b"created by", announce.created_by.as_deref());
         if let Some(date) = announce.creation_date {
             out.key(b"creation date").int(date.as_secs());
         }
         write_urls(out, b"httpseeds", &announce.http_seeds);
-        out.key(b"info").raw(metainfo.info_bytes());
+        out.key(b"info").raw(info);
         if !announce.nodes.is_empty() {
             out.key(b"nodes").list(|out| {
                 for (host, port) in &announce.nodes {
@@ -223,12 +232,23 @@ pub(super) fn write(metainfo: &Metainfo) -> Vec<u8> {
                 }
             });
         }
-        if metainfo.info.hashes.v2().is_some() {
-            write_layers(out, metainfo);
+        if let Some(layers) = layers {
+            out.key(b"piece layers").dict(|out| {
+                for (root, layer) in layers {
+                    let bytes: Vec<u8> = layer.iter().flat_map(|hash| hash.0).collect();
+                    out.key(&root.0).bytes(&bytes);
+                }
+            });
         }
         write_urls(out, b"url-list", &announce.web_seeds);
     });
     out.finish()
+}
+
+fn write_text(out: &mut Encoder, key: &[u8], text: Option<&str>) {
+    if let Some(text) = text {
+        out.key(key).bytes(text.as_bytes());
+    }
 }
 
 fn write_urls(out: &mut Encoder, key: &[u8], urls: &[String]) {
@@ -237,20 +257,4 @@ fn write_urls(out: &mut Encoder, key: &[u8], urls: &[String]) {
         [url] => out.key(key).bytes(url.as_bytes()),
         urls => out.key(key).list(|out| urls.iter().for_each(|url| out.bytes(url.as_bytes()))),
     }
-}
-
-fn write_layers(out: &mut Encoder, metainfo: &Metainfo) {
-    let layers: BTreeMap<_, _> = metainfo
-        .layers
-        .iter()
-        .filter_map(|(index, layer)| {
-            Some((metainfo.files().get(index.0 as usize)?.pieces_root?, layer))
-        })
-        .collect();
-    out.key(b"piece layers").dict(|out| {
-        for (root, layer) in layers {
-            let bytes: Vec<u8> = layer.iter().flat_map(|hash| hash.0).collect();
-            out.key(&root.0).bytes(&bytes);
-        }
-    });
 }
