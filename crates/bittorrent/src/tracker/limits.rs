@@ -5,9 +5,12 @@ use std::time::Duration;
 
 // As a client.
 
-/// Bytes of a tracker's URL; a longer one is not used. A passkey is some 50 bytes, a signature some
-/// 200; with it an announce over UDP still fits a packet.
-pub const URL_BYTES_MAX: usize = 1024;
+/// Bytes of a tracker's URL; a longer one is not used.
+pub const URL_BYTES_MAX: usize = crate::metainfo::limits::URL_SIZE_MAX;
+
+/// Bytes of path and query of a UDP tracker's URL that are sent and read (BEP 41); longer ones are
+/// left out. A passkey is some 50 bytes, a signature some 200, and the packet still fits any path.
+pub const UDP_TARGET_BYTES_MAX: usize = 1024;
 
 /// Trackers of one torrent; the rest are not used. The longest lists that people paste have some
 /// 150.
@@ -98,7 +101,8 @@ pub const CONNECTION_WINDOW: Duration = Duration::from_secs(60);
 
 // The longest announce over UDP with its URL in options of 255 bytes fits a packet that every path
 // carries.
-const _: () = assert!(98 + URL_BYTES_MAX + 2 * URL_BYTES_MAX.div_ceil(255) <= PACKET_BYTES_MAX);
+const _: () =
+    assert!(98 + UDP_TARGET_BYTES_MAX + 2 * UDP_TARGET_BYTES_MAX.div_ceil(255) <= PACKET_BYTES_MAX);
 const _: () = assert!(20 + 6 * ANSWER_PEERS_MAX <= PACKET_BYTES_MAX);
 const _: () = assert!(16 + 20 * SCRAPE_SENT_MAX <= PACKET_BYTES_MAX);
 const _: () = assert!(SCRAPE_SENT_MAX <= SCRAPE_MAX);

@@ -204,7 +204,7 @@ mod tests {
         refuse("http://t/a b", TrackerUrlError::Malformed { at: 10 });
         refuse("http://t/a\r\nHost: x", TrackerUrlError::Malformed { at: 10 });
         refuse("http://tä/", TrackerUrlError::Malformed { at: 8 });
-        refuse(&format!("http://t/{}", "a".repeat(URL_BYTES_MAX)), TrackerUrlError::TooLong(1033));
+        refuse(&format!("http://t/{}", "a".repeat(URL_BYTES_MAX)), TrackerUrlError::TooLong(8201));
     }
 
     #[test]

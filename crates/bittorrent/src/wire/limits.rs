@@ -1,16 +1,13 @@
 //! How much of what a peer sends is believed. Each bound says its unit, what happens past it and
 //! where it comes from; how they hang together is asserted at the end.
 
+use crate::metainfo::limits::{INFO_SIZE_MAX, PIECE_COUNT_MAX};
 use crate::types::BLOCK_SIZE;
 
 /// Bytes of one message after its length prefix. A peer that declares more is disconnected. The
-/// largest messages are the bitfield of [`PIECES_MAX`] pieces and [`HASHES_MAX`] hashes with their
+/// largest messages are the bitfield of [`PIECE_COUNT_MAX`] pieces and [`HASHES_MAX`] hashes with their
 /// proof; libtorrent stops at 1 MiB, which is four times what either needs.
 pub const FRAME_BYTES_MAX: usize = 264 * 1024;
-
-/// Pieces of the largest torrent whose bitfield fits a message (libtorrent's
-/// `load_torrent_limits::max_pieces`).
-pub const PIECES_MAX: u32 = 1 << 21;
 
 /// Bytes of a block that a peer may send. We never ask for more than a block of [`BLOCK_SIZE`], so
 /// a longer one answers no request of ours; the peer is disconnected.
@@ -31,8 +28,8 @@ pub const HASHES_MAX: u32 = 8192;
 pub const TREE_LAYERS_MAX: u32 = 50;
 
 /// Bytes of an info dictionary that a magnet link's peers may send; a peer that declares more is
-/// taken to have said nothing (libtorrent's `max_metadata_size`).
-pub const METADATA_BYTES_MAX: u32 = 30 * 1024 * 1024;
+/// taken to have said nothing.
+pub const METADATA_BYTES_MAX: u32 = INFO_SIZE_MAX as u32;
 
 /// Extensions that are remembered of one peer; the first ones count. The clients in use name eight
 /// at most.
@@ -49,7 +46,7 @@ pub const CLIENT_CHARS_MAX: usize = 64;
 pub const REQUEST_QUEUE_MAX: u32 = 8192;
 
 /// Bytes of a bitfield message, then its type.
-const _: () = assert!(PIECES_MAX as usize / 8 < FRAME_BYTES_MAX);
+const _: () = assert!(PIECE_COUNT_MAX as usize / 8 < FRAME_BYTES_MAX);
 /// A block and the nine bytes before it.
 const _: () = assert!(BLOCK_BYTES_MAX as usize + 9 <= FRAME_BYTES_MAX);
 /// The type, the request (48 bytes), the hashes and a proof of every layer.

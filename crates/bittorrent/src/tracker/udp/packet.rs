@@ -3,7 +3,7 @@
 
 use crate::text::printable;
 use crate::tracker::limits::{
-    MESSAGE_CHARS_MAX, RESPONSE_PEERS_MAX, SCRAPE_MAX, SCRAPE_SENT_MAX, URL_BYTES_MAX,
+    MESSAGE_CHARS_MAX, RESPONSE_PEERS_MAX, SCRAPE_MAX, SCRAPE_SENT_MAX, UDP_TARGET_BYTES_MAX,
 };
 use crate::tracker::types::{compact_v4, compact_v6, is_peer_address, put_compact};
 use crate::tracker::{AnnounceRequest, Event, Family, ScrapeEntry, Transfer};
@@ -50,7 +50,8 @@ pub enum Request {
         transaction: TransactionId,
         /// What it says.
         request: AnnounceRequest,
-        /// Path and query of the tracker's URL (BEP 41), at most [`URL_BYTES_MAX`] bytes.
+        /// Path and query of the tracker's URL (BEP 41); left out if they are longer than
+        /// [`UDP_TARGET_BYTES_MAX`] bytes.
         target: Vec<u8>,
     },
     /// Scrapes.
@@ -111,8 +112,8 @@ impl Request {
             Request::Announce { connection, transaction, request, target } => {
                 put_header(&mut out, *connection, ANNOUNCE, *transaction);
                 put_announce(&mut out, request);
-                let target = target.get(..URL_BYTES_MAX).unwrap_or(target);
-                for part in target.chunks(255) {
+                let whole = target.len() <= UDP_TARGET_BYTES_MAX;
+                for part in target.chunks(255).filter(|_| whole) {
                     out.extend([URL_DATA, part.len() as u8]);
                     out.extend(part);
                 }
@@ -205,7 +206,7 @@ fn target(mut options: &[u8]) -> Option<Vec<u8>> {
             }
         }
     }
-    (target.len() <= URL_BYTES_MAX).then_some(target)
+    (target.len() <= UDP_TARGET_BYTES_MAX).then_some(target)
 }
 
 /// What a tracker answers.
@@ -467,7 +468,7 @@ mod tests {
     }
 
     fn any_request() -> impl Strategy<Value = Request> {
-        let target = proptest::collection::vec(any::<u8>(), 0..=URL_BYTES_MAX);
+        let target = proptest::collection::vec(any::<u8>(), 0..=UDP_TARGET_BYTES_MAX);
         let hashes = proptest::collection::vec(any_hash(), 1..=SCRAPE_SENT_MAX);
         prop_oneof![
             any::<u32>().prop_map(|transaction| Request::Connect { transaction }),
