@@ -1,0 +1,24 @@
+//! Fuzz targets for everything that reads bytes from strangers.
+//!
+//! A target is a function that takes any bytes and panics if something is wrong: a parser that
+//! panics, or a round trip that does not come back. It stands in `targets/NAME.rs` and in
+//! [`TARGETS`], has a corpus in `corpus/NAME/`, and a file `cargo-fuzz/fuzz_targets/NAME.rs` with
+//! which libFuzzer runs it:
+//!
+//! ```text
+//! RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz/cargo-fuzz --sanitizer none NAME fuzz/corpus/NAME
+//! ```
+//!
+//! On stable Rust, `tests/replay.rs` runs every target on its corpus and on mutations of it.
+
+pub mod targets;
+
+/// A fuzz target: panics if something is wrong.
+pub type Target = fn(&[u8]);
+
+/// All targets by name.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("bencode", targets::bencode::run),
+    ("magnet", targets::magnet::run),
+    ("metainfo", targets::metainfo::run),
+];
