@@ -1,0 +1,291 @@
+//! The peers, each sending to itself: how they are started and how they say that they are done.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use althing_tests::net::Host;
+use althing_tests::torrent::SCRIPT;
+
+use crate::install;
+use crate::measure::Payload;
+
+/// Where a peer runs and what it is given.
+#[derive(Debug)]
+pub(crate) struct Bench<'a> {
+    /// Its own host.
+    pub(crate) host: &'a Host,
+    /// The seed's host.
+    pub(crate) seed: &'a Host,
+    /// The payload.
+    pub(crate) payload: &'a Payload,
+    /// A folder of its own for settings.
+    pub(crate) folder: &'a Path,
+    /// Where a leecher writes.
+    pub(crate) into: &'a Path,
+}
+
+impl Bench<'_> {
+    /// The folder that the payload is in.
+    fn data(&self) -> &Path {
+        self.payload.file.parent().unwrap_or_else(|| Path::new("/"))
+    }
+
+    /// `option` and a path, as one word.
+    fn with(option: &str, path: &Path) -> String {
+        format!("{option}{}", path.display())
+    }
+}
+
+/// A peer that can be measured.
+pub(crate) trait Peer {
+    /// Its name in tables.
+    fn name(&self) -> &'static str;
+
+    /// Its version in tables.
+    fn version(&self) -> String;
+
+    /// The seed's command.
+    fn seed(&self, bench: &Bench<'_>) -> Command;
+
+    /// The leecher's command.
+    fn fetch(&self, bench: &Bench<'_>) -> Command;
+
+    /// Whether this output says that the leecher has the file. One that ends has it too.
+    fn is_complete(&self, output: &str) -> bool;
+
+    /// Whether seed and leecher meet at a tracker.
+    fn needs_tracker(&self) -> bool {
+        true
+    }
+}
+
+/// Finds or installs a peer, or says why not.
+type Maker = fn() -> Result<Box<dyn Peer>, String>;
+
+/// All of them that this machine has, ours first; the reason for each that is left out is printed.
+pub(crate) fn all(only: &[String]) -> Vec<Box<dyn Peer>> {
+    let makers: [(&str, Maker); 5] = [
+        ("althing", || Ok(Box::new(Althing(install::althing()?)))),
+        ("libtorrent", || Ok(Box::new(Libtorrent(install::libtorrent()?)))),
+        ("rqbit", || Ok(Box::new(Rqbit(install::rqbit()?)))),
+        ("aria2", || Ok(Box::new(Aria2::find()?))),
+        ("floor", || Ok(Box::new(Floor))),
+    ];
+    let mut peers = Vec::new();
+    for (name, make) in makers {
+        if !only.is_empty() && !only.iter().any(|only| only == name) {
+            continue;
+        }
+        match make() {
+            Ok(peer) => peers.push(peer),
+            Err(why) => println!("{name} is left out: {why}"),
+        }
+    }
+    peers
+}
+
+struct Althing(PathBuf);
+
+impl Peer for Althing {
+    fn name(&self) -> &'static str {
+        "althing"
+    }
+
+    fn version(&self) -> String {
+        install::version(&self.0)
+    }
+
+    fn seed(&self, bench: &Bench<'_>) -> Command {
+        let mut command = self.command(bench);
+        command.arg("get").arg(&bench.payload.torrent).arg("-o").arg(bench.data()).arg("--seed");
+        command
+    }
+
+    fn fetch(&self, bench: &Bench<'_>) -> Command {
+        let mut command = self.command(bench);
+        command.arg("get").arg(&bench.payload.torrent).arg("-o").arg(bench.into);
+        command.arg("--exit-when-done");
+        command
+    }
+
+    fn is_complete(&self, output: &str) -> bool {
+        output.contains("complete")
+    }
+}
+
+impl Althing {
+    fn command(&self, bench: &Bench<'_>) -> Command {
+        let mut command = bench.host.command(&self.0);
+        command.arg("--dir").arg(bench.folder.join("althing"));
+        command
+    }
+}
+
+struct Libtorrent(PathBuf);
+
+impl Peer for Libtorrent {
+    fn name(&self) -> &'static str {
+        "libtorrent"
+    }
+
+    fn version(&self) -> String {
+        let said = Command::new(&self.0)
+            .args(["-c", "import libtorrent; print(libtorrent.__version__)"])
+            .output();
+        let said = said.map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&said).trim().trim_end_matches(".0").to_owned()
+    }
+
+    fn seed(&self, bench: &Bench<'_>) -> Command {
+        let mut command = self.command(bench);
+        command.arg(&bench.payload.torrent).arg(bench.data()).arg("--seed");
+        command
+    }
+
+    fn fetch(&self, bench: &Bench<'_>) -> Command {
+        let mut command = self.command(bench);
+        command.arg(&bench.payload.torrent).arg(bench.into).arg("--exit");
+        command
+    }
+
+    fn is_complete(&self, output: &str) -> bool {
+        output.lines().any(|line| line == "complete")
+    }
+}
+
+impl Libtorrent {
+    fn command(&self, bench: &Bench<'_>) -> Command {
+        let mut command = bench.host.command(&self.0);
+        command.args(["-Wignore", SCRIPT, "run"]);
+        command
+    }
+}
+
+struct Aria2(PathBuf);
+
+impl Aria2 {
+    fn find() -> Result<Aria2, String> {
+        let program = PathBuf::from("/usr/bin/aria2c");
+        let missing = || "it is not installed (apt-get install aria2)".to_owned();
+        if program.exists() { Ok(Aria2(program)) } else { Err(missing()) }
+    }
+
+    fn command(&self, bench: &Bench<'_>) -> Command {
+        let mut command = bench.host.command(&self.0);
+        command
+            .args(["--no-conf", "--enable-dht=false", "--enable-dht6=false"])
+            .args(["--enable-peer-exchange=false", "--bt-enable-lpd=false"])
+            .args(["--listen-port=6881", "--file-allocation=none", "--summary-interval=0"]);
+        command
+    }
+}
+
+impl Peer for Aria2 {
+    fn name(&self) -> &'static str {
+        "aria2"
+    }
+
+    fn version(&self) -> String {
+        install::version(&self.0)
+    }
+
+    fn seed(&self, bench: &Bench<'_>) -> Command {
+        let mut command = self.command(bench);
+        command
+            .args(["--seed-ratio=0.0", "--bt-seed-unverified=true"])
+            .arg(Bench::with("--dir=", bench.data()))
+            .arg(&bench.payload.torrent);
+        command
+    }
+
+    fn fetch(&self, bench: &Bench<'_>) -> Command {
+        let mut command = self.command(bench);
+        command
+            .args(["--seed-time=0"])
+            .arg(Bench::with("--dir=", bench.into))
+            .arg(&bench.payload.torrent);
+        command
+    }
+
+    fn is_complete(&self, output: &str) -> bool {
+        output.contains("Download complete:")
+    }
+}
+
+struct Rqbit(PathBuf);
+
+impl Peer for Rqbit {
+    fn name(&self) -> &'static str {
+        "rqbit"
+    }
+
+    fn version(&self) -> String {
+        install::version(&self.0)
+    }
+
+    fn seed(&self, bench: &Bench<'_>) -> Command {
+        let mut command = self.command(bench);
+        command.arg("-o").arg(bench.data()).arg("--overwrite").arg(&bench.payload.torrent);
+        command
+    }
+
+    fn fetch(&self, bench: &Bench<'_>) -> Command {
+        let mut command = self.command(bench);
+        command.arg("-o").arg(bench.into).arg("--exit-on-finish").arg(&bench.payload.torrent);
+        command
+    }
+
+    fn is_complete(&self, output: &str) -> bool {
+        output.contains("is complete")
+    }
+}
+
+impl Rqbit {
+    fn command(&self, bench: &Bench<'_>) -> Command {
+        let mut command = bench.host.command(&self.0);
+        command
+            .env("HOME", bench.folder)
+            .args(["--disable-dht", "--disable-lsd", "--disable-upnp-port-forward", "download"])
+            .arg("--disable-http-api");
+        command
+    }
+}
+
+struct Floor;
+
+impl Floor {
+    fn command(bench: &Bench<'_>, what: &str, file: &Path) -> Command {
+        let own = std::env::current_exe().unwrap_or_else(|error| panic!("who am I: {error}"));
+        let mut command = bench.host.command(own);
+        command.arg(what).arg(SocketAddr::new(bench.seed.ip(), 7000).to_string()).arg(file);
+        command
+    }
+}
+
+impl Peer for Floor {
+    fn name(&self) -> &'static str {
+        "floor"
+    }
+
+    fn version(&self) -> String {
+        String::new()
+    }
+
+    fn seed(&self, bench: &Bench<'_>) -> Command {
+        Floor::command(bench, "floor-send", &bench.payload.file)
+    }
+
+    fn fetch(&self, bench: &Bench<'_>) -> Command {
+        let name = bench.payload.file.file_name().unwrap_or_default();
+        Floor::command(bench, "floor-receive", &bench.into.join(name))
+    }
+
+    fn is_complete(&self, output: &str) -> bool {
+        output.lines().any(|line| line == "complete")
+    }
+
+    fn needs_tracker(&self) -> bool {
+        false
+    }
+}
