@@ -13,7 +13,7 @@ pub(crate) fn run(arguments: &[String]) -> Done {
     must(
         cargo(["run", "--package", "althing", "--", "--dir"])
             .arg(&folder)
-            .args(["up", "--api", "127.0.0.1:7727", "--listen", "7726"])
+            .args(["up", "--api-listen", "127.0.0.1:7727", "--listen", "7726"])
             .args(arguments)
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "debug".to_owned())),
     )
