@@ -50,12 +50,16 @@ pub const INTERVAL_MIN: Duration = Duration::from_secs(60);
 /// would otherwise end the torrent. Guess.
 pub const INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Shortest time between announces that ask for more peers, where the tracker names none
-/// (libtorrent's default for `min interval`).
-pub const MIN_INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
+/// Shortest time between announces that ask for more peers, where the tracker names none. Guess:
+/// BEP 3 allows it without a bound, and BEP 15 does not allow it at all.
+pub const MIN_INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
 
 /// Time until the first retry after all trackers of a tier failed; it doubles with each failure.
 pub const RETRY_FIRST: Duration = Duration::from_secs(10);
+
+/// Part of the interval by which an announce may come later, at random, so that thousands of
+/// torrents started together do not stay together. Trackers keep peers for longer than that.
+pub const INTERVAL_SPREAD: f64 = 1.0 / 16.0;
 
 /// Longest time until a retry (libtorrent's bound).
 pub const RETRY_MAX: Duration = Duration::from_secs(60 * 60);
