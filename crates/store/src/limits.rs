@@ -65,6 +65,11 @@ pub const PROGRESS_BYTES: u64 = 32 << 20;
 /// Faults a check reports in words; further ones only count as absent pieces.
 pub const VERIFY_FAULTS_MAX: usize = 16;
 
+/// Files that are flushed one by one; if more were written, the whole file system is flushed at
+/// once where the system can. A flush of a small new file costs a disk some milliseconds, so ten
+/// thousand would take a minute.
+pub const FLUSH_EACH_MAX: usize = 32;
+
 /// Files and folders a torrent is created from at most: what [`metainfo`] accepts is smaller;
 /// this bounds the walk itself (guess).
 ///

@@ -78,6 +78,11 @@ impl Descriptors {
         Ok(open)
     }
 
+    /// A torrent's file, if it is open anyway.
+    pub(crate) fn if_open(&self, slot: Slot, index: FileIndex) -> Option<Arc<dyn OpenFile>> {
+        guard(&self.table).open.get(&(slot, index)).map(|entry| Arc::clone(&entry.file))
+    }
+
     /// Closes a torrent's files.
     pub(crate) fn close(&self, slot: Slot) {
         let mut table = guard(&self.table);

@@ -67,6 +67,10 @@ impl Files for DiskFiles {
         }
     }
 
+    fn sync_all(&self, root: &Root) -> io::Result<bool> {
+        os::sync_file_system(&folder(root)?.open(".")?.into_std())
+    }
+
     fn sync_folder(&self, root: &Root, path: Option<&Path>) -> io::Result<()> {
         let dir = match path {
             None => Dir::open_ambient_dir(root.anchor(), ambient_authority())?,
@@ -277,6 +281,7 @@ mod tests {
         let file = DiskFiles.open(&root, path, WRITE).unwrap();
         assert_eq!(file.write_at(&[IoSlice::new(b"abc")], 1).unwrap(), 3);
         file.sync().unwrap();
+        assert_eq!(DiskFiles.sync_all(&root).unwrap(), cfg!(target_os = "linux"));
         for folder in [None, Some(""), Some("a/b")] {
             DiskFiles.sync_folder(&root, folder.map(Path::new)).unwrap();
         }

@@ -155,6 +155,10 @@ pub trait Files: Send + Sync {
     /// Removes a folder, if it is empty; an empty path is the torrent's own folder.
     fn remove_folder(&self, root: &Root, path: &Path) -> io::Result<()>;
 
+    /// Makes everything durable that has been written to the file system that `root` is on; false
+    /// if the system has no such call that tells of errors.
+    fn sync_all(&self, root: &Root) -> io::Result<bool>;
+
     /// Makes the names in a folder durable; an empty path is the torrent's own folder, `None` the
     /// anchor.
     fn sync_folder(&self, root: &Root, path: Option<&Path>) -> io::Result<()>;

@@ -2,10 +2,10 @@
 //! Linux, and what the standard library offers elsewhere.
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use portable::{data_from, read_ahead, write_at};
+pub(super) use portable::{data_from, read_ahead, sync_file_system, write_at};
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{data_from, read_ahead, write_at};
+pub(super) use linux::{data_from, read_ahead, sync_file_system, write_at};
 
 /// Reads into `buf` from `offset`; fewer bytes only at the end of the file or when interrupted.
 #[cfg(unix)]
@@ -50,6 +50,12 @@ mod linux {
         }
     }
 
+    /// Flushes the file system that `file` is on. Errors of writing back are told since Linux 5.8.
+    pub(in super::super) fn sync_file_system(file: &File) -> io::Result<bool> {
+        rustix::fs::syncfs(file)?;
+        Ok(true)
+    }
+
     /// Tells the kernel that this range will be read soon. Only advice: errors don't matter.
     pub(in super::super) fn read_ahead(file: &File, offset: u64, len: u64) {
         let _ = rustix::fs::fadvise(file, offset, NonZeroU64::new(len), Advice::WillNeed);
@@ -78,6 +84,11 @@ mod portable {
     /// The first offset from `offset` on that may hold data: holes can't be asked for.
     pub(in super::super) fn data_from(_file: &File, offset: u64) -> io::Result<Option<u64>> {
         Ok(Some(offset))
+    }
+
+    /// There is no such call.
+    pub(in super::super) fn sync_file_system(_file: &File) -> io::Result<bool> {
+        Ok(false)
     }
 
     /// Nothing to tell.
@@ -118,5 +129,7 @@ mod tests {
         assert!(data_from(&file, 1 << 20).unwrap() == Some(1 << 20));
         read_ahead(&file, 0, 1 << 20);
         portable::read_ahead(&file, 0, 1 << 20);
+        assert!(sync_file_system(&file).unwrap() == cfg!(target_os = "linux"));
+        assert!(!portable::sync_file_system(&file).unwrap());
     }
 }

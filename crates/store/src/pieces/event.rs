@@ -39,8 +39,11 @@ pub enum Event {
         /// The digests of its blocks.
         block_digests: BlockDigests,
     },
-    /// A piece could not be written; nothing of it is claimed. Its blocks are still held:
-    /// [`complete_piece`] tries again, [`abandon_piece`] gives up.
+    /// A piece could not be written, early or when it was complete; nothing of it is claimed. Its
+    /// blocks are still held: [`complete_piece`] tries again, [`abandon_piece`] gives up, and
+    /// handing in the blocks again is fine. (Only if the disk refuses and the memory is used up
+    /// too are blocks dropped; completing the piece is then answered with this again, and the
+    /// piece begins anew.)
     ///
     /// [`complete_piece`]: super::Torrent::complete_piece
     /// [`abandon_piece`]: super::Torrent::abandon_piece

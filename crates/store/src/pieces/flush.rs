@@ -6,6 +6,7 @@ use super::io::Disk;
 use super::pool::Inner;
 use super::torrent::Shared;
 use crate::files::{self, Mode, Stamp};
+use crate::limits::FLUSH_EACH_MAX;
 use crate::mutex::guard;
 use althing_bittorrent::metainfo::FileIndex;
 use althing_bittorrent::swarm::StorageFault;
@@ -112,10 +113,11 @@ fn sync(pool: &Inner, torrent: &Shared) -> (Durable, Option<StorageFault>) {
     let mut pieces = std::mem::take(&mut unsynced.pieces);
     let files = std::mem::take(&mut unsynced.files);
     drop(unsynced);
+    let at_once = files.len() > FLUSH_EACH_MAX && sync_all(pool, torrent);
     let mut first_fault = None;
     let mut stamps = Vec::with_capacity(files.len());
     for &file in &files {
-        match sync_file(pool, torrent, file) {
+        match sync_file(pool, torrent, file, at_once) {
             Ok(stamp) => stamps.push((file, stamp)),
             Err(fault) => {
                 tracing::warn!(%fault, "could not flush");
@@ -125,22 +127,42 @@ fn sync(pool: &Inner, torrent: &Shared) -> (Durable, Option<StorageFault>) {
             }
         }
     }
-    sync_folders(pool, torrent, &files);
+    if !at_once {
+        sync_folders(pool, torrent, &files);
+    }
     (Durable { pieces, stamps }, first_fault)
 }
 
-/// Flushes a file and says what it looks like then.
-fn sync_file(pool: &Inner, torrent: &Shared, file: FileIndex) -> Result<Stamp, StorageFault> {
+/// Flushes all files at once; says whether that was done. If not, each file will be flushed by
+/// itself, which also shows which one has the error.
+fn sync_all(pool: &Inner, torrent: &Shared) -> bool {
+    pool.descriptors().files().sync_all(&torrent.root).unwrap_or_else(|error| {
+        tracing::warn!(%error, "could not flush the file system");
+        false
+    })
+}
+
+/// Flushes a file, unless that is done, and says what it looks like then.
+fn sync_file(
+    pool: &Inner,
+    torrent: &Shared,
+    file: FileIndex,
+    done: bool,
+) -> Result<Stamp, StorageFault> {
     let disk = Disk { torrent, descriptors: pool.descriptors() };
     let flush = || -> io::Result<Stamp> {
-        let open = disk.open_to_sync(file)?;
-        open.sync()?;
+        let mut open = pool.descriptors().if_open(torrent.slot, file);
+        if !done {
+            let file = disk.open_to_sync(file)?;
+            file.sync()?;
+            open = Some(file);
+        }
         let there = disk.stamp(file)?;
         // If another file has taken its place, what was flushed is no longer the torrent's.
-        if there.inode != open.stamp()?.inode {
-            return Err(io::ErrorKind::NotFound.into());
+        match open {
+            Some(open) if open.stamp()?.inode != there.inode => Err(io::ErrorKind::NotFound.into()),
+            _ => Ok(there),
         }
-        Ok(there)
     };
     flush().map_err(|error| disk.fault(file, &error))
 }

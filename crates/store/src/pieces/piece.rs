@@ -61,17 +61,12 @@ pub(super) struct Piece {
     stuck: Option<StorageFault>,
 }
 
-/// A block was completed that is not here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Incomplete {
-    /// The first block that is missing.
-    pub(super) block: u32,
-}
-
 /// Why a piece could not be hashed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum FinishError {
-    Incomplete(Incomplete),
+    /// This block is missing, and maybe more are.
+    Incomplete { block: u32 },
+    /// What was written early could not be read back.
     Fault(StorageFault),
 }
 
@@ -134,9 +129,14 @@ impl Piece {
         self.stuck = Some(fault);
     }
 
-    /// Why blocks could not be written early, if so.
-    pub(super) fn stuck(&self) -> Option<&StorageFault> {
-        self.stuck.as_ref()
+    /// Whether blocks could not be written early.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.is_some()
+    }
+
+    /// Why blocks could not be written early, if so; from now on that may be tried again.
+    pub(super) fn unstick(&mut self) -> Option<StorageFault> {
+        self.stuck.take()
     }
 
     /// Lets go of all blocks in memory: there is neither room to keep them nor to write them.
@@ -193,10 +193,7 @@ impl Piece {
         read_back: ReadBack<'_>,
     ) -> Result<bool, FinishError> {
         if let Some(block) = self.blocks.iter().position(|b| matches!(b, Block::Missing)) {
-            return Err(match &self.stuck {
-                Some(fault) => FinishError::Fault(fault.clone()),
-                None => FinishError::Incomplete(Incomplete { block: block as u32 }),
-            });
+            return Err(FinishError::Incomplete { block: block as u32 });
         }
         let v1 = if expected.v1.is_some() { Some(self.v1(read_back)?) } else { None };
         let v2 = if expected.v2.is_some() { Some(self.digests(read_back)?) } else { None };

@@ -3,7 +3,7 @@
 use super::event::Event;
 use super::io::{Disk, whole};
 use super::job::Job;
-use super::piece::{Extent, FinishError, Incomplete, Piece};
+use super::piece::{Extent, FinishError, Piece};
 use super::pool::Inner;
 use super::queue::{self, Lane};
 use super::torrent::Shared;
@@ -144,7 +144,8 @@ impl Worker {
         }
     }
 
-    /// Hashes, compares, writes. If it fails, the piece stays as it is.
+    /// Hashes, compares, writes. If it fails, the piece stays as it is, unless blocks are missing:
+    /// then it has to begin anew.
     fn finish(
         &mut self,
         key: (Slot, PieceIndex),
@@ -162,10 +163,15 @@ impl Worker {
         let Some(InProgress { piece, .. }) = self.pieces.get_mut(&key) else {
             return Err(incomplete(index, 0));
         };
-        let right = piece.is_right(expected, &mut read_back).map_err(|error| match error {
-            FinishError::Fault(fault) => fault,
-            FinishError::Incomplete(Incomplete { block }) => incomplete(index, block),
-        })?;
+        let stuck = piece.unstick();
+        let right = match piece.is_right(expected, &mut read_back) {
+            Ok(right) => right,
+            Err(FinishError::Fault(fault)) => return Err(fault),
+            Err(FinishError::Incomplete { block }) => {
+                self.forget(key);
+                return Err(stuck.unwrap_or_else(|| incomplete(index, block)));
+            }
+        };
         if !right {
             let block_digests = piece.digests(&mut read_back)?;
             return Ok(Event::PieceCorrupt { piece: index, block_digests });
@@ -190,7 +196,7 @@ impl Worker {
     fn make_room(&mut self) {
         let enough = self.pool.held_max / 100 * HELD_AFTER_SPILL_PERCENT;
         while self.pool.held.load(Ordering::Relaxed) > enough {
-            let candidates = self.pieces.iter().filter(|(_, own)| own.piece.stuck().is_none());
+            let candidates = self.pieces.iter().filter(|(_, own)| !own.piece.is_stuck());
             let fullest = candidates.max_by_key(|(_, own)| own.piece.held());
             let Some((&key, own)) = fullest.filter(|(_, own)| own.piece.held() > 0) else { break };
             let torrent = Arc::clone(&own.torrent);
@@ -200,7 +206,7 @@ impl Worker {
             return;
         }
         // What is left can't be written, or is another worker's, which is about to do the same.
-        for own in self.pieces.values_mut().filter(|own| own.piece.stuck().is_some()) {
+        for own in self.pieces.values_mut().filter(|own| own.piece.is_stuck()) {
             self.pool.held.fetch_sub(own.piece.held(), Ordering::Relaxed);
             own.piece.drop_blocks();
         }

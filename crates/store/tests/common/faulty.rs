@@ -1,0 +1,166 @@
+//! A file system that fails on demand, on top of the real one.
+
+use althing_store::files::{DiskFiles, Files, Mode, OpenFile, Root, Stamp};
+use std::io::{self, IoSlice};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// Bytes that still fit on the disk.
+    pub space: Option<usize>,
+    /// The longest read or write that is done at once, in bytes.
+    pub at_once: Option<usize>,
+    /// Reads, writes or flushes that fail with an IO error.
+    pub read_fails: bool,
+    pub write_fails: bool,
+    pub sync_fails: bool,
+    /// Every other call is interrupted before it does anything.
+    pub interrupts: bool,
+}
+
+#[derive(Clone, Default)]
+pub struct Faulty {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    faults: Faults,
+    calls: usize,
+    writes: usize,
+    reads: usize,
+}
+
+impl Faulty {
+    pub fn new(faults: Faults) -> Faulty {
+        let faulty = Faulty::default();
+        faulty.set(faults);
+        faulty
+    }
+
+    pub fn set(&self, faults: Faults) {
+        self.state.lock().unwrap().faults = faults;
+    }
+
+    /// System calls that wrote and read so far.
+    pub fn writes_and_reads(&self) -> (usize, usize) {
+        let state = self.state.lock().unwrap();
+        (state.writes, state.reads)
+    }
+}
+
+fn io_error() -> io::Error {
+    io::Error::other("the disk is on fire")
+}
+
+impl Files for Faulty {
+    fn open(&self, root: &Root, path: &Path, mode: Mode) -> io::Result<Arc<dyn OpenFile>> {
+        let file = DiskFiles.open(root, path, mode)?;
+        Ok(Arc::new(FaultyFile { file, state: Arc::clone(&self.state) }))
+    }
+
+    fn stamp(&self, root: &Root, path: &Path) -> io::Result<Stamp> {
+        DiskFiles.stamp(root, path)
+    }
+
+    fn link(&self, root: &Root, path: &Path, target: &Path) -> io::Result<()> {
+        DiskFiles.link(root, path, target)
+    }
+
+    fn remove(&self, root: &Root, path: &Path) -> io::Result<()> {
+        DiskFiles.remove(root, path)
+    }
+
+    fn remove_folder(&self, root: &Root, path: &Path) -> io::Result<()> {
+        DiskFiles.remove_folder(root, path)
+    }
+
+    fn sync_all(&self, _root: &Root) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    fn sync_folder(&self, _root: &Root, _path: Option<&Path>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct FaultyFile {
+    file: Arc<dyn OpenFile>,
+    state: Arc<Mutex<State>>,
+}
+
+impl FaultyFile {
+    /// The faults for this call, unless it is interrupted.
+    fn call(&self) -> io::Result<Faults> {
+        let mut state = self.state.lock().unwrap();
+        state.calls += 1;
+        if state.faults.interrupts && state.calls % 2 == 1 {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        Ok(state.faults)
+    }
+}
+
+impl OpenFile for FaultyFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let faults = self.call()?;
+        self.state.lock().unwrap().reads += 1;
+        if faults.read_fails {
+            return Err(io_error());
+        }
+        let len = buf.len().min(faults.at_once.unwrap_or(usize::MAX));
+        self.file.read_at(&mut buf[..len], offset)
+    }
+
+    fn write_at(&self, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        let faults = self.call()?;
+        if faults.write_fails {
+            return Err(io_error());
+        }
+        let mut state = self.state.lock().unwrap();
+        state.writes += 1;
+        let mut room = faults.at_once.unwrap_or(usize::MAX);
+        if let Some(space) = state.faults.space {
+            room = room.min(space);
+        }
+        if room == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let mut data = Vec::new();
+        for buf in bufs {
+            let now = buf.len().min(room - data.len());
+            data.extend_from_slice(&buf[..now]);
+        }
+        let len = self.file.write_at(&[IoSlice::new(&data)], offset)?;
+        if let Some(space) = &mut state.faults.space {
+            *space -= len;
+        }
+        Ok(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if self.state.lock().unwrap().faults.sync_fails {
+            return Err(io_error());
+        }
+        // The real thing takes its time and shows only in a power cut.
+        Ok(())
+    }
+
+    fn stamp(&self) -> io::Result<Stamp> {
+        self.file.stamp()
+    }
+
+    fn truncate(&self, size: u64) -> io::Result<()> {
+        self.file.truncate(size)
+    }
+
+    fn data_from(&self, offset: u64) -> io::Result<Option<u64>> {
+        self.file.data_from(offset)
+    }
+
+    fn read_ahead(&self, offset: u64, len: u64) {
+        self.file.read_ahead(offset, len);
+    }
+}
