@@ -17,3 +17,4 @@ pub mod limits;
 pub mod lock;
 mod mutex;
 pub mod pieces;
+pub mod records;

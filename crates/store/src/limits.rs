@@ -86,6 +86,9 @@ pub const ASSESS_NOTES_MAX: usize = 16;
 /// million files stays below it.
 pub const RECORD_BYTES_MAX: usize = 64 << 20;
 
+/// Peers remembered with a torrent (guess: more than a swarm connects to at its start).
+pub const RECORD_PEERS_MAX: usize = 100;
+
 /// Cache of the record engine, in bytes: records are read once, at the start.
 pub const RECORDS_CACHE_BYTES: u64 = 1 << 20;
 

@@ -245,6 +245,7 @@ impl OpenFile for DiskFile {
 mod tests {
     use super::super::read_exact_at;
     use super::*;
+    use std::collections::BTreeMap;
     use std::fs;
     use std::os::unix::fs::symlink;
 
@@ -254,8 +255,12 @@ mod tests {
         fs::create_dir(dir.path().join("downloads")).unwrap();
         fs::write(dir.path().join("secret"), "secret").unwrap();
         fs::create_dir(dir.path().join("elsewhere")).unwrap();
-        let root =
-            Root { anchor: dir.path().join("downloads"), folder: Some("t".into()), file: None };
+        let root = Root {
+            anchor: dir.path().join("downloads"),
+            folder: Some("t".into()),
+            file: None,
+            names: BTreeMap::new(),
+        };
         (dir, root)
     }
 

@@ -10,6 +10,7 @@ pub use disk::DiskFiles;
 
 use althing_bittorrent::metainfo::File;
 use althing_bittorrent::swarm::StorageFault;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -24,13 +25,21 @@ pub enum Location {
     /// The torrent's own file or folder itself, whatever it is called here: data that is seeded
     /// where the user has it.
     At(PathBuf),
+    /// The same, with files in it that are called differently than in the torrent, because other
+    /// systems could not use their names.
+    Renamed {
+        /// The torrent's own folder.
+        path: PathBuf,
+        /// Where a file is, from that folder, by its [`path`](File::path) in the torrent.
+        names: BTreeMap<String, PathBuf>,
+    },
 }
 
 impl Location {
     /// The path that the user named.
     pub fn path(&self) -> &Path {
         match self {
-            Location::Under(path) | Location::At(path) => path,
+            Location::Under(path) | Location::At(path) | Location::Renamed { path, .. } => path,
         }
     }
 }
@@ -46,6 +55,8 @@ pub struct Root {
     folder: Option<PathBuf>,
     /// What a single file is called here; else the files' own paths count.
     file: Option<PathBuf>,
+    /// Where files are that are called differently here.
+    names: BTreeMap<String, PathBuf>,
 }
 
 impl Root {
@@ -54,24 +65,25 @@ impl Root {
         let name = files.iter().flat_map(|file| file.components().next()).next().unwrap_or("");
         // Padding stands under a path of its own that is never used.
         let single = !files.iter().any(|file| !file.is_pad() && file.components().nth(1).is_some());
-        match (location, single) {
-            (Location::Under(folder), false) => {
-                Root { anchor: folder.clone(), folder: Some(name.into()), file: None }
-            }
-            (Location::Under(folder), true) => {
-                Root { anchor: folder.clone(), folder: None, file: Some(single_name(files)) }
-            }
-            (Location::At(folder), false) => {
-                Root { anchor: folder.clone(), folder: None, file: None }
-            }
-            (Location::At(path), true) => {
-                let anchor = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let root = Root {
+            anchor: location.path().to_owned(),
+            folder: None,
+            file: None,
+            names: BTreeMap::new(),
+        };
+        match location {
+            Location::Under(_) if single => Root { file: Some(single_name(files)), ..root },
+            Location::Under(_) => Root { folder: Some(name.into()), ..root },
+            Location::At(path) | Location::Renamed { path, .. } if single => {
+                let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
                 Root {
-                    anchor: anchor.unwrap_or(Path::new(".")).to_owned(),
-                    folder: None,
+                    anchor: folder.unwrap_or(Path::new(".")).to_owned(),
                     file: Some(path.file_name().map_or_else(|| single_name(files), PathBuf::from)),
+                    ..root
                 }
             }
+            Location::At(_) => root,
+            Location::Renamed { names, .. } => Root { names: names.clone(), ..root },
         }
     }
 
@@ -92,7 +104,8 @@ impl Root {
 
     /// Where `file` is, from the folder (or the anchor, if there is none).
     pub fn relative(&self, file: &File) -> PathBuf {
-        self.file.clone().unwrap_or_else(|| file.components().skip(1).collect())
+        let here = self.file.as_ref().or_else(|| self.names.get(file.path()));
+        here.cloned().unwrap_or_else(|| file.components().skip(1).collect())
     }
 
     /// Where `file` is, to show and to stat; opening it goes through [`Files`].

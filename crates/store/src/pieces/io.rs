@@ -3,6 +3,7 @@
 
 use super::torrent::Shared;
 use crate::files::{self, Descriptors, OpenFile, Stamp};
+use crate::mutex::guard;
 use althing_bittorrent::metainfo::{File, FileIndex, Layout};
 use althing_bittorrent::swarm::StorageFault;
 use althing_bittorrent::{BlockRef, PieceIndex};
@@ -16,19 +17,19 @@ use std::sync::Arc;
 pub(super) struct Unsynced {
     /// Pieces on disk that are not claimed yet.
     pub(super) pieces: Vec<PieceIndex>,
-    /// The files that they are in.
+    /// The files that have been written to, or may have been.
     pub(super) files: BTreeSet<FileIndex>,
     /// A flush is waiting for its turn.
     pub(super) queued: bool,
 }
 
 impl Unsynced {
-    /// Notes a piece whose bytes are all written.
+    /// Notes a piece whose bytes are all written. All of its files count as written to now, as a
+    /// flush that went on meanwhile may have missed its bytes.
     pub(super) fn add(&mut self, layout: &Layout, piece: PieceIndex) {
         self.pieces.push(piece);
-        for segment in segments(layout, [whole(layout, piece)]) {
-            self.files.extend(segment.file);
-        }
+        let segments = segments(layout, [whole(layout, piece)]);
+        self.files.extend(segments.iter().filter_map(|segment| segment.file));
     }
 }
 
@@ -106,9 +107,18 @@ impl Disk<'_> {
         buffers: &[Bytes],
     ) -> Result<(), StorageFault> {
         self.torrent.before_write()?;
+        let segments = segments(self.torrent.metainfo.layout(), [range]);
+        let written = self.write_segments(&segments, buffers);
+        // Even if it failed: the files' stamps are no longer those that were recorded.
+        let mut unsynced = guard(&self.torrent.unsynced);
+        unsynced.files.extend(segments.iter().filter_map(|segment| segment.file));
+        written
+    }
+
+    fn write_segments(self, segments: &[Segment], buffers: &[Bytes]) -> Result<(), StorageFault> {
         let mut buffers = Cursor { buffers, offset: 0 };
         let mut slices = Vec::with_capacity(buffers.buffers.len() + 1);
-        for segment in segments(self.torrent.metainfo.layout(), [range]) {
+        for segment in segments {
             slices.clear();
             buffers.take(segment.len, &mut slices);
             let Some(file) = segment.file else { continue };

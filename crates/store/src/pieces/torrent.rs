@@ -205,6 +205,15 @@ impl Torrent {
         }
     }
 
+    /// Takes pieces for right without reading them: whoever calls this has just hashed their files.
+    /// They become durable with the next [`sync`](Self::sync).
+    pub fn trust(&self, pieces: &Bitfield) {
+        let mut unsynced = guard(&self.shared.unsynced);
+        for piece in pieces.ones() {
+            unsynced.add(self.shared.metainfo.layout(), piece);
+        }
+    }
+
     /// Ends a running check; it is answered with what it knows so far.
     pub fn cancel_verify(&self) {
         self.shared.cancel_verify();

@@ -1,0 +1,281 @@
+//! The key-value store with the records.
+
+use super::codec::{self, DecodeError, VERSION};
+use super::error::RecordError;
+use super::record::{Record, Resume};
+use crate::limits::{RECORDS_CACHE_BYTES, RECORDS_MEMTABLE_BYTES, RECORDS_OPEN_FILES_MAX};
+use crate::mutex::guard;
+use crate::pieces::{BeforeWrite, Durable};
+use althing_base::Sha1Digest;
+use althing_bittorrent::Bitfield;
+use althing_bittorrent::swarm::StorageFault;
+use bytes::Bytes;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
+use std::fmt;
+use std::iter::Peekable;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// All torrents' records, by [`InfoHashes::primary`](althing_bittorrent::InfoHashes::primary).
+pub struct Records {
+    path: PathBuf,
+    database: Database,
+    torrents: Keyspace,
+    records: Keyspace,
+    resume: Keyspace,
+    /// Held while resume data are read, changed and written.
+    changing: Mutex<()>,
+}
+
+/// What is remembered of a torrent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stored {
+    /// Which one.
+    pub id: Sha1Digest,
+    /// What the user wants, and what has come of it.
+    pub record: Record,
+    /// The .torrent file; `None` as long as there is only a magnet link.
+    pub torrent: Option<Bytes>,
+    /// Which pieces are claimed; `None` if none ever were.
+    pub resume: Option<Resume>,
+}
+
+/// The key of the format's version.
+const FORMAT: &[u8] = b"format";
+
+impl Records {
+    /// Opens the records in the folder `path`; creates them if there are none.
+    ///
+    /// # Errors
+    /// They are another process's, or of a later format, or the disk fails.
+    pub fn open(path: &Path) -> Result<Records, RecordError> {
+        let failed = |error| match error {
+            fjall::Error::Locked => RecordError::InUse { path: path.to_owned() },
+            error => RecordError::Engine { path: path.to_owned(), error },
+        };
+        let database = Database::builder(path)
+            .cache_size(RECORDS_CACHE_BYTES)
+            .max_cached_files(Some(RECORDS_OPEN_FILES_MAX))
+            .worker_threads(1)
+            .open()
+            .map_err(failed)?;
+        let plain = || KeyspaceCreateOptions::default().max_memtable_size(RECORDS_MEMTABLE_BYTES);
+        // .torrent files are written once: compaction has no reason to move them.
+        let large = || plain().with_kv_separation(Some(KvSeparationOptions::default()));
+        let meta = database.keyspace("meta", plain).map_err(failed)?;
+        match meta.get(FORMAT).map_err(failed)? {
+            None => meta.insert(FORMAT, VERSION.to_string()).map_err(failed)?,
+            Some(found) => {
+                let found = std::str::from_utf8(&found).ok().and_then(|text| text.parse().ok());
+                let found = found.unwrap_or(u64::MAX);
+                if found > VERSION {
+                    let path = path.to_owned();
+                    return Err(RecordError::Newer { path, found, known: VERSION });
+                }
+            }
+        }
+        Ok(Records {
+            path: path.to_owned(),
+            torrents: database.keyspace("torrents", large).map_err(failed)?,
+            records: database.keyspace("records", plain).map_err(failed)?,
+            resume: database.keyspace("resume", plain).map_err(failed)?,
+            database,
+            changing: Mutex::new(()),
+        })
+    }
+
+    /// All torrents, in the order of their ids, read as the iterator goes. One that can't be read
+    /// does not hide the others.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Stored, RecordError>> + '_ {
+        let mut torrents = self.torrents.iter().map(fjall::Guard::into_inner).peekable();
+        let mut resume = self.resume.iter().map(fjall::Guard::into_inner).peekable();
+        self.records.iter().map(move |record| {
+            let (key, record) = record.into_inner().map_err(|error| self.failed(error))?;
+            let torrent = at(&mut torrents, &key).transpose().map_err(|error| self.failed(error));
+            let resume = at(&mut resume, &key).transpose().map_err(|error| self.failed(error));
+            let id = Sha1Digest::from_slice(&key)
+                .ok_or(RecordError::Damaged { torrent: Sha1Digest::ZERO, what: "its id" })?;
+            self.stored(id, &record, torrent?.as_deref(), resume?.as_deref())
+        })
+    }
+
+    /// One torrent's; `None` if there is none of that id.
+    ///
+    /// # Errors
+    /// It is damaged, or the disk fails.
+    pub fn get(&self, id: Sha1Digest) -> Result<Option<Stored>, RecordError> {
+        let Some(record) = self.read(&self.records, id)? else { return Ok(None) };
+        let torrent = self.read(&self.torrents, id)?;
+        let resume = self.read(&self.resume, id)?;
+        self.stored(id, &record, torrent.as_deref(), resume.as_deref()).map(Some)
+    }
+
+    /// Adds or replaces a torrent's record.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn put(&self, id: Sha1Digest, record: &Record) -> Result<(), RecordError> {
+        self.write(&self.records, id, codec::encode_record(record))
+    }
+
+    /// Keeps a torrent's .torrent file.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn put_torrent(&self, id: Sha1Digest, torrent: &[u8]) -> Result<(), RecordError> {
+        self.write(&self.torrents, id, torrent.to_vec())
+    }
+
+    /// Claims pieces of a torrent that has `piece_count`. `clean` says that it was closed and
+    /// nothing else has been written.
+    ///
+    /// # Errors
+    /// What was claimed before is damaged, or the disk fails.
+    pub fn claim(
+        &self,
+        id: Sha1Digest,
+        piece_count: u32,
+        durable: &Durable,
+        clean: bool,
+    ) -> Result<(), RecordError> {
+        let _changing = guard(&self.changing);
+        let known = self.resume_of(id)?.filter(|resume| resume.pieces.len() == piece_count);
+        let before = known.clone();
+        let mut resume = known.unwrap_or_else(|| Resume::new(piece_count));
+        resume.claim(durable);
+        resume.clean = clean;
+        if before.as_ref() == Some(&resume) {
+            return Ok(());
+        }
+        self.write(&self.resume, id, codec::encode_resume(&resume))
+    }
+
+    /// Takes back the claim to pieces, which have turned out not to be there. Flushed at once.
+    ///
+    /// # Errors
+    /// The record is damaged, or the disk fails.
+    pub fn unclaim(&self, id: Sha1Digest, pieces: &Bitfield) -> Result<(), RecordError> {
+        let _changing = guard(&self.changing);
+        let Some(mut resume) = self.resume_of(id)? else { return Ok(()) };
+        let mut changed = false;
+        for piece in pieces.ones() {
+            changed |= resume.pieces.set(piece, false);
+        }
+        if changed {
+            self.write(&self.resume, id, codec::encode_resume(&resume))?;
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what was claimed of a torrent: damaged, or meant for another layout.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn forget_claims(&self, id: Sha1Digest) -> Result<(), RecordError> {
+        let _changing = guard(&self.changing);
+        self.resume.remove(id.0).map_err(|error| self.failed(error))?;
+        self.flush()
+    }
+
+    /// What a torrent is to be opened with: notes that more is on disk than is claimed, before the
+    /// first byte is.
+    pub fn before_write(self: &Arc<Self>, id: Sha1Digest, piece_count: u32) -> BeforeWrite {
+        let records = Arc::clone(self);
+        Arc::new(move || {
+            let nothing = Durable::default();
+            let noted = records.claim(id, piece_count, &nothing, false);
+            noted.map_err(|error| StorageFault::Io {
+                path: records.path.display().to_string(),
+                error: error.to_string(),
+            })
+        })
+    }
+
+    /// Forgets a torrent. Flushed at once.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn remove(&self, id: Sha1Digest) -> Result<(), RecordError> {
+        let _changing = guard(&self.changing);
+        let mut batch = self.database.batch();
+        batch.remove(&self.records, id.0);
+        batch.remove(&self.torrents, id.0);
+        batch.remove(&self.resume, id.0);
+        batch.commit().map_err(|error| self.failed(error))?;
+        self.flush()
+    }
+
+    /// Makes all that was written so far survive a power cut.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn flush(&self) -> Result<(), RecordError> {
+        self.database.persist(PersistMode::SyncData).map_err(|error| self.failed(error))
+    }
+
+    fn stored(
+        &self,
+        id: Sha1Digest,
+        record: &[u8],
+        torrent: Option<&[u8]>,
+        resume: Option<&[u8]>,
+    ) -> Result<Stored, RecordError> {
+        let bad = |error| self.bad(id, error);
+        Ok(Stored {
+            id,
+            record: codec::decode_record(record).map_err(bad)?,
+            torrent: torrent.map(Bytes::copy_from_slice),
+            resume: resume.map(codec::decode_resume).transpose().map_err(bad)?,
+        })
+    }
+
+    fn resume_of(&self, id: Sha1Digest) -> Result<Option<Resume>, RecordError> {
+        let text = self.read(&self.resume, id)?;
+        let resume = text.map(|text| codec::decode_resume(&text));
+        resume.transpose().map_err(|error| self.bad(id, error))
+    }
+
+    fn read(&self, from: &Keyspace, id: Sha1Digest) -> Result<Option<fjall::Slice>, RecordError> {
+        from.get(id.0).map_err(|error| self.failed(error))
+    }
+
+    fn write(&self, to: &Keyspace, id: Sha1Digest, value: Vec<u8>) -> Result<(), RecordError> {
+        to.insert(id.0, value).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: fjall::Error) -> RecordError {
+        RecordError::Engine { path: self.path.clone(), error }
+    }
+
+    fn bad(&self, torrent: Sha1Digest, error: DecodeError) -> RecordError {
+        match error {
+            DecodeError::Newer(found) => {
+                RecordError::Newer { path: self.path.clone(), found, known: VERSION }
+            }
+            DecodeError::Damaged(what) => RecordError::Damaged { torrent, what },
+        }
+    }
+}
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// The value of `key` among ascending pairs, of which those before it are skipped.
+fn at(
+    pairs: &mut Peekable<impl Iterator<Item = fjall::Result<fjall::KvPair>>>,
+    key: &[u8],
+) -> Option<fjall::Result<fjall::Slice>> {
+    while pairs.next_if(|pair| pair.as_ref().is_ok_and(|(other, _)| **other < *key)).is_some() {}
+    let found = pairs.next_if(|pair| pair.as_ref().is_ok_and(|(other, _)| **other == *key));
+    match found {
+        Some(pair) => Some(pair.map(|(_, value)| value)),
+        None => match pairs.next_if(Result::is_err) {
+            Some(Err(error)) => Some(Err(error)),
+            _ => None,
+        },
+    }
+}
