@@ -3,6 +3,7 @@
 use althing_base::hash::{Sha1, sha256};
 use althing_base::{Sha1Digest, Sha256Digest};
 use althing_bittorrent::PieceHash;
+use althing_bittorrent::metainfo::merkle;
 use althing_bittorrent::types::BLOCK_SIZE;
 
 /// What padding is made of.
@@ -84,34 +85,11 @@ pub(crate) fn matches(
     let v1 = expected.v1.map(|v1| sha1 == Some(v1));
     let v2 = expected.v2.map(|v2| {
         leaves.is_some_and(|leaves| {
-            leaves.len() <= v2.leaves as usize && root_of(leaves, v2.leaves) == v2.root
+            leaves.len() <= v2.leaves as usize && merkle::root(leaves, v2.leaves) == v2.root
         })
     });
     match (v1, v2) {
         (None, None) => false,
         (v1, v2) => v1.unwrap_or(true) && v2.unwrap_or(true),
     }
-}
-
-/// The root of a hash tree (BEP 52) of `width` leaves, a power of two: `leaves`, then zeros.
-pub(crate) fn root_of(leaves: &[Sha256Digest], width: u32) -> Sha256Digest {
-    let mut level = leaves.to_vec();
-    let mut pad = Sha256Digest::ZERO;
-    let mut width = width;
-    while width > 1 {
-        level = level
-            .chunks(2)
-            .map(|pair| parent(pair[0], pair.get(1).copied().unwrap_or(pad)))
-            .collect();
-        pad = parent(pad, pad);
-        width /= 2;
-    }
-    level.first().copied().unwrap_or(pad)
-}
-
-fn parent(left: Sha256Digest, right: Sha256Digest) -> Sha256Digest {
-    let mut pair = [0; 2 * Sha256Digest::LEN];
-    pair[..Sha256Digest::LEN].copy_from_slice(&left.0);
-    pair[Sha256Digest::LEN..].copy_from_slice(&right.0);
-    sha256(&pair)
 }

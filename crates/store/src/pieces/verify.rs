@@ -5,10 +5,10 @@ use super::event::{Event, VerifyProgress};
 use super::io::{Disk, Segment, segments, whole};
 use super::torrent::Shared;
 use crate::files::Descriptors;
-use crate::hash::{Kinds, PieceHasher, root_of};
+use crate::hash::{Kinds, PieceHasher};
 use crate::limits::{PROGRESS_BYTES, SCAN_READ_BYTES, SCAN_UNIT_BYTES, VERIFY_FAULTS_MAX};
 use crate::mutex::guard;
-use althing_bittorrent::metainfo::Metainfo;
+use althing_bittorrent::metainfo::{Metainfo, merkle};
 use althing_bittorrent::swarm::StorageFault;
 use althing_bittorrent::types::BLOCK_SIZE;
 use althing_bittorrent::{Bitfield, BlockRef, PieceHash, PieceIndex, V2PieceHash};
@@ -366,6 +366,6 @@ fn zero_piece(len: u32, kinds: Kinds) -> PieceHash {
     update_zeros(&mut hasher, len);
     let (v1, leaves) = hasher.finish();
     let width = len.div_ceil(BLOCK_SIZE).next_power_of_two();
-    let v2 = kinds.v2.then(|| V2PieceHash { root: root_of(&leaves, width), leaves: width });
+    let v2 = kinds.v2.then(|| V2PieceHash { root: merkle::root(&leaves, width), leaves: width });
     PieceHash { v1, v2 }
 }
