@@ -1,8 +1,8 @@
-//! `cargo xtask fuzz`: coverage-guided fuzzing, where cargo-fuzz and a nightly compiler are.
+//! `cargo xtask fuzz`: coverage-guided fuzzing, where cargo-fuzz is installed.
 
 use std::path::PathBuf;
 
-use crate::run::{Done, cargo, has_cargo, must, root};
+use crate::run::{Done, cargo, has_cargo, must, own_folder, root};
 
 /// How long each target is fuzzed when nothing is said, seconds.
 const SECONDS: &str = "60";
@@ -31,10 +31,14 @@ pub(crate) fn run(arguments: &[String]) -> Done {
             .to_owned());
     }
     for name in chosen {
-        let limit = format!("-max_total_time={seconds}");
-        let mut command = cargo(["fuzz", "run", name, "--", &limit]);
+        // New inputs go to the first corpus; the second, the committed one, is only read.
+        let found = own_folder()?.join("fuzz-corpus").join(name);
+        std::fs::create_dir_all(&found).map_err(|error| format!("{}: {error}", found.display()))?;
+        let mut command = cargo(["fuzz", "run", "--sanitizer", "none", "--fuzz-dir"]);
+        command.arg(folder()).arg(name).arg(found).arg(root().join("fuzz/corpus").join(name));
+        command.args(["--".to_owned(), format!("-max_total_time={seconds}")]);
         // libFuzzer's instrumentation is a compiler flag that stable compilers hide.
-        must(command.current_dir(folder()).env("RUSTC_BOOTSTRAP", "1"))?;
+        must(command.env("RUSTC_BOOTSTRAP", "1"))?;
     }
     Ok(())
 }
