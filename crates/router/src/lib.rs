@@ -15,8 +15,13 @@ mod torrent;
 use althing_base::time::Duration;
 use althing_base::{Instant, Machine, Seed, Sha1Digest};
 use althing_bittorrent::swarm::{self, DisconnectReason, Source, Swarm, SwarmConfig};
+use althing_bittorrent::tracker::announcer::AnnounceId;
+use althing_bittorrent::tracker::{
+    AnnounceRequest, AnnounceResponse, Announcer, Family, TrackerError, TrackerUrl,
+};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 use torrent::Torrent;
 
 /// Addresses kept out at most; beyond, the smallest is let in again. 16 MB at worst would be
@@ -34,6 +39,10 @@ pub struct TorrentSetup {
     pub source: Source,
     /// Its trackers, in tiers (BEP 12).
     pub trackers: Vec<Vec<String>>,
+    /// Over which kinds of address trackers are asked (BEP 7); if empty, over any one.
+    pub families: Vec<Family>,
+    /// Whether it is private (BEP 27).
+    pub private: bool,
     /// Whether it starts paused.
     pub paused: bool,
     /// How its swarm behaves.
@@ -50,17 +59,51 @@ pub enum Input {
         /// What.
         input: swarm::Input,
     },
+    /// An [`Output::Announce`] was answered, or not.
+    Announced {
+        /// For which torrent.
+        torrent: TorrentKey,
+        /// Which announce.
+        id: AnnounceId,
+        /// What came back.
+        result: Result<AnnounceResponse, TrackerError>,
+    },
 }
 
 /// What is to be done.
 #[derive(Debug)]
 pub enum Output {
-    /// What a torrent's swarm asks for.
+    /// What a torrent's swarm asks for. Never [`FindPeers`](swarm::Output::FindPeers).
     Swarm {
         /// Which torrent.
         torrent: TorrentKey,
         /// What.
         output: swarm::Output,
+    },
+    /// Ask a tracker, and answer [`Input::Announced`].
+    Announce {
+        /// For which torrent.
+        torrent: TorrentKey,
+        /// To be named in the answer.
+        id: AnnounceId,
+        /// Whom.
+        url: Arc<TrackerUrl>,
+        /// Over which kind of address; `None` is any.
+        family: Option<Family>,
+        /// What to say.
+        request: AnnounceRequest,
+    },
+    /// Forget an [`Output::Announce`]; it is not answered any more.
+    CancelAnnounce {
+        /// For which torrent.
+        torrent: TorrentKey,
+        /// Which announce.
+        id: AnnounceId,
+    },
+    /// A tracker said what our address is (BEP 24). One tracker's word.
+    ExternalAddress {
+        /// The address.
+        ip: IpAddr,
     },
 }
 
@@ -132,6 +175,11 @@ impl Router {
         self.torrents.get(&key).map(|torrent| &torrent.swarm)
     }
 
+    /// A torrent's announcer, to look at.
+    pub fn announcer(&self, key: TorrentKey) -> Option<&Announcer> {
+        self.torrents.get(&key).map(|torrent| &torrent.announcer)
+    }
+
     /// Whether an address is kept out of all torrents.
     pub fn is_banned(&self, ip: IpAddr) -> bool {
         self.banned.contains(&ip.to_canonical())
@@ -190,6 +238,11 @@ impl Machine for Router {
                 torrent.swarm.handle_input(now, input);
                 self.settle(now, key);
             }
+            Input::Announced { torrent: key, id, result } => {
+                let Some(torrent) = self.torrents.get_mut(&key) else { return };
+                torrent.announced(now, id, result);
+                self.settle(now, key);
+            }
         }
     }
 
@@ -211,5 +264,130 @@ impl Machine for Router {
 
     fn poll_timeout(&self) -> Option<(Instant, Reason)> {
         self.timers.first().map(|(at, key)| (*at, Reason::Torrent(*key)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use althing_bittorrent::PeerId;
+    use althing_bittorrent::swarm::{ConnId, Direction};
+    use althing_bittorrent::tracker::Event;
+    use althing_bittorrent::wire::Handshake;
+    use std::net::SocketAddr;
+
+    const HASH: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn setup() -> TorrentSetup {
+        let magnet = format!("magnet:?xt=urn:btih:{HASH}").parse().expect("a magnet link");
+        TorrentSetup {
+            source: Source::Magnet(magnet),
+            trackers: vec![vec!["http://tracker.example/announce".into()]],
+            families: Vec::new(),
+            private: false,
+            paused: false,
+            swarm: SwarmConfig::new(PeerId(*b"-AL0100-000000000000")),
+        }
+    }
+
+    fn drain(router: &mut Router) -> Vec<Output> {
+        std::iter::from_fn(|| router.poll_output()).collect()
+    }
+
+    fn announces(outputs: &[Output]) -> Vec<(TorrentKey, AnnounceId, Event)> {
+        outputs
+            .iter()
+            .filter_map(|output| match output {
+                Output::Announce { torrent, id, request, .. } => {
+                    Some((*torrent, *id, request.event))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn connects(outputs: &[Output]) -> Vec<SocketAddr> {
+        outputs
+            .iter()
+            .filter_map(|output| match output {
+                Output::Swarm { output: swarm::Output::Connect { addr }, .. } => Some(*addr),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn answer(router: &mut Router, announce: (TorrentKey, AnnounceId, Event), peer: SocketAddr) {
+        let (torrent, id, _) = announce;
+        let response = AnnounceResponse { peers: vec![peer], ..AnnounceResponse::default() };
+        let input = Input::Announced { torrent, id, result: Ok(response) };
+        router.handle_input(Instant::ORIGIN, input);
+    }
+
+    #[test]
+    fn what_a_tracker_names_is_connected_to() {
+        let mut router = Router::new(Seed::from_u64(1));
+        let key = TorrentKey(7);
+        router.add(Instant::ORIGIN, key, setup());
+        let asked = announces(&drain(&mut router));
+        assert_eq!(asked.iter().map(|a| a.2).collect::<Vec<_>>(), [Event::Started]);
+        assert_eq!(router.find(HASH.parse().expect("a hash")), Some(key));
+        let peer = SocketAddr::from(([10, 0, 0, 1], 7716));
+        answer(&mut router, asked[0], peer);
+        assert_eq!(connects(&drain(&mut router)), [peer]);
+    }
+
+    #[test]
+    fn a_removed_torrent_says_goodbye_and_is_forgotten() {
+        let mut router = Router::new(Seed::from_u64(1));
+        let key = TorrentKey(7);
+        router.add(Instant::ORIGIN, key, setup());
+        let asked = announces(&drain(&mut router));
+        answer(&mut router, asked[0], SocketAddr::from(([10, 0, 0, 1], 7716)));
+        drain(&mut router);
+        router.remove(Instant::ORIGIN, key);
+        let last = announces(&drain(&mut router));
+        assert_eq!(last.iter().map(|a| a.2).collect::<Vec<_>>(), [Event::Stopped]);
+        assert_eq!(router.find(HASH.parse().expect("a hash")), None);
+        assert_eq!(router.poll_timeout(), None);
+    }
+
+    #[test]
+    fn a_paused_torrent_asks_nobody() {
+        let mut router = Router::new(Seed::from_u64(1));
+        router.add(Instant::ORIGIN, TorrentKey(1), TorrentSetup { paused: true, ..setup() });
+        assert!(drain(&mut router).is_empty());
+        assert_eq!(router.poll_timeout(), None);
+    }
+
+    #[test]
+    fn who_is_banned_by_one_torrent_is_kept_out_of_all() {
+        let mut router = Router::new(Seed::from_u64(1));
+        let now = Instant::ORIGIN;
+        let liar = SocketAddr::from(([10, 0, 0, 1], 7716));
+        router.banned.insert(liar.ip());
+        let torrent = TorrentKey(1);
+        router.add(now, torrent, setup());
+        let asked = announces(&drain(&mut router));
+        answer(&mut router, asked[0], liar);
+        assert!(connects(&drain(&mut router)).is_empty());
+        let input = swarm::Input::Connected {
+            conn: ConnId(1),
+            addr: liar,
+            direction: Direction::Incoming,
+            handshake: Handshake {
+                info_hash: HASH.parse().expect("a hash"),
+                peer_id: PeerId([1; 20]),
+                reserved: [0; 8],
+            },
+        };
+        router.handle_input(now, Input::Swarm { torrent, input });
+        let outputs = drain(&mut router);
+        assert!(matches!(
+            outputs[..],
+            [Output::Swarm {
+                output: swarm::Output::Disconnect { reason: DisconnectReason::Banned, .. },
+                ..
+            }]
+        ));
     }
 }

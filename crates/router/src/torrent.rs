@@ -3,31 +3,66 @@
 use crate::{Output, TorrentKey, TorrentSetup};
 use althing_base::{Instant, Machine, Seed};
 use althing_bittorrent::InfoHashes;
-use althing_bittorrent::swarm::{self, Swarm};
+use althing_bittorrent::swarm::{self, PeerSource, Swarm};
+use althing_bittorrent::tracker::announcer::{self, AnnounceId};
+use althing_bittorrent::tracker::{
+    AnnounceResponse, Announcer, AnnouncerConfig, TrackerError, Transfer,
+};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 pub(crate) struct Torrent {
     pub(crate) swarm: Swarm,
+    pub(crate) announcer: Announcer,
     /// The names under which the router knows it.
     pub(crate) known_as: Option<InfoHashes>,
     /// When the router will wake it.
     pub(crate) wake: Option<Instant>,
+    /// Trackers have been told that we are there.
+    announcing: bool,
 }
 
 impl Torrent {
     pub(crate) fn new(now: Instant, seed: Seed, setup: TorrentSetup) -> Self {
-        let TorrentSetup { source, paused, swarm: config, .. } = setup;
+        let TorrentSetup { source, trackers, families, private, paused, swarm: config } = setup;
+        let (peer_id, port) = (config.peer_id, config.listen_port.unwrap_or(0));
         let swarm = Swarm::new(now, config, seed.fork("swarm", 0), source, paused);
-        Torrent { swarm, known_as: None, wake: None }
+        let info_hashes = swarm.info_hashes();
+        let config =
+            AnnouncerConfig { info_hashes, tiers: trackers, private, peer_id, port, families };
+        let announcer = Announcer::new(&config, seed.fork("announcer", 0));
+        Torrent { swarm, announcer, known_as: None, wake: None, announcing: false }
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        self.swarm.handle_timeout(now);
+        let due = |timeout: Option<Instant>| timeout.is_some_and(|at| at <= now);
+        if due(self.swarm.poll_timeout().map(|(at, _)| at)) {
+            self.swarm.handle_timeout(now);
+        }
+        if due(self.announcer.poll_timeout().map(|(at, _)| at)) {
+            self.announcer.set_transfer(self.transfer());
+            self.announcer.handle_timeout(now);
+        }
     }
 
     pub(crate) fn next_wake(&self) -> Option<Instant> {
-        self.swarm.poll_timeout().map(|(at, _)| at)
+        let swarm = self.swarm.poll_timeout().map(|(at, _)| at);
+        let announcer = self.announcer.poll_timeout().map(|(at, _)| at);
+        swarm.into_iter().chain(announcer).min()
+    }
+
+    pub(crate) fn announced(
+        &mut self,
+        now: Instant,
+        id: AnnounceId,
+        result: Result<AnnounceResponse, TrackerError>,
+    ) {
+        let input = match result {
+            Ok(response) => announcer::Input::Response { id, response },
+            Err(error) => announcer::Input::Failed { id, error },
+        };
+        self.announcer.set_transfer(self.transfer());
+        self.announcer.handle_input(now, input);
     }
 
     /// Passes things on until all machines are drained: one input, then all outputs, then the next
@@ -43,9 +78,16 @@ impl Torrent {
         loop {
             while let Some(output) = self.swarm.poll_output() {
                 match &output {
+                    swarm::Output::FindPeers => {
+                        steps.push_back(Step::Announcer(announcer::Input::NeedPeers));
+                        continue;
+                    }
                     swarm::Output::Connect { addr } if banned.contains(&addr.ip()) => {
                         steps.push_back(Step::Swarm(swarm::Input::ConnectFailed { addr: *addr }));
                         continue;
+                    }
+                    swarm::Output::Completed => {
+                        steps.push_back(Step::Announcer(announcer::Input::Completed));
                     }
                     swarm::Output::Ban { ip } => {
                         banned.insert(*ip);
@@ -54,15 +96,57 @@ impl Torrent {
                 }
                 outputs.push_back(Output::Swarm { torrent: key, output });
             }
+            while let Some(output) = self.announcer.poll_output() {
+                match output {
+                    announcer::Output::PeersFound { peers } => {
+                        let source = PeerSource::Tracker;
+                        steps.push_back(Step::Swarm(swarm::Input::PeersFound { source, peers }));
+                    }
+                    announcer::Output::Announce { id, url, family, request } => {
+                        let torrent = key;
+                        outputs.push_back(Output::Announce { torrent, id, url, family, request });
+                    }
+                    announcer::Output::Cancel { id } => {
+                        outputs.push_back(Output::CancelAnnounce { torrent: key, id });
+                    }
+                    announcer::Output::ExternalAddress { ip } => {
+                        outputs.push_back(Output::ExternalAddress { ip });
+                    }
+                }
+            }
+            if steps.is_empty() {
+                steps.extend(self.start_or_stop_announcing());
+            }
             match steps.pop_front() {
                 Some(Step::Swarm(input)) => self.swarm.handle_input(now, input),
+                Some(Step::Announcer(input)) => {
+                    self.announcer.set_transfer(self.transfer());
+                    self.announcer.handle_input(now, input);
+                }
                 None => return,
             }
         }
+    }
+
+    /// Trackers are told that we are there when we are: running, and sure of what is on disk.
+    fn start_or_stop_announcing(&mut self) -> Option<Step> {
+        let announce = self.swarm.wants_to_be_found();
+        if announce == self.announcing {
+            return None;
+        }
+        self.announcing = announce;
+        let input = if announce { announcer::Input::Start } else { announcer::Input::Stop };
+        Some(Step::Announcer(input))
+    }
+
+    fn transfer(&self) -> Transfer {
+        let (downloaded, uploaded) = self.swarm.transferred_bytes();
+        Transfer { uploaded, downloaded, left: self.swarm.left_bytes() }
     }
 }
 
 /// What has to be told to whom.
 enum Step {
     Swarm(swarm::Input),
+    Announcer(announcer::Input),
 }
