@@ -1,6 +1,7 @@
 //! Every bound of the swarm machine, with unit, consequence and source.
 
 use crate::types::BLOCK_SIZE;
+use crate::wire::limits::METADATA_BYTES_MAX;
 use althing_base::time::Duration;
 
 /// Connections of one torrent, unless configured. More cost memory and messages and hardly help:
@@ -88,9 +89,8 @@ pub const CANDIDATES_LOW: usize = 10;
 /// More peers are asked for at most this often; trackers have their own, longer intervals.
 pub const FIND_PEERS_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The longest info dictionary fetched from peers, in bytes: libtorrent's `max_metadata_size`
-/// rounded up. A torrent of a million files fits.
-pub const METADATA_MAX: u32 = 32 << 20;
+/// The longest info dictionary fetched from peers, in bytes: the longest that is read at all.
+pub const METADATA_MAX: u32 = METADATA_BYTES_MAX;
 
 /// Different metadata sizes believed in at once, and twice [`METADATA_MAX`] bytes in all; a peer
 /// with yet another has to wait.
