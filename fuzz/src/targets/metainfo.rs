@@ -37,7 +37,7 @@ fn files(metainfo: &Metainfo, rules: NameRules) {
         names(file.path(), rules);
         file.symlink().into_iter().for_each(|target| names(target, rules));
         if !file.is_pad() {
-            let path = file.path().to_lowercase();
+            let path: String = file.path().chars().flat_map(char::to_lowercase).collect();
             for (at, _) in path.match_indices('/') {
                 directories.insert(path[..at].to_owned());
             }

@@ -226,3 +226,139 @@ impl Iterator for Slices<'_> {
         Some(FileSlice { file: FileIndex(self.file as u32), offset, len: len as u32 })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Files of these sizes; negative ones are padding.
+    fn layout(piece_length: u32, sizes: &[i64]) -> Layout {
+        let files = sizes.iter().enumerate().map(|(at, size)| {
+            let mut file = File::for_test(&format!("t/{at}"));
+            file.size = size.unsigned_abs();
+            file.attributes.pad = *size < 0;
+            file
+        });
+        Layout::new(piece_length, files.collect()).expect("a layout")
+    }
+
+    fn check_data_sizes(piece_length: u32, sizes: &[i64], expected: &[u32]) {
+        let layout = layout(piece_length, sizes);
+        let pieces = (0..layout.piece_count()).map(PieceIndex);
+        let found: Vec<_> = pieces.map(|piece| layout.piece_data_size(piece)).collect();
+        assert_eq!(found, expected, "{sizes:?}");
+    }
+
+    #[test]
+    fn padding_at_the_end_of_a_piece_is_no_data() {
+        check_data_sizes(10, &[25], &[10, 10, 5]);
+        check_data_sizes(10, &[5, -5, 10], &[5, 10]);
+        check_data_sizes(10, &[15, -5, 5, -5], &[10, 5, 5]);
+        // In several files, with empty ones between.
+        check_data_sizes(10, &[5, -2, 0, -3, 0, 10], &[5, 10]);
+        // Padding that more data follows in the piece is fetched.
+        check_data_sizes(10, &[5, -3, 2, 10], &[10, 10]);
+        // So is a piece that is nothing else.
+        check_data_sizes(10, &[5, -25, 10], &[5, 10, 10, 10]);
+        check_data_sizes(10, &[5, -20, 5], &[5, 10, 10]);
+        check_data_sizes(10, &[-10, 10], &[10, 10]);
+        // At the end of the torrent, whether the piece is full or not.
+        check_data_sizes(10, &[5, -3], &[5]);
+        check_data_sizes(10, &[5, -5, 0], &[5]);
+        check_data_sizes(10, &[5, -7], &[5, 2]);
+    }
+
+    #[test]
+    fn files_and_blocks_have_their_places() {
+        let layout = layout(BLOCK_SIZE * 2, &[0, 20_000, 0, 50_000, 0]);
+        assert_eq!(layout.piece_count(), 3);
+        let pieces: Vec<_> = (0..6).map(|file| layout.file_pieces(FileIndex(file))).collect();
+        assert_eq!(pieces, [0..0, 0..1, 0..0, 0..3, 0..0, 0..0]);
+        let last = PieceIndex(2);
+        assert_eq!(layout.piece_size(last), 4464);
+        assert_eq!(layout.block(last, 0), Some(BlockRef { piece: last, begin: 0, len: 4464 }));
+        assert_eq!((layout.block(last, 1), layout.block(PieceIndex(3), 0)), (None, None));
+        let second = layout.block(PieceIndex(0), 1).expect("a block");
+        let slices: Vec<_> = layout.slices(second).collect();
+        assert_eq!(
+            slices,
+            [
+                FileSlice { file: FileIndex(1), offset: 16_384, len: 3616 },
+                FileSlice { file: FileIndex(3), offset: 0, len: 12_768 },
+            ]
+        );
+        // What is not there has no parts.
+        assert_eq!(layout.slices(BlockRef { piece: PieceIndex(9), ..second }).next(), None);
+        assert_eq!(layout.slices(BlockRef { piece: last, begin: 4464, len: 1 }).next(), None);
+        assert!(!layout.contains(BlockRef { piece: last, begin: 4464, len: 1 }));
+        assert!(!layout.contains(BlockRef { piece: last, begin: 0, len: 0 }));
+        assert!(!layout.contains(BlockRef { piece: last, begin: u32::MAX, len: 2 }));
+    }
+
+    #[test]
+    fn what_is_absurd_is_refused() {
+        let refuse = |piece_length, sizes: &[u64]| {
+            let files = sizes.iter().map(|size| File { size: *size, ..File::for_test("t/a") });
+            Layout::new(piece_length, files.collect()).expect_err("refused")
+        };
+        assert_eq!(refuse(0, &[1]), MetainfoError::PieceLength(Some(0)));
+        assert_eq!(refuse(16_384, &[]), MetainfoError::NoFiles);
+        assert_eq!(refuse(16_384, &[0, 0]), MetainfoError::Length(Some(0)));
+        let size = u64::from(PIECE_COUNT_MAX) * 16_384 + 1;
+        let count = u64::from(PIECE_COUNT_MAX) + 1;
+        let too_many = MetainfoError::TooManyPieces { count, max: PIECE_COUNT_MAX };
+        assert_eq!(refuse(16_384, &[size]), too_many);
+        assert!(matches!(refuse(16_384, &[u64::MAX, 2]), MetainfoError::TooManyPieces { .. }));
+    }
+
+    proptest! {
+        #[test]
+        fn slices_cover_what_is_asked_for(
+            piece_length in 1..40u32,
+            sizes in prop::collection::vec(prop_oneof![2 => -30..30i64, 1 => Just(0)], 1..20),
+            piece in 0..20u32, begin in 0..60u32, len in 0..90u32,
+        ) {
+            prop_assume!(sizes.iter().any(|size| *size != 0));
+            let layout = layout(piece_length, &sizes);
+            // Every byte's file and place in it, the long way.
+            let bytes: Vec<(u32, u64)> = (0..)
+                .zip(&sizes)
+                .flat_map(|(file, size)| (0..size.unsigned_abs()).map(move |at| (file, at)))
+                .collect();
+            prop_assert_eq!(layout.total_size(), bytes.len() as u64);
+            let at = (piece * piece_length + begin) as usize;
+            let expected = bytes.get(at..).unwrap_or_default();
+            let expected = &expected[..expected.len().min(len as usize)];
+            let slices = layout.slices(BlockRef { piece: PieceIndex(piece), begin, len });
+            let found: Vec<_> = slices
+                .flat_map(|slice| {
+                    (slice.offset..).take(slice.len as usize).map(move |at| (slice.file.0, at))
+                })
+                .collect();
+            prop_assert_eq!(&found[..], expected);
+            // A piece's data ends where nothing but padding follows, unless it is nothing else.
+            for piece in (0..layout.piece_count()).map(PieceIndex) {
+                let start = layout.piece_offset(piece) as usize;
+                let size = layout.piece_size(piece);
+                let is_data = |(file, _): &(u32, u64)| sizes[*file as usize] > 0;
+                let last = bytes[start..start + size as usize].iter().rposition(is_data);
+                let expected = last.map_or(size, |last| last as u32 + 1);
+                prop_assert_eq!(layout.piece_data_size(piece), expected);
+                let blocks = (0..layout.block_count(piece)).map(|n| layout.block(piece, n));
+                let covered: u32 = blocks.map(|block| block.map_or(0, |block| block.len)).sum();
+                prop_assert_eq!(covered, expected);
+            }
+            for file in 0..sizes.len() as u32 {
+                let pieces: Vec<_> = (0..layout.piece_count())
+                    .filter(|piece| {
+                        let start = layout.piece_offset(PieceIndex(*piece)) as usize;
+                        let end = start + layout.piece_size(PieceIndex(*piece)) as usize;
+                        bytes[start..end].iter().any(|(at, _)| *at == file)
+                    })
+                    .collect();
+                prop_assert_eq!(layout.file_pieces(FileIndex(file)).collect::<Vec<_>>(), pieces);
+            }
+        }
+    }
+}

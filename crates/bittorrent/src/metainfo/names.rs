@@ -6,16 +6,21 @@ use super::limits::{NAME_SIZE_MAX, RENAME_TRIES_MAX};
 use super::path::cut;
 use super::{File, MetainfoError};
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hasher};
 
 /// Renames files whose paths are taken. Padding is left alone, since it is never on disk.
 ///
 /// # Errors
 /// So many names are taken that the torrent is up to something.
 pub(super) fn separate(files: &mut [File]) -> Result<(), MetainfoError> {
-    let mut taken = directories(files);
+    let mut taken = Taken::default();
+    // Directories first, as they keep their names.
+    for file in files.iter().filter(|file| !file.is_pad()) {
+        taken.insert_directories(&file.path);
+    }
     let mut tries = 0;
     for file in files.iter_mut().filter(|file| !file.is_pad()) {
-        if taken.insert(fold(&file.path)) {
+        if taken.insert(&file.path) {
             continue;
         }
         let mut number = 1u32;
@@ -25,7 +30,7 @@ pub(super) fn separate(files: &mut [File]) -> Result<(), MetainfoError> {
                 return Err(MetainfoError::TooManyDuplicates { path: file.path.to_string() });
             }
             let path = numbered(&file.path, number);
-            if taken.insert(fold(&path)) {
+            if taken.insert(&path) {
                 break path.into();
             }
             number += 1;
@@ -34,28 +39,46 @@ pub(super) fn separate(files: &mut [File]) -> Result<(), MetainfoError> {
     Ok(())
 }
 
-/// The directories of all files, folded. Files come in order of their directories more often than
-/// not, so a directory that the last file was in as well is not looked at again.
-fn directories(files: &[File]) -> HashSet<String> {
-    let mut directories = HashSet::new();
-    let mut last = "";
-    for file in files.iter().filter(|file| !file.is_pad()) {
-        let Some((mut parent, _)) = file.path.rsplit_once('/') else { continue };
-        if parent == last {
-            continue;
-        }
-        last = parent;
-        while directories.insert(fold(parent)) {
-            let Some((grandparent, _)) = parent.rsplit_once('/') else { break };
-            parent = grandparent;
-        }
-    }
-    directories
+/// The paths that are taken, as hashes without regard to case: the directories of a path are many,
+/// and to keep each as text would take many times the memory of the torrent. Should two hash alike
+/// by chance, a file is renamed in vain.
+#[derive(Default)]
+struct Taken {
+    hashes: HashSet<u64>,
+    /// A name in lower case, kept for its memory.
+    name: String,
 }
 
-/// What two paths have in common that differ only in case.
-fn fold(path: &str) -> String {
-    if path.is_ascii() { path.to_ascii_lowercase() } else { path.to_lowercase() }
+impl Taken {
+    /// Notes a path; says whether it was free.
+    fn insert(&mut self, path: &str) -> bool {
+        let mut hasher = DefaultHasher::new();
+        path.split('/').for_each(|name| self.fold(name, &mut hasher));
+        self.hashes.insert(hasher.finish())
+    }
+
+    /// Notes all directories that a file is in.
+    fn insert_directories(&mut self, path: &str) {
+        let Some((directories, _)) = path.rsplit_once('/') else { return };
+        let mut hasher = DefaultHasher::new();
+        for name in directories.split('/') {
+            self.fold(name, &mut hasher);
+            self.hashes.insert(hasher.finish());
+        }
+    }
+
+    /// Hashes what names that differ only in case have in common.
+    fn fold(&mut self, name: &str, hasher: &mut DefaultHasher) {
+        self.name.clear();
+        if name.is_ascii() {
+            self.name.push_str(name);
+            self.name.make_ascii_lowercase();
+        } else {
+            self.name.extend(name.chars().flat_map(char::to_lowercase));
+        }
+        hasher.write(self.name.as_bytes());
+        hasher.write_u8(b'/');
+    }
 }
 
 /// `path` with a number before its extension.
@@ -123,12 +146,15 @@ mod tests {
             if separate(&mut files).is_err() {
                 return Ok(());
             }
+            let lower = |path: &str| path.to_ascii_lowercase();
             let mut seen = HashSet::new();
             for file in &files {
-                prop_assert!(seen.insert(fold(file.path())), "{:?}", files);
+                prop_assert!(seen.insert(lower(file.path())), "{:?}", files);
             }
-            for directory in directories(&files) {
-                prop_assert!(!seen.contains(&directory), "{:?}", files);
+            for file in &files {
+                for (at, _) in file.path().match_indices('/') {
+                    prop_assert!(!seen.contains(&lower(&file.path()[..at])), "{:?}", files);
+                }
             }
         }
     }
