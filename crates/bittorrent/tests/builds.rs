@@ -4,7 +4,7 @@
 use althing_base::UnixTime;
 use althing_bittorrent::PieceIndex;
 use althing_bittorrent::metainfo::{
-    BuildError, Builder, FileIndex, Format, Metainfo, NewFile, PieceDigests, Plan,
+    BuildError, Builder, FileIndex, Format, Magnet, Metainfo, NewFile, PieceDigests, Plan,
 };
 use proptest::prelude::*;
 use std::path::Path;
@@ -166,6 +166,55 @@ fn what_cannot_be_shared_is_said() {
     let plan = Builder::file("f", 5).plan().expect("a plan");
     assert!(plan.hash_piece(PieceIndex(0), b"four").is_err());
     assert!(plan.finish(&PieceDigests::default()).is_err());
+}
+
+#[test]
+fn a_magnet_links_torrent_is_made_whole_by_peers() {
+    let sizes = [40_000u64, 16_384 * 700 + 1, 5, 16_384];
+    let mut builder = Builder::folder("box");
+    for (name, size) in ["a", "b", "c", "d"].iter().zip(sizes) {
+        builder.add(NewFile::new([*name], size));
+    }
+    builder.format = Format::V2;
+    builder.piece_length = Some(16_384);
+    builder.trackers = vec![vec!["udp://tracker.example:1/".to_owned()]];
+    let contents: Vec<_> = sizes.iter().zip(1..).map(|(size, seed)| content(*size, seed)).collect();
+    let whole = finish(builder.plan().expect("a plan"), &contents);
+
+    // From the link and the info dictionary alone, two files lack their piece layers.
+    let link = whole.magnet().to_string();
+    let magnet = link.parse().expect("our own link");
+    let mut fetched = Metainfo::from_info(whole.info_bytes(), &magnet).expect("the right one");
+    let missing: Vec<_> = fetched.missing_layers().collect();
+    let paths: Vec<_> = missing.iter().map(|at| fetched.files()[at.0 as usize].path()).collect();
+    assert_eq!(paths, ["box/a", "box/b"]);
+    assert_eq!(fetched.piece_hash(PieceIndex(0)), None);
+
+    for file in missing {
+        let shape = fetched.tree_shape(file).expect("a file with bytes");
+        let tree = whole.tree(file).expect("the peer has the layer");
+        let mut layer = Vec::new();
+        for request in shape.piece_layer_requests() {
+            assert_eq!(whole.file_by_root(&request.pieces_root), Some(file));
+            let hashes = tree.answer(&request, &[]).expect("a request that fits");
+            layer.extend_from_slice(shape.verify(&request, &hashes, None).expect("right"));
+        }
+        let mut wrong = layer.clone();
+        wrong[1].0[7] ^= 1;
+        assert!(fetched.add_layer(file, wrong).is_err());
+        assert!(fetched.add_layer(file, layer[1..].to_vec()).is_err());
+        fetched = fetched.with_layer(file, layer).expect("checked");
+    }
+    assert_eq!(fetched, whole);
+    assert_eq!(fetched.to_torrent(), whole.to_torrent());
+
+    // Another torrent's info dictionary is none of this link's.
+    let other = finish(Builder::file("f", 5).plan().expect("a plan"), &[b"hello".to_vec()]);
+    assert!(Metainfo::from_info(other.info_bytes(), &magnet).is_err());
+    // Nor is the same one for a link that means it as a v1 torrent.
+    let as_v1 = althing_base::hash::sha1(whole.info_bytes()).to_string();
+    let as_v1 = Magnet::from_info_hash(&as_v1).expect("a hash");
+    assert!(Metainfo::from_info(whole.info_bytes(), &as_v1).is_err());
 }
 
 fn any_files() -> impl Strategy<Value = Vec<(String, u64)>> {

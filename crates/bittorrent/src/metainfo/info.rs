@@ -23,7 +23,7 @@ pub(super) fn parse(info: Dict<'_>, rules: NameRules) -> Result<Info, MetainfoEr
     let hashes = InfoHashes::new(has_v1.then(|| sha1(raw)), (version == 2).then(|| sha256(raw)))
         .expect("version 1 has the one, version 2 the other");
     let piece_length = piece_length(info, version)?;
-    let name = torrent_name(info, rules, hashes)?;
+    let name = torrent_name(info, rules)?;
 
     let mut reader = Reader { rules, name: &name, paths_size: 0 };
     let v1_files = match (info.get(b"files"), has_v1) {
@@ -86,13 +86,9 @@ fn piece_length(info: Dict<'_>, version: i64) -> Result<u32, MetainfoError> {
         .ok_or(MetainfoError::PieceLength(given))
 }
 
-/// The torrent's name made safe. What has nothing but dots is called by its info-hash if it is
-/// only the folder's name, as libtorrent does.
-fn torrent_name(
-    info: Dict<'_>,
-    rules: NameRules,
-    hashes: InfoHashes,
-) -> Result<String, MetainfoError> {
+/// The torrent's name made safe. What has nothing but dots is called by the SHA-1 of its info
+/// dictionary if it is only the folder's name, as libtorrent does.
+fn torrent_name(info: Dict<'_>, rules: NameRules) -> Result<String, MetainfoError> {
     let name = info.bytes(b"name.utf-8").or_else(|| info.bytes(b"name"));
     let name = name.ok_or(MetainfoError::NameMissing)?;
     let is_single = info.get(b"files").is_none() && info.get(b"file tree").is_none();
@@ -100,11 +96,7 @@ fn torrent_name(
         Some(name) => Ok(name),
         None if is_single => Err(MetainfoError::NameMissing),
         None if name.is_empty() => Ok("_".to_owned()),
-        None => Ok(match (hashes.v1(), hashes.v2()) {
-            (Some(v1), _) => v1.to_string(),
-            (None, Some(v2)) => v2.to_string(),
-            (None, None) => "_".to_owned(),
-        }),
+        None => Ok(sha1(info.raw()).to_string()),
     }
 }
 
@@ -138,7 +130,7 @@ impl Reader<'_> {
             }
             let entry = entry.as_dict().ok_or(MetainfoError::FilesMalformed)?;
             let (attributes, symlink) = self.attributes(entry, index)?;
-            let size = size(entry, attributes)?;
+            let size = size(entry)?;
             let given = entry.list(b"path.utf-8").or_else(|| entry.list(b"path"));
             let path = match given.map(|given| self.path(given, index)).transpose()?.flatten() {
                 Some(path) => path,
@@ -156,7 +148,7 @@ impl Reader<'_> {
     /// BEP 3, `length`: the torrent is one file of its own name.
     fn single(&mut self, info: Dict<'_>) -> Result<File, MetainfoError> {
         let (attributes, symlink) = self.attributes(info, 0)?;
-        let size = size(info, attributes)?;
+        let size = size(info)?;
         self.file(self.name.to_owned(), size, attributes, symlink, None)
     }
 
@@ -204,7 +196,7 @@ impl Reader<'_> {
         if attributes.pad {
             return Err(MetainfoError::PadInTree { path: path.to_owned() });
         }
-        let size = size(leaf, attributes)?;
+        let size = size(leaf)?;
         let root = leaf.bytes(b"pieces root").and_then(Sha256Digest::from_slice);
         let root = root.filter(|root| *root != Sha256Digest::ZERO && size > 0);
         if root.is_none() && size > 0 {
@@ -242,7 +234,8 @@ impl Reader<'_> {
         file: usize,
     ) -> Result<(Attributes, Option<String>), MetainfoError> {
         let attr = entry.bytes(b"attr").unwrap_or_default();
-        let target = entry.list(b"symlink path").filter(|_| attr.contains(&b'l'));
+        let target = entry.list(b"symlink path").filter(|_| is_link(entry));
+        let target = target.filter(|target| target.clone().next().is_some());
         let attributes = Attributes {
             pad: attr.contains(&b'p'),
             executable: attr.contains(&b'x'),
@@ -298,8 +291,9 @@ const TOO_LONG: &str = "longer or deeper than any file system allows";
 const NOT_STRINGS: fn(usize) -> MetainfoError =
     |file| MetainfoError::PathInvalid { file, reason: "not a list of strings" };
 
-fn size(entry: Dict<'_>, attributes: Attributes) -> Result<u64, MetainfoError> {
-    if attributes.symlink {
+/// A link has no bytes, whatever it says.
+fn size(entry: Dict<'_>) -> Result<u64, MetainfoError> {
+    if is_link(entry) {
         return Ok(0);
     }
     let given = entry.int(b"length");
@@ -307,6 +301,10 @@ fn size(entry: Dict<'_>, attributes: Attributes) -> Result<u64, MetainfoError> {
         .and_then(|size| u64::try_from(size).ok())
         .filter(|&size| size <= FILE_SIZE_MAX)
         .ok_or(MetainfoError::Length(given))
+}
+
+fn is_link(entry: Dict<'_>) -> bool {
+    entry.bytes(b"attr").is_some_and(|attr| attr.contains(&b'l'))
 }
 
 /// What a file in a tree says of itself: a dictionary with one entry, under the empty name. An
@@ -344,9 +342,14 @@ fn combine(
     {
         files.remove(last);
     }
-    // Padding may stand before or behind empty files, so those are compared apart.
+    // Padding may stand before or behind empty files, and libtorrent has ordered these differently
+    // over time, so only their number has to agree. It is the tree's that are made.
+    let (in_tree, in_list) = (files.len(), list.len());
     compare(with_bytes(&files), with_bytes(list))?;
-    compare(without_bytes(&files), without_bytes(list))?;
+    if in_tree != in_list {
+        let path = files.last().map_or_else(String::new, |file| file.path.to_string());
+        return Err(MetainfoError::Mismatch { path });
+    }
     Ok(files)
 }
 
@@ -369,10 +372,6 @@ fn with_bytes(files: &[File]) -> impl Iterator<Item = &File> {
     files.iter().filter(|file| file.size > 0)
 }
 
-fn without_bytes(files: &[File]) -> impl Iterator<Item = &File> {
-    files.iter().filter(|file| file.size == 0)
-}
-
 fn compare<'a>(
     mut tree: impl Iterator<Item = &'a File>,
     mut list: impl Iterator<Item = &'a File>,
@@ -385,7 +384,6 @@ fn compare<'a>(
                 tree.size == list.size
                     && tree.is_pad() == list.is_pad()
                     && (tree.is_pad() || tree.path == list.path)
-                    && tree.symlink == list.symlink
             }
             _ => false,
         };
