@@ -1,10 +1,11 @@
 """A libtorrent peer for the tests and benchmarks, driven by its command line.
 
     lt_peer.py make DATA OUT.torrent --format v1|v2|hybrid [--piece BYTES] [--tracker URL]...
+    lt_peer.py show FILE.torrent
     lt_peer.py run  SOURCE DIR [--port N] [--peer HOST:PORT]... [--seed] [--exit]
 
-`make` prints one line of JSON: the info-hashes and the magnet link. `run` prints `ready` when it
-listens, `progress P PEERS` about five times a second, and `complete` once when it has everything;
+`make` and `show` print one line of JSON: the info-hashes and the magnet link. `run` prints `ready` when it
+listens, `progress PART PEERS BYTES-SENT` ten times a second, and `complete` once when it has everything;
 with --exit it ends there, else it serves until SIGTERM. DHT, local discovery and port mapping are
 off: the peers it meets are those of the tracker and of the command line.
 
@@ -36,7 +37,11 @@ def make(args):
     lt.set_piece_hashes(torrent, os.path.dirname(data))
     with open(args.out, "wb") as out:
         out.write(lt.bencode(torrent.generate()))
-    info = lt.torrent_info(args.out)
+    show(args.out)
+
+
+def show(path):
+    info = lt.torrent_info(path)
     hashes = info.info_hashes()
     say(json.dumps({
         "v1": str(hashes.v1) if hashes.has_v1() else None,
@@ -101,12 +106,12 @@ def run(args):
             say("complete")
             if args.exit:
                 break
-        if time.monotonic() - said > 0.2:
+        if time.monotonic() - said > 0.1:
             said = time.monotonic()
-            say(f"progress {status.progress:.4f} {status.num_peers}")
+            say(f"progress {status.progress:.4f} {status.num_peers} {status.total_payload_upload}")
         if complete:
             # Serving needs nothing from this thread.
-            ses.wait_for_alert(200)
+            ses.wait_for_alert(50)
 
 
 def main():
@@ -118,6 +123,8 @@ def main():
     p.add_argument("--format", choices=["v1", "v2", "hybrid"], default="v1")
     p.add_argument("--piece", type=int, default=0)
     p.add_argument("--tracker", action="append", default=[])
+    p = verbs.add_parser("show")
+    p.add_argument("file")
     p = verbs.add_parser("run")
     p.add_argument("source")
     p.add_argument("dir")
@@ -127,7 +134,12 @@ def main():
     p.add_argument("--exit", action="store_true")
     p.add_argument("--no-v6", action="store_true")
     args = parser.parse_args()
-    make(args) if args.verb == "make" else run(args)
+    if args.verb == "make":
+        make(args)
+    elif args.verb == "show":
+        show(args.file)
+    else:
+        run(args)
 
 
 main()

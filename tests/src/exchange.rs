@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::clients::opentracker::{self, Kind, Scheme, Tracker};
-use crate::clients::{Client, Peer, Seat};
+use crate::clients::{Client, Peer, Seat, althing};
 use crate::net::{Host, Network};
 use crate::payload::Payload;
 use crate::scratch::Scratch;
 use crate::tools;
-use crate::torrent::{Format, Source, Torrent};
+use crate::torrent::{Format, Maker, Source, Torrent, info_hashes};
 use crate::wait::{now, poll};
 
 /// How long the payload may take from a seed to everybody.
@@ -26,12 +26,15 @@ pub struct Exchange {
     tracker: Kind,
     scheme: Scheme,
     ipv6: bool,
+    maker: Maker,
 }
 
 impl Exchange {
     /// `seed` has the payload as a v1 torrent, `leecher` gets the `.torrent` file; they meet at
-    /// opentracker over HTTP.
+    /// opentracker over HTTP. Althing seeds a torrent of its own making, the others one that
+    /// libtorrent made.
     pub fn new(seed: Client, leecher: Client) -> Exchange {
+        let maker = if seed == Client::Althing { Maker::Althing } else { Maker::Libtorrent };
         Exchange {
             seed,
             leechers: vec![leecher],
@@ -40,6 +43,7 @@ impl Exchange {
             tracker: Kind::Opentracker,
             scheme: Scheme::Http,
             ipv6: false,
+            maker,
         }
     }
 
@@ -52,7 +56,19 @@ impl Exchange {
     /// The leechers get the magnet link instead of the file.
     #[must_use]
     pub fn by_magnet(self) -> Exchange {
-        Exchange { source: Source::Magnet, ..self }
+        self.by(Source::Magnet)
+    }
+
+    /// The leechers get this instead of the file.
+    #[must_use]
+    pub fn by(self, source: Source) -> Exchange {
+        Exchange { source, ..self }
+    }
+
+    /// libtorrent made the torrent that Althing seeds.
+    #[must_use]
+    pub fn made_by_libtorrent(self) -> Exchange {
+        Exchange { maker: Maker::Libtorrent, ..self }
     }
 
     /// They meet over UDP (BEP 15).
@@ -115,14 +131,23 @@ impl Exchange {
         let ip: IpAddr = if self.ipv6 { meeting.ip6() } else { meeting.ip() };
         let url = opentracker::url(self.scheme, ip);
         let file = scratch.path().join("assembly.torrent");
-        let torrent = Torrent::make(&payload, self.format, &[url], &file);
-        let hashes = &torrent.info_hashes;
+        let mut torrent = match self.maker {
+            Maker::Libtorrent => Torrent::make(&payload, self.format, &[url], &file),
+            Maker::Althing => althing::made(&payload, self.format, &[url], &file),
+        };
+        assert_eq!(torrent.format, self.format, "as libtorrent reads it");
+        let hashes = torrent.info_hashes.clone();
+        let hashes = &hashes;
         let folder = scratch.dir("tracker");
         let tracker = Tracker::start(self.tracker, &meeting, ip, hashes, &folder);
 
         let host = network.host("seed");
         let seat = Seat { host: &host, folder: scratch.dir("seed") };
         let mut seed = self.seed.seed(&seat, &torrent, payload.parent());
+        if let Some(link) = seed.link() {
+            assert_eq!(&info_hashes(&link), hashes, "`share` and `create` name the same torrent");
+            torrent.magnet = link;
+        }
         tracker.wait_for_seed(hashes, || seed.diagnosis());
 
         let announced = begun.elapsed();

@@ -108,6 +108,25 @@ impl Host {
         &self.namespace
     }
 
+    /// Lets no more than this leave the host (a token bucket at its interface), so that a transfer
+    /// lasts long enough for something to happen meanwhile.
+    ///
+    /// # Errors
+    /// A sentence, where the kernel has no such limiter.
+    pub fn limit_upload(&self, mebibytes_per_s: u32) -> Result<(), String> {
+        let output = self
+            .command("tc")
+            .args(["qdisc", "replace", "dev", "eth0", "root", "tbf", "latency", "100ms"])
+            .args(["burst", "128kb", "rate", &format!("{}kbit", mebibytes_per_s * 8 * 1024)])
+            .output()
+            .map_err(|error| format!("tc could not be run: {error}"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(format!("the kernel limits no rates here ({})", said.trim()))
+    }
+
     /// A command that runs `program` in this host. It is killed when the thread that starts it
     /// ends, so start it from the test's own thread.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {

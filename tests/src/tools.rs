@@ -37,7 +37,8 @@ pub fn skip(test: &str, why: &str) {
         .create(true)
         .append(true)
         .open(path)
-        .and_then(|mut file| writeln!(file, "{sentence}"));
+        // In one write, since other tests add theirs at the same time.
+        .and_then(|mut file| file.write_all(format!("{sentence}\n").as_bytes()));
     if let Err(error) = written {
         eprintln!("the skip could not be noted: {error}");
     }

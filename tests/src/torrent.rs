@@ -1,4 +1,5 @@
-//! Torrents made by libtorrent, so that what others write is what Althing has to read.
+//! Torrents made by libtorrent, for Althing to read, and those that Althing made, as libtorrent
+//! reads them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,6 +34,15 @@ impl Format {
     }
 }
 
+/// Who made a torrent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// The other side.
+    Libtorrent,
+    /// We.
+    Althing,
+}
+
 /// A `.torrent` file and the magnet link of the same torrent.
 #[derive(Clone, Debug)]
 pub struct Torrent {
@@ -43,6 +53,12 @@ pub struct Torrent {
     /// The 20 bytes that trackers know it by, in hexadecimal: SHA-1 of a v1 info dictionary, then
     /// the truncated SHA-256 of a v2 one (BEP 52). One or two.
     pub info_hashes: Vec<String>,
+    /// Who made it.
+    pub maker: Maker,
+    /// What it was made as.
+    pub format: Format,
+    /// The trackers it was made with.
+    pub trackers: Vec<String>,
 }
 
 /// Where a client gets a torrent from.
@@ -52,6 +68,10 @@ pub enum Source {
     File,
     /// A magnet link (BEP 9): the info dictionary comes from peers.
     Magnet,
+    /// The magnet link without what it says of v2.
+    MagnetV1,
+    /// The magnet link without what it says of v1.
+    MagnetV2,
 }
 
 impl Torrent {
@@ -67,15 +87,58 @@ impl Torrent {
         for url in trackers {
             command.args(["--tracker", url]);
         }
-        let output = command.output().expect("Debian's Python runs");
-        let text = String::from_utf8_lossy(&output.stdout);
-        let Ok(made) = serde_json::from_str::<serde_json::Value>(&text) else {
-            panic!("no torrent from libtorrent: {}", String::from_utf8_lossy(&output.stderr));
-        };
-        let magnet = made["magnet"].as_str().expect("the script prints the magnet").to_owned();
-        let info_hashes = info_hashes(&magnet);
-        Torrent { file: file.to_owned(), magnet, info_hashes }
+        Torrent { format, trackers: trackers.to_owned(), ..from(&mut command, file) }
     }
+
+    /// The torrent in a file, as libtorrent reads it.
+    ///
+    /// # Panics
+    /// When libtorrent refuses it.
+    pub fn read(file: &Path) -> Torrent {
+        let mut command = Command::new(PYTHON);
+        command.args(["-Wignore", SCRIPT, "show"]).arg(file).env("LC_ALL", "C.UTF-8");
+        from(&mut command, file)
+    }
+
+    /// The link for a leecher with this source; `None` where it is given the file.
+    pub fn link(&self, source: Source) -> Option<String> {
+        match source {
+            Source::File => None,
+            Source::Magnet => Some(self.magnet.clone()),
+            Source::MagnetV1 => Some(without(&self.magnet, "xt=urn:btmh:")),
+            Source::MagnetV2 => Some(without(&self.magnet, "xt=urn:btih:")),
+        }
+    }
+}
+
+/// What the script prints of a torrent.
+fn from(command: &mut Command, file: &Path) -> Torrent {
+    let output = command.output().expect("Debian's Python runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let Ok(printed) = serde_json::from_str::<serde_json::Value>(&text) else {
+        panic!("no torrent from libtorrent: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let magnet = printed["magnet"].as_str().expect("the script prints the magnet").to_owned();
+    let format = match (printed["v1"].is_null(), printed["v2"].is_null()) {
+        (false, true) => Format::V1,
+        (true, _) => Format::V2,
+        (false, false) => Format::Hybrid,
+    };
+    Torrent {
+        file: file.to_owned(),
+        info_hashes: info_hashes(&magnet),
+        magnet,
+        maker: Maker::Libtorrent,
+        format,
+        trackers: Vec::new(),
+    }
+}
+
+/// A magnet link without the parts that begin so.
+fn without(magnet: &str, beginning: &str) -> String {
+    let (scheme, parts) = magnet.split_once('?').unwrap_or((magnet, ""));
+    let kept: Vec<&str> = parts.split('&').filter(|part| !part.starts_with(beginning)).collect();
+    format!("{scheme}?{}", kept.join("&"))
 }
 
 /// The info-hashes a magnet link names, as trackers know them.
@@ -101,5 +164,7 @@ mod tests {
         let magnet = format!("magnet:?xt=urn:btih:{v1}&xt=urn:btmh:1220{v2}&dn=d");
         assert_eq!(info_hashes(&magnet), [v1, &v2[..40]]);
         assert!(info_hashes("magnet:?dn=nothing").is_empty());
+        let v2_alone = format!("magnet:?xt=urn:btmh:1220{v2}&dn=d");
+        assert_eq!(without(&magnet, "xt=urn:btih:"), v2_alone);
     }
 }

@@ -1,42 +1,118 @@
 //! Althing, as a user runs it: by its command line.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use crate::clients::{Peer, Seat, Task};
 use crate::net::Host;
+use crate::payload::{NAME, Payload};
 use crate::process::Process;
 use crate::tools;
+use crate::torrent::{Format, Maker, Torrent};
 
-struct Althing(Process);
+/// How long `share` may take until it prints its link, and a process to end when asked to.
+const LIMIT: Duration = Duration::from_secs(20);
 
-pub(super) fn start(seat: &Seat<'_>, task: &Task<'_>) -> impl Peer + use<> {
-    let mut command = command(seat.host, &seat.folder);
-    command.arg("get").arg(task.argument()).arg("-o").arg(task.folder).arg("--seed");
-    Althing(Process::start("althing", command, &seat.folder))
+/// The pieces of torrents made here: small, so that there are many.
+const PIECE_LENGTH: &str = "64K";
+
+/// `althing share` or `althing get`, running until it is dropped.
+#[derive(Debug)]
+pub struct Althing {
+    process: Process,
+    /// What `get` prints when it has everything.
+    copy: PathBuf,
+    /// Whether this is `share`, which prints a link.
+    shares: bool,
+}
+
+/// Seeds by `share` what Althing itself made a torrent of, and by `get` in the folder that has
+/// the files already what others did; fetches by `get`.
+pub fn start(seat: &Seat<'_>, task: &Task<'_>) -> Althing {
+    let shares = task.seed && task.torrent.maker == Maker::Althing;
+    let mut command = seat.host.command(binary());
+    command.args(["--dir".as_ref(), seat.folder.join("data").as_os_str()]);
+    if shares {
+        command.arg("share").arg(task.folder.join(NAME));
+        making(&mut command, task.torrent.format, &task.torrent.trackers);
+    } else {
+        command.arg("get").arg(task.argument()).arg("-o").arg(task.folder).arg("--seed");
+    }
+    let process = Process::start("althing", command, &seat.folder);
+    let copy = std::fs::canonicalize(task.folder).unwrap_or_else(|_| task.folder.to_owned());
+    Althing { process, copy: copy.join(NAME), shares }
+}
+
+impl Althing {
+    /// Ends it as Ctrl-C or a service manager would (SIGTERM), and says whether it ended well.
+    pub fn stop(&mut self) -> bool {
+        self.process.stop(LIMIT)
+    }
+
+    /// Its process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
 }
 
 impl Peer for Althing {
     fn is_complete(&mut self) -> bool {
-        self.0.output().lines().any(|line| line.contains("complete"))
+        let copy = self.copy.to_string_lossy();
+        self.process.output().lines().any(|line| line == copy)
+    }
+
+    fn link(&mut self) -> Option<String> {
+        self.shares.then(|| {
+            self.process.wait_for("link", LIMIT, |output| {
+                output.lines().find(|line| line.starts_with("magnet:?")).map(str::to_owned)
+            })
+        })
     }
 
     fn diagnosis(&mut self) -> String {
-        self.0.tail()
+        self.process.tail()
     }
 }
 
-/// `althing --dir FOLDER`, in a host.
-fn command(host: &Host, folder: &Path) -> std::process::Command {
-    let binary = tools::althing().unwrap_or_else(|error| panic!("{error}"));
-    let mut command = host.command(binary);
-    command.arg("--dir").arg(folder.join("althing"));
-    command
+/// Has `althing create` make a torrent of the payload.
+///
+/// # Panics
+/// When it refuses.
+pub fn create(payload: &Payload, format: Format, trackers: &[String], file: &Path) {
+    let mut command = Command::new(binary());
+    command.arg("create").arg(payload.path()).arg("-o").arg(file).env("LC_ALL", "C.UTF-8");
+    making(&mut command, format, trackers);
+    let output = command.output().expect("the binary is there");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "althing create fails: {said}");
 }
 
 /// `althing tracker`, listening for HTTP and UDP.
 pub(super) fn tracker(host: &Host, address: SocketAddr, folder: &Path) -> Process {
-    let mut command = command(host, folder);
+    let mut command = host.command(binary());
     command.args(["tracker", "--listen", &address.to_string()]);
     Process::start("althing-tracker", command, folder)
+}
+
+fn making(command: &mut Command, format: Format, trackers: &[String]) {
+    command.args(["--format", format.name(), "--piece-length", PIECE_LENGTH]);
+    for url in trackers {
+        command.args(["--tracker", url]);
+    }
+}
+
+fn binary() -> PathBuf {
+    tools::althing().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The torrent that [`create`] wrote, as libtorrent reads it: what it says of it is what counts.
+///
+/// # Panics
+/// When libtorrent refuses it.
+pub fn made(payload: &Payload, format: Format, trackers: &[String], file: &Path) -> Torrent {
+    create(payload, format, trackers, file);
+    let read = Torrent::read(file);
+    Torrent { maker: Maker::Althing, format, trackers: trackers.to_owned(), ..read }
 }

@@ -4,15 +4,28 @@ use crate::clients::{Peer, Seat, Task};
 use crate::process::Process;
 use crate::torrent::{PYTHON, SCRIPT};
 
-struct Libtorrent(Process);
+/// The script, running until it is dropped.
+#[derive(Debug)]
+pub struct Libtorrent(Process);
 
-pub(super) fn start(seat: &Seat<'_>, task: &Task<'_>) -> impl Peer + use<> {
+/// Starts it.
+pub fn start(seat: &Seat<'_>, task: &Task<'_>) -> Libtorrent {
     let mut command = seat.host.command(PYTHON);
     command.args(["-Wignore", SCRIPT, "run"]).arg(task.argument()).arg(task.folder);
     if task.seed {
         command.arg("--seed");
     }
     Libtorrent(Process::start("libtorrent", command, &seat.folder))
+}
+
+impl Libtorrent {
+    /// How many bytes of files it has sent so far.
+    pub fn bytes_sent(&self) -> u64 {
+        let output = self.0.output();
+        let last = output.lines().rev().find(|line| line.starts_with("progress "));
+        let word = last.and_then(|line| line.split(' ').nth(3));
+        word.and_then(|word| word.parse().ok()).unwrap_or(0)
+    }
 }
 
 impl Peer for Libtorrent {

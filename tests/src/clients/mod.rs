@@ -129,10 +129,8 @@ pub struct Task<'a> {
 impl Task<'_> {
     /// The file's path or the link, as command lines take it.
     pub fn argument(&self) -> String {
-        match self.source {
-            Source::File => self.torrent.file.display().to_string(),
-            Source::Magnet => self.torrent.magnet.clone(),
-        }
+        let file = || self.torrent.file.display().to_string();
+        self.torrent.link(self.source).unwrap_or_else(file)
     }
 }
 
@@ -140,6 +138,11 @@ impl Task<'_> {
 pub trait Peer {
     /// Whether it says that it has the whole torrent.
     fn is_complete(&mut self) -> bool;
+
+    /// The magnet link that it made of what it seeds, if it makes links.
+    fn link(&mut self) -> Option<String> {
+        None
+    }
 
     /// What it has to say for itself, when a test fails.
     fn diagnosis(&mut self) -> String;

@@ -9,7 +9,6 @@ use crate::clients::{Peer, Seat, Task};
 use crate::http;
 use crate::net::Host;
 use crate::process::Process;
-use crate::torrent::Source;
 use crate::wait::poll;
 
 /// How long it may take to answer its Web API.
@@ -96,12 +95,11 @@ impl Qbittorrent {
         let mut form = Form::default();
         form.field("savepath", &task.folder.display().to_string());
         form.field("autoTMM", "false");
-        match task.source {
-            Source::File => {
-                let torrent = std::fs::read(&task.torrent.file).expect("the torrent was written");
-                form.file("torrents", "t.torrent", &torrent);
-            }
-            Source::Magnet => form.field("urls", &task.torrent.magnet),
+        if let Some(link) = task.torrent.link(task.source) {
+            form.field("urls", &link);
+        } else {
+            let torrent = std::fs::read(&task.torrent.file).expect("the torrent was written");
+            form.file("torrents", "t.torrent", &torrent);
         }
         let header = format!("Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n");
         let answer = http::post(

@@ -14,7 +14,6 @@ use crate::clients::{Peer, Seat, Task};
 use crate::http;
 use crate::net::Host;
 use crate::process::Process;
-use crate::torrent::Source;
 use crate::wait::poll;
 
 /// How long the daemon may take to answer its control port.
@@ -48,14 +47,11 @@ pub(super) fn start(seat: &Seat<'_>, task: &Task<'_>) -> impl Peer + use<> {
     }
 
     let mut arguments = json!({ "download-dir": task.folder });
-    let key = match task.source {
-        Source::File => "metainfo",
-        Source::Magnet => "filename",
+    let (key, value) = match task.torrent.link(task.source) {
+        Some(link) => ("filename", link),
+        None => ("metainfo", base64(&read(&task.torrent.file))),
     };
-    arguments[key] = match task.source {
-        Source::File => base64(&read(&task.torrent.file)).into(),
-        Source::Magnet => task.torrent.magnet.clone().into(),
-    };
+    arguments[key] = value.into();
     let added = control.call("torrent-add", &arguments);
     let fine = added.as_ref().is_ok_and(|answer| answer["result"] == "success");
     assert!(fine, "transmission refuses the torrent: {added:?}");
