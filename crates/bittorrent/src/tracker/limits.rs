@@ -103,6 +103,25 @@ pub const CONNECTION_LIFE: Duration = Duration::from_secs(120);
 /// Connection ids made within this time of one another are the same.
 pub const CONNECTION_WINDOW: Duration = Duration::from_secs(60);
 
+/// Torrents of a tracker, unless it is told otherwise; a new one past it is refused. Guess: some
+/// 20 MB.
+pub const TORRENTS_MAX: usize = 100_000;
+
+/// Peers of all torrents of a tracker together; a new one past it is refused. Guess: some 100 MB.
+pub const PEERS_MAX: usize = 500_000;
+
+/// Peers of one torrent; more are answered but not listed. Guess: in a swarm this large nobody
+/// lacks peers.
+pub const TORRENT_PEERS_MAX: usize = 20_000;
+
+/// Peers at one source ([`Source`](super::server::Source)) in all torrents together; one more is
+/// refused. A seeder of ten thousand torrents fits.
+pub const SOURCE_PEERS_MAX: usize = 12_000;
+
+/// Peers at one source in one torrent; more are answered but not listed, so that nobody fills a
+/// swarm with peers that do not exist. Guess: a household or an office behind one address.
+pub const SOURCE_TORRENT_PEERS_MAX: usize = 32;
+
 // The longest announce over UDP with its URL in options of 255 bytes fits a packet that every path
 // carries.
 const _: () =

@@ -3,11 +3,15 @@
 pub mod announcer;
 pub mod http;
 pub mod limits;
+pub mod server;
+#[cfg(test)]
+mod simulation;
 mod types;
 pub mod udp;
 mod url;
 
 pub use announcer::{Announcer, AnnouncerConfig, TrackerState, TrackerStatus};
+pub use server::{HttpReply, Server, ServerConfig};
 pub use types::{
     AnnounceRequest, AnnounceResponse, Event, Family, Retry, ScrapeEntry, TrackerError, Transfer,
 };
