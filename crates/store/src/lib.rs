@@ -11,6 +11,7 @@
 //! There is no runtime in here: plain threads, and answers through a callback.
 
 pub mod atomic;
+pub mod create;
 pub mod files;
 mod hash;
 pub mod limits;
@@ -18,3 +19,4 @@ pub mod lock;
 mod mutex;
 pub mod pieces;
 pub mod records;
+mod segments;

@@ -193,7 +193,11 @@ fn not_a_file() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not an ordinary file")
 }
 
-fn stamp_of(metadata: &std::fs::Metadata) -> io::Result<Stamp> {
+/// What a file looks like.
+///
+/// # Errors
+/// It is no ordinary file.
+pub(crate) fn stamp_of(metadata: &std::fs::Metadata) -> io::Result<Stamp> {
     if !metadata.is_file() {
         return Err(not_a_file());
     }

@@ -7,6 +7,7 @@ mod os;
 
 pub(crate) use descriptors::{Descriptors, Slot};
 pub use disk::DiskFiles;
+pub(crate) use disk::stamp_of;
 
 use althing_bittorrent::metainfo::File;
 use althing_bittorrent::swarm::StorageFault;
@@ -85,6 +86,15 @@ impl Root {
             Location::At(_) => root,
             Location::Renamed { names, .. } => Root { names: names.clone(), ..root },
         }
+    }
+
+    /// The place of what is at `path`: the folder itself, or the folder with that file.
+    pub(crate) fn of(path: &Path, is_folder: bool) -> Root {
+        let (anchor, file) = match path.parent() {
+            Some(parent) if !is_folder => (parent, path.file_name().map(PathBuf::from)),
+            _ => (path, None),
+        };
+        Root { anchor: anchor.to_owned(), folder: None, file, names: BTreeMap::new() }
     }
 
     /// The folder that is opened as it is named, links and all.

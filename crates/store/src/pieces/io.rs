@@ -4,6 +4,7 @@
 use super::torrent::Shared;
 use crate::files::{self, Descriptors, OpenFile, Stamp};
 use crate::mutex::guard;
+use crate::segments::{Segment, segments, whole};
 use althing_bittorrent::metainfo::{File, FileIndex, Layout};
 use althing_bittorrent::swarm::StorageFault;
 use althing_bittorrent::{BlockRef, PieceIndex};
@@ -31,43 +32,6 @@ impl Unsynced {
         let segments = segments(layout, [whole(layout, piece)]);
         self.files.extend(segments.iter().filter_map(|segment| segment.file));
     }
-}
-
-/// A part of a file, or of padding.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Segment {
-    /// `None` is padding.
-    pub(super) file: Option<FileIndex>,
-    pub(super) offset: u64,
-    pub(super) len: usize,
-}
-
-/// The data of a piece as one range.
-pub(super) fn whole(layout: &Layout, piece: PieceIndex) -> BlockRef {
-    BlockRef { piece, begin: 0, len: layout.piece_data_size(piece) }
-}
-
-/// The parts of files that ranges cover one after the other; what is adjacent in a file is one
-/// segment.
-pub(super) fn segments(
-    layout: &Layout,
-    ranges: impl IntoIterator<Item = BlockRef>,
-) -> Vec<Segment> {
-    let mut segments: Vec<Segment> = Vec::new();
-    for slice in ranges.into_iter().flat_map(|range| layout.slices(range)) {
-        let pad = layout.files().get(slice.file.0 as usize).is_none_or(File::is_pad);
-        let file = (!pad).then_some(slice.file);
-        let len = slice.len as usize;
-        match segments.last_mut() {
-            Some(last)
-                if last.file == file && (pad || last.offset + last.len as u64 == slice.offset) =>
-            {
-                last.len += len;
-            }
-            _ => segments.push(Segment { file, offset: slice.offset, len }),
-        }
-    }
-    segments
 }
 
 /// A torrent's files as the descriptors have them.

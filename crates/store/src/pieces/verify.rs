@@ -2,12 +2,13 @@
 //! its turn comes, so that all threads work on one stretch of the files and the disk streams.
 
 use super::event::{Event, VerifyProgress};
-use super::io::{Disk, Segment, segments, whole};
+use super::io::Disk;
 use super::torrent::Shared;
 use crate::files::Descriptors;
 use crate::hash::{Kinds, PieceHasher};
 use crate::limits::{PROGRESS_BYTES, SCAN_READ_BYTES, SCAN_UNIT_BYTES, VERIFY_FAULTS_MAX};
 use crate::mutex::guard;
+use crate::segments::{Segment, segments, whole};
 use althing_bittorrent::metainfo::{Metainfo, merkle};
 use althing_bittorrent::swarm::StorageFault;
 use althing_bittorrent::types::BLOCK_SIZE;

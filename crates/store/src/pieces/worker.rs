@@ -1,7 +1,7 @@
 //! A worker: the only thread that knows of the pieces in progress which are its own.
 
 use super::event::Event;
-use super::io::{Disk, whole};
+use super::io::Disk;
 use super::job::Job;
 use super::piece::{Extent, FinishError, Piece};
 use super::pool::Inner;
@@ -14,6 +14,7 @@ use crate::limits::{
     HELD_AFTER_SPILL_PERCENT, HELD_OVERSHOOT, READ_BLOCK_BYTES_MAX, READ_BLOCKS_MAX,
     READ_RUN_BYTES_MAX, SCAN_READ_BYTES,
 };
+use crate::segments::whole;
 use althing_base::Sha256Digest;
 use althing_bittorrent::metainfo::{File, Layout};
 use althing_bittorrent::swarm::StorageFault;
