@@ -315,6 +315,10 @@ impl Bench {
         }
     }
 
+    pub fn sink(&self) -> Sink {
+        Arc::clone(&self.sink)
+    }
+
     pub fn open(&self, sample: &Sample, folder: &Path) -> Torrent {
         self.open_at(sample, Location::Under(folder.to_owned()))
     }
