@@ -19,6 +19,14 @@ pub type Target = fn(&[u8]);
 /// All targets by name.
 pub const TARGETS: &[(&str, Target)] = &[
     ("bencode", targets::bencode::run),
+    ("extension_handshake", targets::extension_handshake::run),
+    ("handshake", targets::handshake::run),
     ("magnet", targets::magnet::run),
+    ("metadata_message", targets::metadata_message::run),
     ("metainfo", targets::metainfo::run),
+    ("peer_message", targets::peer_message::run),
+    ("tracker_http_response", targets::tracker_http_response::run),
+    ("tracker_server_request", targets::tracker_server_request::run),
+    ("tracker_udp_response", targets::tracker_udp_response::run),
+    ("tracker_url", targets::tracker_url::run),
 ];

@@ -1,5 +1,13 @@
 //! One file for each target.
 
 pub mod bencode;
+pub mod extension_handshake;
+pub mod handshake;
 pub mod magnet;
+pub mod metadata_message;
 pub mod metainfo;
+pub mod peer_message;
+pub mod tracker_http_response;
+pub mod tracker_server_request;
+pub mod tracker_udp_response;
+pub mod tracker_url;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// The URL to get for an announce.
 pub fn announce_url(url: &TrackerUrl, request: &AnnounceRequest) -> String {
-    let mut query = Query::new(url.as_str());
+    let mut query = Query::new(url.origin(), url.target());
     query.bytes("info_hash", &request.info_hash.0);
     query.bytes("peer_id", &request.peer_id.0);
     query.number("port", request.port.into());
@@ -56,7 +56,7 @@ pub fn scrape_url(url: &TrackerUrl, info_hashes: &[Sha1Digest]) -> Option<String
     let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
     let (folder, last) = path.rsplit_once('/')?;
     let rest = last.strip_prefix("announce")?;
-    let mut scrape = Query::new(&format!("{}{folder}/scrape{rest}{query}", url.origin()));
+    let mut scrape = Query::new(url.origin(), &format!("{folder}/scrape{rest}{query}"));
     for hash in info_hashes.iter().take(SCRAPE_SENT_MAX) {
         scrape.bytes("info_hash", &hash.0);
     }
@@ -66,21 +66,25 @@ pub fn scrape_url(url: &TrackerUrl, info_hashes: &[Sha1Digest]) -> Option<String
 /// A URL to which parameters are being added.
 struct Query {
     url: String,
-    separator: char,
+    /// What stands before the next parameter.
+    separator: &'static str,
 }
 
 impl Query {
-    fn new(url: &str) -> Self {
-        let separator = if url.contains('?') { '&' } else { '?' };
-        Query { url: url.to_owned(), separator }
+    fn new(origin: &str, target: &str) -> Self {
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        let separator = match target.split_once('?') {
+            None => "?",
+            // One that ends with its own separator needs no second one.
+            Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
+            Some(_) => "&",
+        };
+        Query { url: format!("{origin}{slash}{target}"), separator }
     }
 
     fn key(&mut self, key: &str) {
-        // A URL that ends with its own separator needs no second one.
-        if !self.url.ends_with(['?', '&']) {
-            self.url.push(self.separator);
-        }
-        self.separator = '&';
+        self.url.push_str(self.separator);
+        self.separator = "&";
         self.url.push_str(key);
         self.url.push('=');
     }
@@ -283,6 +287,19 @@ mod tests {
     }
 
     #[test]
+    fn parameters_are_added_to_any_url() {
+        let check = |text: &str, expected: &str| {
+            let announce = announce_url(&url(text), &request());
+            assert!(announce.starts_with(&format!("{expected}info_hash=i%D5")), "{announce}");
+        };
+        check("http://t", "http://t/?");
+        check("http://t?a=b", "http://t/?a=b&");
+        check("http://t/announce?", "http://t/announce?");
+        check("http://t/announce?a&", "http://t/announce?a&");
+        check("http://t/a&", "http://t/a&?");
+    }
+
+    #[test]
     fn scrape_urls() {
         let check = |text: &str, expected: Option<&str>| {
             let scrape = scrape_url(&url(text), &[Sha1Digest(*b"aaaaaaaaaaaaaaaaaaaa")]);
@@ -391,7 +408,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_value_survives_the_url(value: Vec<u8>) {
-            let mut query = Query::new("http://t/");
+            let mut query = Query::new("http://t", "/");
             query.bytes("k", &value);
             prop_assert!(query.url.bytes().all(|byte| byte.is_ascii_graphic()));
             let (_, escaped) = query.url.split_once("?k=").expect("as written");

@@ -132,6 +132,7 @@ fn split_host(
 ) -> Result<((usize, usize), usize), TrackerUrlError> {
     let malformed = TrackerUrlError::Malformed { at: start };
     let authority = &text[start..end];
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     let (host, port_at) = match authority.strip_prefix('[') {
         Some(rest) => {
             let len = rest.find(']').ok_or(malformed)?;
@@ -140,6 +141,9 @@ fn split_host(
         }
         None => {
             let len = authority.find(':').unwrap_or(authority.len());
+            if !authority[..len].chars().all(is_name) {
+                return Err(malformed);
+            }
             ((start, start + len), start + len)
         }
     };
@@ -200,6 +204,8 @@ mod tests {
         refuse("http://t:+80/", TrackerUrlError::Malformed { at: 8 });
         refuse("http://[::1/", TrackerUrlError::Malformed { at: 7 });
         refuse("http://[evil]/", TrackerUrlError::Malformed { at: 7 });
+        refuse("http://t&/", TrackerUrlError::Malformed { at: 7 });
+        refuse("http://%31/", TrackerUrlError::Malformed { at: 7 });
         refuse("http://[::1]x/", TrackerUrlError::Malformed { at: 12 });
         refuse("http://t/a b", TrackerUrlError::Malformed { at: 10 });
         refuse("http://t/a\r\nHost: x", TrackerUrlError::Malformed { at: 10 });
