@@ -36,6 +36,14 @@ pub(crate) fn deadline(at: Instant) -> tokio::time::Instant {
     tokio::time::Instant::from_std(std)
 }
 
+/// Waits until `at`; for ever if there is no such time.
+pub(crate) async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(deadline(at)).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Longer than any process runs; stands for instants the operating system cannot express.
 const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 

@@ -6,10 +6,13 @@ pub mod clock;
 pub mod config;
 pub mod entropy;
 pub mod limits;
+mod metrics;
 mod net;
 pub mod paths;
 mod peer;
 pub mod session;
+mod shard;
+mod trackers;
 
 pub use config::Config;
 pub use session::Session;

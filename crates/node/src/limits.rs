@@ -31,11 +31,6 @@ pub const CONNECTING_MAX: usize = 128;
 /// hundreds of small messages).
 pub const OUT_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Bytes of blocks that are read from disk for one peer and not yet written to its socket: what keeps
-/// a fast link busy while the next blocks are read. Times the connections it bounds the memory that
-/// peers who do not read can hold.
-pub const BLOCKS_IN_FLIGHT_BYTES: u64 = 1024 * 1024;
-
 /// Events kept for watchers that are behind; older ones are lost to them and they are told so (a
 /// second of the fastest download in 1 MiB pieces).
 pub const EVENTS_KEPT: usize = 4096;
@@ -43,3 +38,63 @@ pub const EVENTS_KEPT: usize = 4096;
 /// Addresses kept out because they sent bad data; past it the oldest rule goes: see
 /// `net::Admission::ban` (guess: far more than any swarm has liars; 1 MiB of memory).
 pub const BANNED_MAX: usize = 16 * 1024;
+
+/// Time for a name to be looked up. The system's own bound is often half a minute.
+pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Addresses of one host that are looked at; the rest are dropped (the largest trackers have four).
+pub const ADDRESSES_PER_HOST_MAX: usize = 16;
+
+/// Time for a connection to an HTTP tracker to stand, TLS included.
+pub const HTTP_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Time for all of a request to an HTTP tracker, redirects included. libtorrent's
+/// `tracker_completion_timeout` is 30 s.
+pub const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Redirects of one request that are followed (libtorrent's bound).
+pub const HTTP_REDIRECTS_MAX: usize = 5;
+
+/// Idle connections kept to one HTTP tracker: enough for thousands of torrents of one tracker to
+/// take turns.
+pub const HTTP_IDLE_PER_HOST_MAX: usize = 4;
+
+/// Wait of a connection that found too many blocks on their way to disk: a tenth of what the disk
+/// pool needs for a full queue.
+pub const CONGESTION_PAUSE: Duration = Duration::from_millis(1);
+
+/// Answers of the disk pool that are taken at once, before others have their turn.
+pub const DISK_EVENTS_PER_TURN: usize = 256;
+
+/// How often figures that change are published.
+pub const PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often a torrent that stopped because its disk was full looks whether there is space again.
+pub const DISK_FULL_RETRY: Duration = Duration::from_secs(30);
+
+/// Bytes of free space that let a torrent go on after its disk was full, unless it needs less: with
+/// less it would soon stop again.
+pub const DISK_SPACE_TO_GO_ON: u64 = 64 * 1024 * 1024;
+
+/// Idle block buffers that a shard keeps when it tidies up: 4 MiB, a burst of a fast peer.
+pub const IDLE_BLOCKS_KEPT: usize = 256;
+
+/// Torrents of a session; more are refused (guess: ten times what large seeders have).
+pub const TORRENTS_MAX: usize = 100_000;
+
+/// Peers that a magnet link names by host name and that are looked up (BEP 9's `x.pe`).
+pub const NAMED_PEERS_MAX: usize = 16;
+
+/// Time that trackers get to hear that we leave, when the session stops.
+pub const TRACKERS_TOLD_WITHIN: Duration = Duration::from_secs(2);
+
+/// Names of trackers that are remembered with their addresses; further ones are looked up each time.
+pub const LOOKUPS_KEPT: usize = 1024;
+
+/// How long a name's address is believed: short beside announces' intervals, long beside a session's
+/// start, when all torrents ask at once.
+pub const LOOKUPS_KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// Bytes of a tracker's packet that are read; the rest is lost. An answer of 200 peers over IPv6 has
+/// 3,620.
+pub const UDP_PACKET_BYTES_MAX: usize = 4096;

@@ -242,6 +242,21 @@ impl Swarm {
             .collect()
     }
 
+    /// For each piece how many connected peers have it; empty while the metadata is unknown.
+    pub fn availability(&self) -> Vec<u32> {
+        let pieces = self.metainfo.as_ref().map_or(0, |metainfo| metainfo.piece_count());
+        let mut counts = vec![0u32; pieces as usize];
+        for peer in self.peers.values() {
+            let Pieces::Known(bits) = &peer.pieces else { continue };
+            for piece in bits.ones() {
+                if let Some(count) = counts.get_mut(piece.0 as usize) {
+                    *count += 1;
+                }
+            }
+        }
+        counts
+    }
+
     /// The bytes of payload that peers' pipelines hold on order, for bounds and metrics.
     pub fn bytes_on_order(&self) -> u64 {
         self.peers.values().map(|p| p.orders.len() as u64 * u64::from(BLOCK_SIZE)).sum()

@@ -140,7 +140,6 @@ pub(super) fn peer(peer: &PeerSnapshot) -> api::Peer {
         peer_interested: peer.flags.peer_interested,
         peer_choked: peer.flags.am_choking,
         snubbed: peer.flags.snubbed,
-        optimistic: peer.flags.optimistic,
     }
 }
 

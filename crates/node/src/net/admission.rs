@@ -6,6 +6,7 @@ use crate::config::Reach;
 use crate::limits::{BANNED_MAX, HALF_OPEN_MAX, HALF_OPEN_PER_IP_MAX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The door. Clones share one.
@@ -26,6 +27,40 @@ struct State {
 pub(crate) struct Half {
     ip: IpAddr,
     state: Arc<Mutex<State>>,
+}
+
+/// The connections that there may be at a time. Clones share the count.
+#[derive(Clone)]
+pub(crate) struct Places {
+    max: usize,
+    taken: Arc<AtomicUsize>,
+}
+
+/// One of [`Places`], given up when dropped.
+pub(crate) struct Place(Arc<AtomicUsize>);
+
+impl Places {
+    pub(crate) fn new(max: usize) -> Self {
+        Places { max, taken: Arc::default() }
+    }
+
+    /// A place, if one is left.
+    pub(crate) fn take(&self) -> Option<Place> {
+        let more = |taken: usize| (taken < self.max).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Place(self.taken.clone()))
+    }
+
+    /// How many are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Why someone was not let in.
@@ -119,7 +154,7 @@ mod tests {
     fn one_address_has_so_many_places_and_gets_them_back() {
         let door = Admission::new(Reach::Any);
         let mut places: Vec<Half> =
-            (0..HALF_OPEN_PER_IP_MAX).map(|_| door.admit(ip(1)).ok().expect("room")).collect();
+            (0..HALF_OPEN_PER_IP_MAX).map(|_| door.admit(ip(1)).expect("room")).collect();
         assert_eq!(door.admit(ip(1)).err(), Some(Refusal::TooManyHalfOpen));
         let mapped = "::ffff:10.0.0.1".parse().expect("an address");
         assert_eq!(door.admit(mapped).err(), Some(Refusal::TooManyHalfOpen));
@@ -136,6 +171,17 @@ mod tests {
         let places: Vec<_> = (0..HALF_OPEN_MAX as u32).map(|at| door.admit(ip(at))).collect();
         assert!(places.iter().all(Result::is_ok));
         assert_eq!(door.admit(ip(99_999)).err(), Some(Refusal::TooManyHalfOpen));
+    }
+
+    #[test]
+    fn places_are_given_back() {
+        let places = Places::new(2);
+        let first = places.take().expect("room");
+        let _second = places.take().expect("room");
+        assert!(places.clone().take().is_none());
+        drop(first);
+        assert_eq!(places.taken(), 1);
+        assert!(places.take().is_some());
     }
 
     #[test]

@@ -4,6 +4,6 @@ mod admission;
 mod listener;
 mod socket;
 
-pub(crate) use admission::{Admission, Half};
+pub(crate) use admission::{Admission, Place, Places};
 pub(crate) use listener::{Arrival, Route, accept, listen};
-pub(crate) use socket::{connect, may_be_peer, tune};
+pub(crate) use socket::{connect, may_be_peer};

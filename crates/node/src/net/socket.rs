@@ -39,7 +39,7 @@ pub(crate) async fn connect(addr: SocketAddr, network: &Network) -> io::Result<T
 }
 
 /// Messages are small and must not wait for one another; blocks are written many at a time.
-pub(crate) fn tune(stream: &TcpStream) -> io::Result<()> {
+pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)
 }
 

@@ -110,7 +110,7 @@ impl Receiver {
         let refused = |error: WireError| io::Error::new(io::ErrorKind::InvalidData, error);
         if self.filling.is_some() || (self.streaming && self.partial.len() < BLOCK_HEADER_LEN) {
             let len = self.read_stream(scratch, read)?;
-            self.take_stream(scratch, len, sink).map_err(refused)?;
+            self.take_stream(scratch, len, sink).map(drop).map_err(refused)?;
             Ok(len)
         } else {
             let mut plain = std::mem::take(&mut scratch.plain);

@@ -28,16 +28,8 @@ pub(crate) struct Sender {
     begun: usize,
     /// Blocks to be read.
     wanted: Vec<BlockRef>,
-    /// Whether a batch is being read, and what becomes of it.
-    reading: Reading,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-enum Reading {
-    #[default]
-    Nothing,
-    ToBeSent,
-    ToBeDropped,
+    /// Whether a batch is being read.
+    reading: bool,
 }
 
 struct Outgoing {
@@ -66,44 +58,33 @@ impl Sender {
         Ok(())
     }
 
-    /// Queues a block that has to be read from disk first.
-    pub(crate) fn want(&mut self, block: BlockRef) {
+    /// Queues a block that has to be read from disk first. Says whether
+    /// [`next_read`](Self::next_read) has something because of it.
+    pub(crate) fn want(&mut self, block: BlockRef) -> bool {
         self.wanted.push(block);
-    }
-
-    /// Forgets the blocks that have not been read.
-    pub(crate) fn drop_wanted(&mut self) {
-        self.wanted.clear();
-        if self.reading == Reading::ToBeSent {
-            self.reading = Reading::ToBeDropped;
-        }
+        self.wanted.len() == 1 && !self.reading
     }
 
     /// The blocks to read now, if there are any and none are being read. Answer with
-    /// [`read_done`](Self::read_done) or [`read_failed`](Self::read_failed).
+    /// [`read_done`](Self::read_done).
     pub(crate) fn next_read(&mut self) -> Option<Vec<BlockRef>> {
-        if self.wanted.is_empty() || self.reading != Reading::Nothing {
+        if self.wanted.is_empty() || self.reading {
             return None;
         }
-        self.reading = Reading::ToBeSent;
+        self.reading = true;
         Some(std::mem::take(&mut self.wanted))
     }
 
-    /// The blocks of [`next_read`](Self::next_read) are here.
-    pub(crate) fn read_done(&mut self, blocks: Vec<(BlockRef, Bytes)>) {
-        if std::mem::take(&mut self.reading) == Reading::ToBeSent {
-            self.blocks.extend(blocks.into_iter().map(|(block, payload)| Outgoing {
-                block,
-                header: encode_block_header(block),
-                payload,
-            }));
-        }
-    }
-
-    /// The blocks of [`next_read`](Self::next_read) cannot be read. Says whether anybody still
-    /// wanted them.
-    pub(crate) fn read_failed(&mut self) -> bool {
-        std::mem::take(&mut self.reading) == Reading::ToBeSent
+    /// The blocks of [`next_read`](Self::next_read) are here. Says whether there is something for the
+    /// next one.
+    pub(crate) fn read_done(&mut self, blocks: Vec<(BlockRef, Bytes)>) -> bool {
+        self.reading = false;
+        self.blocks.extend(blocks.into_iter().map(|(block, payload)| Outgoing {
+            block,
+            header: encode_block_header(block),
+            payload,
+        }));
+        !self.wanted.is_empty()
     }
 
     /// Whether there is nothing that could be written.
@@ -112,6 +93,7 @@ impl Sender {
     }
 
     /// Bytes of messages and blocks in memory.
+    #[cfg(test)]
     pub(crate) fn queued_bytes(&self) -> usize {
         let blocks: usize = self.blocks.iter().map(Outgoing::len).sum();
         self.messages.len() + blocks - self.begun
@@ -298,18 +280,15 @@ mod tests {
     }
 
     #[test]
-    fn dropped_blocks_are_not_sent_even_if_they_were_being_read() {
+    fn while_a_batch_is_read_the_next_one_gathers() {
         let mut sender = Sender::default();
         sender.want(block(1));
         let batch = sender.next_read().expect("one is wanted");
         sender.want(block(2));
-        assert_eq!(sender.next_read(), None, "one batch at a time");
-        sender.drop_wanted();
         sender.want(block(3));
+        assert_eq!(sender.next_read(), None);
         sender.read_done(batch.into_iter().map(|block| (block, payload(block))).collect());
-        assert!(sender.is_empty());
-        assert_eq!(sender.next_read(), Some(vec![block(3)]));
-        assert!(sender.read_failed());
+        assert_eq!(sender.next_read(), Some(vec![block(2), block(3)]));
     }
 
     #[test]

@@ -21,13 +21,16 @@ pub enum StartError {
         error: io::Error,
     },
     /// Another process has the data folder.
-    #[error(
-        "another althing is running with the data folder {}; stop it, or give this one another \
-         folder with --dir", path.display()
-    )]
+    #[error("{reason}")]
     InUse {
-        /// The folder.
-        path: PathBuf,
+        /// Which folder, and what to do.
+        reason: String,
+    },
+    /// The records of the torrents cannot be read.
+    #[error("{reason}")]
+    Records {
+        /// What is wrong, and what to do.
+        reason: String,
     },
     /// No peer could connect to us.
     #[error("cannot listen for peers on {addr}: {error}; {}", listen_advice(error))]

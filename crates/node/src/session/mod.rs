@@ -4,11 +4,16 @@
 //! runtime. Reading lists is cheap: each shard publishes its torrents' figures once a second and
 //! whenever a state changes.
 
+mod add;
 mod error;
 mod event;
 mod id;
+mod load;
 mod options;
+pub(crate) mod persist;
+pub(crate) mod shared;
 mod snapshot;
+mod start;
 
 pub use error::{AddError, CommandError, CreateError, StartError};
 pub use event::Event;
@@ -20,21 +25,21 @@ pub use snapshot::{
 };
 
 use crate::config::Config;
+use crate::metrics;
+use crate::shard::Command;
 use althing_bittorrent::metainfo::Metainfo;
+use shared::{Entry, Shared};
+use start::Running;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 
 /// A running session.
 #[derive(Clone)]
 pub struct Session {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    config: Config,
-    events: broadcast::Sender<Event>,
+    shared: Arc<Shared>,
+    running: Arc<Running>,
 }
 
 impl Session {
@@ -44,10 +49,8 @@ impl Session {
     /// # Errors
     /// If the folder is in use or cannot be used, or the peer port cannot be listened on.
     pub async fn start(config: Config, dir: &Path) -> Result<Session, StartError> {
-        std::fs::create_dir_all(dir)
-            .map_err(|error| StartError::Folder { path: dir.to_owned(), error })?;
-        let (events, _) = broadcast::channel(crate::limits::EVENTS_KEPT);
-        Ok(Session { inner: Arc::new(Inner { config, events }) })
+        let (shared, running) = start::start(config, dir).await?;
+        Ok(Session { shared, running: Arc::new(running) })
     }
 
     /// Adds a torrent and, unless it is to be paused, starts it. It is durable when this returns.
@@ -55,8 +58,7 @@ impl Session {
     /// # Errors
     /// If it is malformed, here already, or cannot be written down.
     pub async fn add(&self, source: AddSource, options: AddOptions) -> Result<TorrentId, AddError> {
-        let (_, _) = (source, options);
-        Err(AddError::Stopping)
+        add::add(&self.shared, source, options).await
     }
 
     /// Makes a torrent from a file or folder. `progress` is told how many bytes of how many have
@@ -67,7 +69,7 @@ impl Session {
     /// If the files cannot be read.
     pub async fn create(
         &self,
-        path: PathBuf,
+        path: std::path::PathBuf,
         options: CreateOptions,
         progress: impl Fn(u64, u64) + Send + 'static,
     ) -> Result<Metainfo, CreateError> {
@@ -77,39 +79,60 @@ impl Session {
 
     /// All torrents, in order of their names.
     pub fn list(&self) -> Vec<TorrentSnapshot> {
-        Vec::new()
+        let all = self.shared.torrents.all();
+        let mut list: Vec<_> = all.iter().map(|entry| entry.snapshot()).collect();
+        list.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        list
     }
 
     /// One torrent's line.
     pub fn snapshot(&self, id: TorrentId) -> Option<TorrentSnapshot> {
-        self.list().into_iter().find(|torrent| torrent.id == id)
+        self.shared.torrents.by_id(id).map(|entry| entry.snapshot())
     }
 
     /// The torrent that `given` means: an id, a start of one that no other has (at least
-    /// [`PREFIX_DIGITS_MIN`] digits), or a name that no other has.
+    /// [`PREFIX_DIGITS_MIN`] digits), or a name that no other has. Of hybrid torrents the v2
+    /// info-hash does as well.
     ///
     /// # Errors
     /// If it means none or several.
     pub fn resolve(&self, given: &str) -> Result<TorrentId, CommandError> {
-        Err(CommandError::Unknown { given: given.to_owned() })
+        let all = self.list();
+        let is_prefix = given.len() >= PREFIX_DIGITS_MIN
+            && given.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let v2 = |torrent: &TorrentSnapshot| torrent.info_hashes.v2().map(|hash| hash.to_string());
+        let means = |torrent: &&TorrentSnapshot| {
+            let starts_v2 = || {
+                let lower = given.to_ascii_lowercase();
+                v2(torrent).is_some_and(|hash| hash.starts_with(&lower))
+            };
+            is_prefix && (torrent.id.starts_with(given) || starts_v2())
+        };
+        let mut matches: Vec<_> = all.iter().filter(means).collect();
+        matches.extend(all.iter().filter(|torrent| torrent.name == given && !means(torrent)));
+        match matches[..] {
+            [] => Err(CommandError::Unknown { given: given.to_owned() }),
+            [one] => Ok(one.id),
+            _ => Err(CommandError::Ambiguous {
+                given: given.to_owned(),
+                matches: matches.iter().map(|one| (one.id, one.name.clone())).collect(),
+            }),
+        }
     }
 
     /// All about a torrent; `None` if there is none of that id.
     pub async fn show(&self, id: TorrentId) -> Option<TorrentDetail> {
-        let _ = id;
-        None
+        self.ask(id, Command::Show).await
     }
 
     /// The peers a torrent is connected to; `None` if there is no torrent of that id.
     pub async fn peers(&self, id: TorrentId) -> Option<Vec<PeerSnapshot>> {
-        let _ = id;
-        None
+        self.ask(id, Command::ShowPeers).await
     }
 
     /// The torrent itself; `None` if there is none of that id or its info dictionary is not here yet.
     pub async fn metainfo(&self, id: TorrentId) -> Option<Arc<Metainfo>> {
-        let _ = id;
-        None
+        self.ask(id, Command::Metainfo).await?
     }
 
     /// Rests a torrent: its connections are closed, nothing is sent or fetched. Also after the next
@@ -118,7 +141,10 @@ impl Session {
     /// # Errors
     /// If there is none of that id.
     pub async fn pause(&self, id: TorrentId) -> Result<(), CommandError> {
-        self.unknown(id)
+        let entry = self.entry(id)?;
+        self.write_down(self.shared.persist.paused(id, true).await)?;
+        self.shared.send(&entry, Command::Pause(entry.key));
+        self.settled(id).await
     }
 
     /// Lets a torrent go on, or try again after something went wrong.
@@ -126,7 +152,10 @@ impl Session {
     /// # Errors
     /// If there is none of that id.
     pub async fn resume(&self, id: TorrentId) -> Result<(), CommandError> {
-        self.unknown(id)
+        let entry = self.entry(id)?;
+        self.write_down(self.shared.persist.paused(id, false).await)?;
+        self.shared.send(&entry, Command::Resume(entry.key));
+        self.settled(id).await
     }
 
     /// Takes a torrent out of the session; with `delete_data` its files are deleted, too, and folders
@@ -135,8 +164,20 @@ impl Session {
     /// # Errors
     /// If there is none of that id, or its files cannot be deleted (it is out of the session then).
     pub async fn remove(&self, id: TorrentId, delete_data: bool) -> Result<(), CommandError> {
-        let _ = delete_data;
-        self.unknown(id)
+        let entry = self.entry(id)?;
+        if entry.leave() {
+            return Err(CommandError::Unknown { given: id.to_string() });
+        }
+        // First of all it must not come back: better files that nobody claims than a claim without
+        // files.
+        let forgotten = self.shared.persist.remove(id).await;
+        let (done, gone) = oneshot::channel();
+        let delete = delete_data && forgotten.is_ok();
+        self.shared.send(&entry, Command::Remove { torrent: entry.key, delete, done });
+        let closed = gone.await.unwrap_or(Ok(()));
+        self.shared.torrents.remove(id);
+        self.shared.emit(Event::Removed { id });
+        self.write_down(forgotten.and(closed))
     }
 
     /// Reads all files of a torrent and compares them with their hashes. Returns when it has begun;
@@ -145,7 +186,12 @@ impl Session {
     /// # Errors
     /// If there is none of that id, or it has no info dictionary yet.
     pub async fn verify(&self, id: TorrentId) -> Result<(), CommandError> {
-        self.unknown(id)
+        let entry = self.entry(id)?;
+        if self.metainfo(id).await.is_none() {
+            return Err(CommandError::NoMetadata { name: entry.name() });
+        }
+        self.shared.send(&entry, Command::Verify(entry.key));
+        self.settled(id).await
     }
 
     /// Gives a torrent addresses of peers to try.
@@ -157,40 +203,86 @@ impl Session {
         id: TorrentId,
         peers: Vec<SocketAddr>,
     ) -> Result<(), CommandError> {
-        let _ = peers;
-        self.unknown(id)
+        let entry = self.entry(id)?;
+        self.shared.send(&entry, Command::Peers(entry.key, peers));
+        self.settled(id).await
     }
 
     /// Everything that happens from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.inner.events.subscribe()
+        self.shared.events.subscribe()
     }
 
     /// The whole session's figures.
     pub fn stats(&self) -> SessionStats {
-        SessionStats::default()
+        let mut stats = SessionStats {
+            banned: u32::try_from(self.shared.admission.banned()).unwrap_or(u32::MAX),
+            buffer_bytes: self.shared.buffer_bytes(),
+            ..SessionStats::default()
+        };
+        for entry in self.shared.torrents.all() {
+            let torrent = entry.snapshot();
+            stats.torrents += 1;
+            stats.downloading += u32::from(torrent.state == TorrentState::Downloading);
+            stats.seeding += u32::from(torrent.state == TorrentState::Seeding);
+            stats.peers += torrent.peers;
+            stats.down_bytes_per_s += torrent.down_bytes_per_s;
+            stats.up_bytes_per_s += torrent.up_bytes_per_s;
+        }
+        let payload = self.shared.counters.payload();
+        (stats.downloaded_bytes, stats.uploaded_bytes) = payload;
+        stats
     }
 
     /// All figures as Prometheus reads them (text format 0.0.4).
     pub fn metrics(&self) -> String {
-        String::new()
+        metrics::render(&self.shared, &self.stats())
     }
 
     /// The settings it was started with.
     pub fn config(&self) -> &Config {
-        &self.inner.config
+        &self.shared.config
     }
 
     /// The addresses it listens on for peers.
     pub fn peer_addrs(&self) -> Vec<SocketAddr> {
-        Vec::new()
+        self.running.peer_addrs().to_vec()
     }
 
     /// Stops: trackers are told, progress is saved, connections are closed. Takes at most
     /// `runtime.shutdown_s` seconds. Other handles find the session stopping.
-    pub async fn shutdown(&self) {}
+    pub async fn shutdown(&self) {
+        self.running.stop(&self.shared).await;
+    }
 
-    fn unknown(&self, id: TorrentId) -> Result<(), CommandError> {
-        Err(CommandError::Unknown { given: id.to_string() })
+    fn entry(&self, id: TorrentId) -> Result<Arc<Entry>, CommandError> {
+        if self.running.is_stopping() {
+            return Err(CommandError::Stopping);
+        }
+        let unknown = || CommandError::Unknown { given: id.to_string() };
+        self.shared.torrents.by_id(id).ok_or_else(unknown)
+    }
+
+    async fn ask<T>(
+        &self,
+        id: TorrentId,
+        command: impl FnOnce(althing_router::TorrentKey, oneshot::Sender<T>) -> Command,
+    ) -> Option<T> {
+        let entry = self.shared.torrents.by_id(id)?;
+        let (reply, answer) = oneshot::channel();
+        self.shared.send(&entry, command(entry.key, reply));
+        answer.await.ok()
+    }
+
+    /// Waits until the shard has carried out what it was sent: it answers in order.
+    async fn settled(&self, id: TorrentId) -> Result<(), CommandError> {
+        match self.ask(id, Command::Metainfo).await {
+            Some(_) => Ok(()),
+            None => Err(CommandError::Stopping),
+        }
+    }
+
+    fn write_down(&self, result: Result<(), String>) -> Result<(), CommandError> {
+        result.map_err(|reason| CommandError::Storage { reason })
     }
 }

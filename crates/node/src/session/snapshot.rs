@@ -210,8 +210,6 @@ pub struct PeerFlags {
     pub peer_interested: bool,
     /// It has not delivered what we asked for in time.
     pub snubbed: bool,
-    /// It is unchoked as the optimistic one.
-    pub optimistic: bool,
 }
 
 /// The whole session at one moment.

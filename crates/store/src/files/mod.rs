@@ -4,10 +4,12 @@
 mod descriptors;
 mod disk;
 mod os;
+mod space;
 
 pub(crate) use descriptors::{Descriptors, Slot};
 pub use disk::DiskFiles;
 pub(crate) use disk::stamp_of;
+pub use space::free_bytes;
 
 use althing_bittorrent::metainfo::File;
 use althing_bittorrent::swarm::StorageFault;

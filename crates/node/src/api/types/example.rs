@@ -214,7 +214,6 @@ impl Example for Peer {
             peer_interested: false,
             peer_choked: true,
             snubbed: false,
-            optimistic: false,
         }
     }
 }

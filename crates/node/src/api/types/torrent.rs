@@ -188,8 +188,6 @@ pub struct Peer {
     pub peer_choked: bool,
     /// It has not delivered in time what we asked for.
     pub snubbed: bool,
-    /// It may request because its turn came, not because of what it gives.
-    pub optimistic: bool,
 }
 
 /// Which protocol a connection speaks.

@@ -1,0 +1,176 @@
+//! Adding torrents.
+
+use super::shared::{self, Entry, Shared, Taken};
+use super::{AddError, AddOptions, AddSource, Event, TorrentId, TorrentState};
+use crate::clock;
+use crate::limits::{ADDRESSES_PER_HOST_MAX, NAMED_PEERS_MAX, TORRENTS_MAX};
+use crate::shard::{Command, NewTorrent, Start, Totals};
+use althing_bittorrent::InfoHashes;
+use althing_bittorrent::metainfo::{Magnet, Metainfo, PeerAddress};
+use althing_bittorrent::swarm::Source;
+use althing_store::files::Location;
+use althing_store::records::Record;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Adds a torrent; see [`Session::add`](super::Session::add).
+pub(super) async fn add(
+    shared: &Arc<Shared>,
+    source: AddSource,
+    options: AddOptions,
+) -> Result<TorrentId, AddError> {
+    let source = parse(source).await?;
+    let (hashes, name) = match &source {
+        Source::Metainfo(metainfo) => (metainfo.info_hashes(), metainfo.name().to_owned()),
+        Source::Magnet(magnet) => (magnet.info_hashes, magnet_name(magnet)),
+    };
+    let location = location(shared, &source, &options)?;
+    if shared.torrents.len() >= TORRENTS_MAX {
+        return Err(AddError::TooMany { max: TORRENTS_MAX });
+    }
+    let added = clock::unix_now();
+    let mut shown = shared::blank(hashes, name, added);
+    shown.save_dir = folder(&location);
+    if let Source::Metainfo(metainfo) = &source {
+        shared::describe(&mut shown, metainfo);
+        shown.state = TorrentState::Checking { done: 0, total: metainfo.piece_count() };
+    } else {
+        shown.state = TorrentState::Metadata;
+    }
+    let name: Arc<str> = shown.name.as_str().into();
+    let entry = Arc::new(Entry::new(shared.torrents.new_key(), shard_of(shared, hashes), shown));
+    let id = entry.id;
+    shared
+        .torrents
+        .insert(&entry, hashes)
+        .map_err(|Taken(other)| AddError::AlreadyHere { id: other.id, name: other.name() })?;
+    let mut trackers = trackers(&source);
+    trackers.extend(options.trackers.iter().map(|url| vec![url.clone()]));
+    let (peers, hosts) = peers(&source, options.peers);
+    let mut record = Record::new(location.clone(), added);
+    record.paused = options.paused;
+    record.trackers = options.trackers;
+    let metainfo = match &source {
+        Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
+        Source::Magnet(magnet) => {
+            record.magnet = Some(magnet.to_string());
+            None
+        }
+    };
+    if let Err(reason) = shared.persist.add(id, record, metainfo).await {
+        shared.torrents.remove(id);
+        return Err(AddError::Save { reason });
+    }
+    let start = if options.trusted { Start::Complete } else { Start::Look };
+    let new = NewTorrent {
+        entry: Arc::clone(&entry),
+        source,
+        trackers,
+        paused: options.paused,
+        location,
+        start,
+        peers,
+        before: Totals::default(),
+        note: None,
+    };
+    shared.emit(Event::Added { id, name });
+    shared.send(&entry, Command::Add(Box::new(new)));
+    look_up(shared, &entry, hosts);
+    Ok(id)
+}
+
+/// Parsing takes a while for the largest torrents, so it is done elsewhere.
+async fn parse(source: AddSource) -> Result<Source, AddError> {
+    match source {
+        AddSource::Magnet(magnet) => Ok(Source::Magnet(magnet)),
+        AddSource::Torrent(bytes) => {
+            let parsing = tokio::task::spawn_blocking(move || Metainfo::parse(&bytes));
+            let metainfo = parsing.await.map_err(|_| AddError::Stopping)??;
+            Ok(Source::Metainfo(Arc::new(metainfo)))
+        }
+    }
+}
+
+/// What a torrent is called until its own name is known.
+pub(super) fn magnet_name(magnet: &Magnet) -> String {
+    magnet.name.clone().unwrap_or_else(|| magnet.info_hashes.primary().to_string())
+}
+
+/// Which shard has a torrent: any rule does that deals them out evenly.
+pub(super) fn shard_of(shared: &Shared, hashes: InfoHashes) -> usize {
+    let [first, second, ..] = hashes.primary().0;
+    usize::from(u16::from_be_bytes([first, second])) % shared.shards().len().max(1)
+}
+
+/// Where a torrent's files are or will be.
+fn location(shared: &Shared, source: &Source, options: &AddOptions) -> Result<Location, AddError> {
+    let Some(path) = &options.in_place else {
+        let folder = options.save_dir.clone().unwrap_or_else(|| shared.download_dir.clone());
+        return Ok(Location::Under(absolute(&folder)));
+    };
+    let not_in_place =
+        |reason: &str| AddError::NotInPlace { path: path.clone(), reason: reason.to_owned() };
+    let found = std::fs::metadata(path).map_err(|error| not_in_place(&error.to_string()))?;
+    if let Source::Metainfo(metainfo) = source {
+        let data_files = metainfo.files().iter().filter(|file| !file.is_pad());
+        let is_folder = data_files.clone().any(|file| file.components().nth(1).is_some());
+        match (is_folder, found.is_dir()) {
+            (true, false) => return Err(not_in_place("it is a file, and the torrent has several")),
+            (false, true) => return Err(not_in_place("it is a folder, and the torrent is a file")),
+            _ => {}
+        }
+    }
+    Ok(Location::At(absolute(path)))
+}
+
+/// The daemon may be started somewhere else the next time.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The folder that a torrent's file or folder is in.
+pub(super) fn folder(location: &Location) -> PathBuf {
+    match location {
+        Location::Under(folder) => folder.clone(),
+        Location::At(path) | Location::Renamed { path, .. } => {
+            path.parent().unwrap_or(path).to_owned()
+        }
+    }
+}
+
+pub(super) fn trackers(source: &Source) -> Vec<Vec<String>> {
+    match source {
+        Source::Metainfo(metainfo) => metainfo.trackers().to_vec(),
+        Source::Magnet(magnet) => magnet.trackers.iter().map(|url| vec![url.clone()]).collect(),
+    }
+}
+
+type Hosts = Vec<(String, u16)>;
+
+/// Peers that are named with the torrent: addresses, and names still to be looked up.
+fn peers(source: &Source, named: Vec<SocketAddr>) -> (Vec<SocketAddr>, Hosts) {
+    let (mut peers, mut hosts) = (named, Vec::new());
+    if let Source::Magnet(magnet) = source {
+        for peer in &magnet.peers {
+            match peer {
+                PeerAddress::Ip(addr) => peers.push(*addr),
+                PeerAddress::Host(name, port) => hosts.push((name.clone(), *port)),
+            }
+        }
+    }
+    (peers, hosts)
+}
+
+/// Looks up the names of peers and hands the addresses on.
+fn look_up(shared: &Arc<Shared>, entry: &Arc<Entry>, hosts: Hosts) {
+    for (host, port) in hosts.into_iter().take(NAMED_PEERS_MAX) {
+        let (shared, entry) = (Arc::clone(shared), Arc::clone(entry));
+        tokio::spawn(async move {
+            let found = tokio::net::lookup_host((host, port)).await;
+            let Ok(peers) = found else { return };
+            let peers = peers.take(ADDRESSES_PER_HOST_MAX).collect();
+            shared.send(&entry, Command::Peers(entry.key, peers));
+        });
+    }
+}

@@ -1,0 +1,138 @@
+//! The torrents of the last run: read, compared with their files from outside, and dealt to the
+//! shards, all cores at once.
+
+use super::add;
+use super::shared::{self, Entry, Shared};
+use super::{Event, StartError, TorrentId, TorrentState};
+use crate::shard::{Command, NewTorrent, Start, Totals};
+use althing_bittorrent::metainfo::{Magnet, Metainfo};
+use althing_bittorrent::swarm::Source;
+use althing_store::files::{DiskFiles, Root};
+use althing_store::records::{self, RecordError, Stored};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tracing::warn;
+
+/// Loads what the records have. A torrent whose record is damaged is left out and said; the others
+/// are not kept from starting.
+///
+/// # Errors
+/// If the records as a whole cannot be read.
+pub(super) fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let stored = Mutex::new(shared.persist.records().iter());
+    let known = Mutex::new(BTreeMap::new());
+    let failure = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(next) = next(&stored) {
+                    match next {
+                        Ok(stored) => {
+                            let id = TorrentId(stored.id);
+                            let record = stored.record.clone();
+                            if start(shared, stored) {
+                                guard(&known).insert(id, record);
+                            }
+                        }
+                        Err(error @ RecordError::Damaged { .. }) => {
+                            tell(shared, &error.to_string());
+                        }
+                        Err(error) => {
+                            guard(&failure).get_or_insert(error);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    if let Some(error) = guard(&failure).take() {
+        return Err(StartError::Records { reason: error.to_string() });
+    }
+    shared.persist.loaded(std::mem::take(&mut *guard(&known)));
+    Ok(())
+}
+
+/// Takes one from the iterator that all threads share.
+fn next<T>(iter: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    guard(iter).next()
+}
+
+fn guard<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn tell(shared: &Shared, sentence: &str) {
+    warn!("{sentence}");
+    shared.emit(Event::Note { id: None, sentence: sentence.into() });
+}
+
+/// Hands a torrent to its shard; says whether it could be read.
+fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
+    let Stored { id, record, torrent, resume } = stored;
+    let source = match (&torrent, &record.magnet) {
+        (Some(bytes), _) => Metainfo::parse(bytes)
+            .map(|metainfo| Source::Metainfo(Arc::new(metainfo)))
+            .map_err(|error| error.to_string()),
+        (None, Some(link)) => {
+            link.parse::<Magnet>().map(Source::Magnet).map_err(|error| error.to_string())
+        }
+        (None, None) => Err("there is neither a torrent nor a magnet link".to_owned()),
+    };
+    let source = match source {
+        Ok(source) => source,
+        Err(reason) => {
+            tell(shared, &format!("torrent {id} cannot be loaded: {reason}; add it again"));
+            return false;
+        }
+    };
+    let mut shown = match &source {
+        Source::Metainfo(metainfo) => {
+            let mut shown = shared::blank(metainfo.info_hashes(), String::new(), record.added);
+            shared::describe(&mut shown, metainfo);
+            shown.state = TorrentState::Checking { done: 0, total: 0 };
+            shown
+        }
+        Source::Magnet(magnet) => {
+            let name = add::magnet_name(magnet);
+            let mut shown = shared::blank(magnet.info_hashes, name, record.added);
+            shown.state = TorrentState::Metadata;
+            shown
+        }
+    };
+    // A magnet link may have named the torrent by another of its info-hashes.
+    shown.id = TorrentId(id);
+    shown.completed = record.completed;
+    shown.save_dir = add::folder(&record.location);
+    let (start, note) = match &source {
+        Source::Metainfo(metainfo) => {
+            let root = Root::new(&record.location, metainfo.files());
+            let found = records::assess(resume.as_ref(), metainfo, &root, &DiskFiles);
+            let note = found.notes.first().map(|note| note.as_str().into());
+            (Start::Resume { have: found.trusted, check: found.to_verify }, note)
+        }
+        Source::Magnet(_) => (Start::Look, None),
+    };
+    let hashes = shown.info_hashes;
+    let shard = add::shard_of(shared, hashes);
+    let entry = Arc::new(Entry::new(shared.torrents.new_key(), shard, shown));
+    if shared.torrents.insert(&entry, hashes).is_err() {
+        tell(shared, &format!("torrent {id} is there twice; the second is left alone"));
+        return true;
+    }
+    let mut trackers = add::trackers(&source);
+    trackers.extend(record.trackers.iter().map(|url| vec![url.clone()]));
+    let new = NewTorrent {
+        entry: Arc::clone(&entry),
+        source,
+        trackers,
+        paused: record.paused,
+        location: record.location,
+        start,
+        peers: record.peers,
+        before: Totals { downloaded: record.downloaded, uploaded: record.uploaded },
+        note,
+    };
+    shared.send(&entry, Command::Add(Box::new(new)));
+    true
+}

@@ -1,0 +1,218 @@
+//! What is written down of torrents, by one thread in the order in which it is asked: shards and
+//! the API never wait for a record unless they want to know that it is there.
+
+use super::{StartError, TorrentId};
+use crate::paths::Paths;
+use crate::shard::Totals;
+use althing_base::UnixTime;
+use althing_bittorrent::Bitfield;
+use althing_bittorrent::metainfo::Metainfo;
+use althing_store::pieces::{BeforeWrite, Durable};
+use althing_store::records::{Record, RecordError, Records};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+use tracing::warn;
+
+/// The torrents' records. What is handed in after [`close`](Self::close) is lost.
+pub(crate) struct Persist {
+    records: Arc<Records>,
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+type Job = Box<dyn FnOnce(&mut Writer) + Send>;
+
+/// What the thread has.
+struct Writer {
+    records: Arc<Records>,
+    /// As they are on disk: a record is written whole.
+    known: BTreeMap<TorrentId, Record>,
+    /// There is something that a power cut would undo.
+    unflushed: bool,
+}
+
+impl Persist {
+    /// Opens the records of a data folder.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub(crate) fn open(paths: &Paths) -> Result<Self, StartError> {
+        let records = Records::open(&paths.torrents())
+            .map_err(|error| StartError::Records { reason: error.to_string() })?;
+        let records = Arc::new(records);
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let mut writer =
+            Writer { records: Arc::clone(&records), known: BTreeMap::new(), unflushed: false };
+        let thread = std::thread::Builder::new().name("records".to_owned());
+        let thread = thread
+            .spawn(move || {
+                while let Ok(job) = queue.recv() {
+                    job(&mut writer);
+                    // Flushing is slow; what waits already is written first.
+                    while let Ok(job) = queue.try_recv() {
+                        job(&mut writer);
+                    }
+                    writer.flush();
+                }
+            })
+            .map_err(|error| StartError::Thread { error })?;
+        Ok(Persist { records, jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The records, to be read at the start.
+    pub(super) fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// Tells the thread what [`records`](Self::records) had.
+    pub(super) fn loaded(&self, known: BTreeMap<TorrentId, Record>) {
+        self.job(move |writer| writer.known = known);
+    }
+
+    /// Writes a new torrent down; it is there for good when this returns.
+    pub(super) async fn add(
+        &self,
+        id: TorrentId,
+        record: Record,
+        metainfo: Option<Arc<Metainfo>>,
+    ) -> Result<(), String> {
+        self.ask(move |writer| {
+            if let Some(metainfo) = metainfo {
+                writer.records.put_torrent(id.0, &metainfo.to_torrent())?;
+            }
+            writer.records.put(id.0, &record)?;
+            writer.known.insert(id, record);
+            writer.records.flush()
+        })
+        .await
+    }
+
+    /// Forgets a torrent for good.
+    pub(super) async fn remove(&self, id: TorrentId) -> Result<(), String> {
+        self.ask(move |writer| {
+            writer.known.remove(&id);
+            writer.records.remove(id.0)
+        })
+        .await
+    }
+
+    /// The user wants a torrent to rest, or not.
+    pub(super) async fn paused(&self, id: TorrentId, paused: bool) -> Result<(), String> {
+        self.ask(move |writer| {
+            writer.change(id, |record| record.paused = paused)?;
+            writer.records.flush()
+        })
+        .await
+    }
+
+    /// A magnet link's info dictionary, or more of a v2 torrent's hashes.
+    pub(crate) fn metainfo(&self, id: TorrentId, metainfo: Arc<Metainfo>) {
+        self.write(id, move |writer| {
+            writer.records.put_torrent(id.0, &metainfo.to_torrent())?;
+            writer.change(id, |record| record.magnet = None)
+        });
+    }
+
+    /// A torrent's last piece came in.
+    pub(crate) fn completed(&self, id: TorrentId, when: UnixTime) {
+        self.write(id, move |writer| writer.change(id, |record| record.completed = Some(when)));
+    }
+
+    /// Pieces are on disk for good, and so much has gone over the network. `clean` if the torrent's
+    /// files have been closed.
+    pub(crate) fn progress(&self, id: TorrentId, pieces: u32, saved: Saved) {
+        let Saved { durable, totals, clean } = saved;
+        self.write(id, move |writer| {
+            if !durable.is_empty() || clean {
+                writer.records.claim(id.0, pieces, &durable, clean)?;
+            }
+            writer.change(id, |record| {
+                record.downloaded = totals.downloaded;
+                record.uploaded = totals.uploaded;
+            })
+        });
+    }
+
+    /// Pieces have turned out not to be on disk.
+    pub(crate) fn unclaim(&self, id: TorrentId, pieces: Bitfield) {
+        self.write(id, move |writer| writer.records.unclaim(id.0, &pieces));
+    }
+
+    /// What the pool calls before it first writes to a torrent's files.
+    pub(crate) fn before_write(&self, id: TorrentId, pieces: u32) -> BeforeWrite {
+        self.records.before_write(id.0, pieces)
+    }
+
+    /// Finishes what was handed in and ends the thread.
+    pub(super) async fn close(&self) {
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // An error would be its panic, which has been said already.
+            let _ = tokio::task::spawn_blocking(|| thread.join()).await;
+        }
+    }
+
+    fn job(&self, job: impl FnOnce(&mut Writer) + Send + 'static) {
+        if let Some(jobs) = &*self.jobs.lock().unwrap_or_else(PoisonError::into_inner) {
+            // An error means that the thread has ended, and with it the session.
+            let _ = jobs.send(Box::new(job));
+        }
+    }
+
+    fn write(
+        &self,
+        id: TorrentId,
+        write: impl FnOnce(&mut Writer) -> Result<(), RecordError> + Send + 'static,
+    ) {
+        self.job(move |writer| {
+            writer.unflushed = true;
+            if let Err(error) = write(writer) {
+                warn!(torrent = %id, %error, "progress was not written down");
+            }
+        });
+    }
+
+    async fn ask(
+        &self,
+        write: impl FnOnce(&mut Writer) -> Result<(), RecordError> + Send + 'static,
+    ) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        self.job(move |writer| {
+            // Who asked may have given up waiting.
+            let _ = reply.send(write(writer).map_err(|error| error.to_string()));
+        });
+        answer.await.unwrap_or_else(|_| Err("althing is stopping".to_owned()))
+    }
+}
+
+/// What became of a torrent since it was written down last.
+pub(crate) struct Saved {
+    pub(crate) durable: Durable,
+    pub(crate) totals: Totals,
+    pub(crate) clean: bool,
+}
+
+impl Writer {
+    /// Changes a record, if the torrent is still there.
+    fn change(
+        &mut self,
+        id: TorrentId,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<(), RecordError> {
+        let Some(record) = self.known.get_mut(&id) else { return Ok(()) };
+        let before = record.clone();
+        change(record);
+        if *record == before { Ok(()) } else { self.records.put(id.0, record) }
+    }
+
+    fn flush(&mut self) {
+        if std::mem::take(&mut self.unflushed)
+            && let Err(error) = self.records.flush()
+        {
+            warn!(%error, "progress may be lost in a power cut");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What all threads of a session share.
+
+use super::persist::Persist;
+use super::{Event, TorrentId, TorrentSnapshot, TorrentState};
+use crate::config::Config;
+use crate::metrics::Counters;
+use crate::net::{Admission, Places};
+use crate::shard::{Command, ShardHandle};
+use crate::trackers::Trackers;
+use althing_base::{Sha1Digest, UnixTime};
+use althing_bittorrent::InfoHashes;
+use althing_bittorrent::metainfo::Metainfo;
+use althing_bittorrent::tracker::Family;
+use althing_router::TorrentKey;
+use althing_store::pieces::Pool;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use tokio::sync::broadcast;
+
+/// See the [module](self).
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) pool: Pool,
+    pub(crate) admission: Admission,
+    pub(crate) places: Places,
+    pub(crate) counters: Counters,
+    pub(crate) persist: Persist,
+    pub(crate) trackers: Trackers,
+    /// Kinds of address that trackers are asked over.
+    pub(crate) families: Vec<Family>,
+    pub(crate) torrents: Registry,
+    /// Where downloads go unless the user names another place.
+    pub(crate) download_dir: PathBuf,
+    /// Where peers can connect to, if anywhere.
+    pub(crate) listen_port: Option<u16>,
+    pub(crate) events: broadcast::Sender<Event>,
+    /// Set once, right after the threads have been started.
+    pub(crate) shards: OnceLock<Vec<ShardHandle>>,
+}
+
+impl Shared {
+    /// Tells watchers.
+    pub(crate) fn emit(&self, event: Event) {
+        // An error means that nobody watches.
+        let _ = self.events.send(event);
+    }
+
+    pub(crate) fn shards(&self) -> &[ShardHandle] {
+        self.shards.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Hands a command to the shard that has a torrent.
+    pub(crate) fn send(&self, entry: &Entry, command: Command) {
+        if let Some(shard) = self.shards().get(entry.shard) {
+            shard.send(command);
+        }
+    }
+
+    /// Hands a command to all shards but one.
+    pub(crate) fn tell_others(&self, but: usize, command: impl Fn() -> Command) {
+        let others = self.shards().iter().enumerate().filter(|(at, _)| *at != but);
+        others.for_each(|(_, shard)| shard.send(command()));
+    }
+
+    /// Memory held by blocks on their way, in bytes.
+    pub(crate) fn buffer_bytes(&self) -> u64 {
+        let arriving: u64 = self.shards().iter().map(|shard| shard.blocks.bytes()).sum();
+        arriving + self.pool.gauges().read_buffer_bytes as u64
+    }
+}
+
+/// A torrent as all threads see it.
+pub(crate) struct Entry {
+    pub(crate) id: TorrentId,
+    pub(crate) key: TorrentKey,
+    /// Which shard has it.
+    pub(crate) shard: usize,
+    shown: Mutex<TorrentSnapshot>,
+    leaving: AtomicBool,
+}
+
+impl Entry {
+    pub(crate) fn new(key: TorrentKey, shard: usize, shown: TorrentSnapshot) -> Self {
+        Entry {
+            id: shown.id,
+            key,
+            shard,
+            shown: Mutex::new(shown),
+            leaving: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> TorrentSnapshot {
+        self.lock().clone()
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.lock().name.clone()
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut TorrentSnapshot)) {
+        change(&mut self.lock());
+    }
+
+    /// The torrent is being removed; says whether it was already.
+    pub(crate) fn leave(&self) -> bool {
+        self.leaving.swap(true, Ordering::AcqRel)
+    }
+
+    /// What it is has become known.
+    pub(crate) fn described(&self, metainfo: &Metainfo) {
+        self.update(|shown| describe(shown, metainfo));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, TorrentSnapshot> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Fills in what a torrent's info dictionary tells.
+pub(crate) fn describe(shown: &mut TorrentSnapshot, metainfo: &Metainfo) {
+    shown.info_hashes = metainfo.info_hashes();
+    metainfo.name().clone_into(&mut shown.name);
+    shown.pieces = metainfo.piece_count();
+    shown.private = metainfo.is_private();
+    let data_files = metainfo.files().iter().filter(|file| !file.is_pad());
+    shown.size_bytes = data_files.map(|file| file.size()).sum();
+}
+
+/// The torrents of a session, by id and by the names that handshakes use.
+#[derive(Default)]
+pub(crate) struct Registry {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    by_id: BTreeMap<TorrentId, Arc<Entry>>,
+    by_hash: BTreeMap<Sha1Digest, Arc<Entry>>,
+    next_key: u64,
+}
+
+/// A torrent of that name is there already.
+pub(crate) struct Taken(pub(crate) Arc<Entry>);
+
+impl Registry {
+    /// A key that no torrent has had.
+    pub(crate) fn new_key(&self) -> TorrentKey {
+        let mut inner = self.write();
+        inner.next_key += 1;
+        TorrentKey(inner.next_key)
+    }
+
+    /// Adds a torrent under all its names, unless one of them is taken.
+    pub(crate) fn insert(&self, entry: &Arc<Entry>, hashes: InfoHashes) -> Result<(), Taken> {
+        let mut inner = self.write();
+        let taken = inner
+            .by_id
+            .get(&entry.id)
+            .or_else(|| hashes.short_hashes().find_map(|hash| inner.by_hash.get(&hash)));
+        if let Some(taken) = taken {
+            return Err(Taken(Arc::clone(taken)));
+        }
+        inner.by_id.insert(entry.id, Arc::clone(entry));
+        for hash in hashes.short_hashes() {
+            inner.by_hash.insert(hash, Arc::clone(entry));
+        }
+        Ok(())
+    }
+
+    /// Adds the names that have become known of a torrent; those that others have stay theirs.
+    pub(crate) fn add_names(&self, entry: &Arc<Entry>, hashes: InfoHashes) {
+        let mut inner = self.write();
+        for hash in hashes.short_hashes() {
+            inner.by_hash.entry(hash).or_insert_with(|| Arc::clone(entry));
+        }
+    }
+
+    pub(crate) fn remove(&self, id: TorrentId) {
+        let mut inner = self.write();
+        inner.by_id.remove(&id);
+        inner.by_hash.retain(|_, entry| entry.id != id);
+    }
+
+    pub(crate) fn by_id(&self, id: TorrentId) -> Option<Arc<Entry>> {
+        self.read().by_id.get(&id).cloned()
+    }
+
+    /// The torrent that a handshake means.
+    pub(crate) fn by_hash(&self, hash: Sha1Digest) -> Option<Arc<Entry>> {
+        self.read().by_hash.get(&hash).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
+        self.read().by_id.values().cloned().collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.read().by_id.len()
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A torrent nothing is known of but its names.
+pub(crate) fn blank(hashes: InfoHashes, name: String, added: UnixTime) -> TorrentSnapshot {
+    TorrentSnapshot {
+        id: hashes.into(),
+        info_hashes: hashes,
+        name,
+        state: TorrentState::Paused,
+        note: None,
+        size_bytes: 0,
+        done_bytes: 0,
+        pieces: 0,
+        pieces_done: 0,
+        downloaded_bytes: 0,
+        uploaded_bytes: 0,
+        down_bytes_per_s: 0,
+        up_bytes_per_s: 0,
+        peers: 0,
+        seeds: 0,
+        known_peers: 0,
+        eta: None,
+        ratio: 0.0,
+        added,
+        completed: None,
+        save_dir: PathBuf::new(),
+        private: false,
+    }
+}

@@ -1,0 +1,187 @@
+//! From a data folder to a running session, and back.
+
+use super::persist::Persist;
+use super::shared::{Registry, Shared};
+use super::{StartError, load};
+use crate::config::Config;
+use crate::entropy;
+use crate::limits::{EVENTS_KEPT, TRACKERS_TOLD_WITHIN};
+use crate::metrics::Counters;
+use crate::net::{self, Admission, Arrival, Places, Route};
+use crate::paths::Paths;
+use crate::shard::{Command, Prepared};
+use crate::trackers::{self, Trackers};
+use althing_store::lock::{FolderLock, LockError};
+use althing_store::pieces::{Pool, PoolConfig};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+use tracing::{debug, info, warn};
+
+/// What a session has running beside its shards.
+pub(super) struct Running {
+    peer_addrs: Vec<SocketAddr>,
+    stopping: AtomicBool,
+    /// Let go when the session has stopped.
+    until_stopped: Mutex<Option<UntilStopped>>,
+    shared: Arc<Shared>,
+}
+
+struct UntilStopped {
+    tasks: Vec<JoinHandle<()>>,
+    trackers: JoinHandle<()>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+    lock: FolderLock,
+}
+
+pub(super) async fn start(
+    config: Config,
+    dir: &Path,
+) -> Result<(Arc<Shared>, Running), StartError> {
+    let folder_error = |error| StartError::Folder { path: dir.to_owned(), error };
+    std::fs::create_dir_all(dir).map_err(folder_error)?;
+    let paths = Paths::new(dir);
+    let lock = FolderLock::acquire(&paths.lock()).map_err(|error| match error {
+        LockError::Io { path, error } => StartError::Folder { path, error },
+        error => StartError::InUse { reason: error.to_string() },
+    })?;
+    let seed = entropy::seed()?;
+    let listeners = net::listen(&config.network)?;
+    let peer_addrs: Vec<_> = listeners.iter().filter_map(|one| one.local_addr().ok()).collect();
+    let pool = PoolConfig {
+        workers: config.disk_threads(),
+        held_bytes_max: (config.storage.memory_mib as usize) << 20,
+        ..PoolConfig::default()
+    };
+    let (events, _) = broadcast::channel(EVENTS_KEPT);
+    let persist = Persist::open(&paths)?;
+    let (trackers, announces) = Trackers::new();
+    let shared = Arc::new(Shared {
+        trackers,
+        families: trackers::families(&config),
+        pool: Pool::new(&pool).map_err(|error| StartError::Thread { error })?,
+        admission: Admission::new(config.network.reach),
+        places: Places::new(config.network.connections as usize),
+        counters: Counters::default(),
+        persist,
+        torrents: Registry::default(),
+        download_dir: match config.storage.download_dir.as_os_str().is_empty() {
+            true => paths.files(),
+            false => config.storage.download_dir.clone(),
+        },
+        config,
+        listen_port: peer_addrs.first().map(SocketAddr::port),
+        events,
+        shards: OnceLock::new(),
+    });
+    let mut threads = Vec::new();
+    let prepared = (0..shared.config.shards()).map(|_| Prepared::new());
+    let shards = prepared
+        .enumerate()
+        .map(|(number, shard)| {
+            let seed = seed.fork("shard", number as u64);
+            let mut handle = shard.start(number, Arc::clone(&shared), &seed)?;
+            threads.extend(handle.take_thread());
+            Ok(handle)
+        })
+        .collect::<Result<Vec<_>, StartError>>()?;
+    // Only this function sets it, once.
+    let _ = shared.shards.set(shards);
+    load::load(&shared)?;
+    let asking = trackers::run(
+        shared.config.clone(),
+        Arc::downgrade(&shared),
+        announces,
+        seed.fork("trackers", 0),
+    );
+    let mut tasks = Vec::new();
+    let trackers = tokio::spawn(asking);
+    for listener in listeners {
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(folder_error)?;
+        let accepting = net::accept(listener, shared.admission.clone(), route(&shared));
+        tasks.push(tokio::spawn(accepting));
+    }
+    info!(torrents = shared.torrents.len(), port = shared.listen_port, "running");
+    let running = Running {
+        peer_addrs,
+        stopping: AtomicBool::new(false),
+        until_stopped: Mutex::new(Some(UntilStopped { tasks, trackers, threads, lock })),
+        shared: Arc::clone(&shared),
+    };
+    Ok((shared, running))
+}
+
+/// Hands peers that connect to the shard that has their torrent.
+fn route(shared: &Arc<Shared>) -> Route {
+    let shared = Arc::downgrade(shared);
+    Arc::new(move |arrival: Arrival| {
+        let Some(shared) = shared.upgrade() else { return false };
+        let Some(entry) = shared.torrents.by_hash(arrival.named) else { return false };
+        shared.send(&entry, Command::Arrival(entry.key, Box::new(arrival)));
+        true
+    })
+}
+
+impl Running {
+    pub(super) fn peer_addrs(&self) -> &[SocketAddr] {
+        &self.peer_addrs
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    fn take(&self) -> Option<UntilStopped> {
+        self.stopping.store(true, Ordering::Release);
+        self.until_stopped.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Stops everything; a second call finds nothing to do.
+    pub(super) async fn stop(&self, shared: &Shared) {
+        let Some(UntilStopped { tasks, trackers, threads, lock }) = self.take() else { return };
+        tasks.iter().for_each(JoinHandle::abort);
+        let bound = Duration::from_secs(shared.config.runtime.shutdown_s.into());
+        let stopping = async {
+            for shard in shared.shards() {
+                // `None` means that it has ended before.
+                let _ = shard.ask(Command::Stop).await;
+            }
+            shared.persist.close().await;
+            // What was on its way when the torrents stopped: their farewell.
+            let told = shared.trackers.finish();
+            if tokio::time::timeout(TRACKERS_TOLD_WITHIN, told).await.is_err() {
+                debug!("some trackers were not told");
+            }
+        };
+        if tokio::time::timeout(bound, stopping).await.is_err() {
+            warn!("stopping takes too long; some progress will be checked at the next start");
+        } else {
+            // They have said that they are done.
+            for thread in threads {
+                let _ = thread.join();
+            }
+        }
+        trackers.abort();
+        drop(lock);
+        info!("stopped");
+    }
+}
+
+impl Drop for Running {
+    /// A session that is dropped without [`Session::shutdown`](super::Session::shutdown) ends its
+    /// threads soon, without waiting for them.
+    fn drop(&mut self) {
+        if let Some(UntilStopped { tasks, trackers, .. }) = self.take() {
+            tasks.iter().for_each(JoinHandle::abort);
+            trackers.abort();
+            for shard in self.shared.shards() {
+                let (done, _) = tokio::sync::oneshot::channel();
+                shard.send(Command::Stop(done));
+            }
+        }
+    }
+}

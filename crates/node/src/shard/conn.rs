@@ -1,0 +1,271 @@
+//! The tasks that move a connection's bytes. They run on the shard's thread and call its core
+//! directly: between a socket and the swarm stands neither a lock nor a channel.
+
+use super::Shard;
+use crate::clock;
+use crate::limits::{CONGESTION_PAUSE, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT};
+use crate::net::{self, Arrival, Place};
+use crate::peer::handshake::{self, HandshakeError};
+use crate::peer::receive::Receiver;
+use crate::peer::send::Sender;
+use althing_base::Sha1Digest;
+use althing_bittorrent::swarm::{ConnId, Direction, Input};
+use althing_bittorrent::wire::{DecodeLimits, Handshake};
+use althing_bittorrent::{BlockRef, InfoHashes, PeerId};
+use althing_router::TorrentKey;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tracing::{Instrument as _, debug, debug_span};
+
+/// What a connection's task and the core share.
+pub(super) struct Conn {
+    pub(super) id: ConnId,
+    pub(super) torrent: TorrentKey,
+    pub(super) sender: RefCell<Sender>,
+    /// There is something to send, or the connection is to end.
+    wake: Notify,
+    closed: Cell<bool>,
+}
+
+impl Conn {
+    pub(super) fn new(id: ConnId, torrent: TorrentKey) -> Self {
+        Conn {
+            id,
+            torrent,
+            sender: RefCell::default(),
+            wake: Notify::new(),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// Lets the task look at what there is to send.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Ends the task; it touches neither socket nor core any more.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+        self.wake.notify_one();
+    }
+}
+
+/// What a handshake of ours says, and what it may be answered with.
+pub(super) struct Identity {
+    pub(super) hashes: InfoHashes,
+    pub(super) peer_id: PeerId,
+}
+
+impl Identity {
+    fn handshake(&self, named: Sha1Digest) -> Handshake {
+        Handshake::new(named, self.peer_id, self.hashes.v2().is_some())
+    }
+}
+
+/// Connects to a peer and serves the connection until it ends.
+pub(super) async fn dial(shard: Rc<Shard>, torrent: TorrentKey, addr: SocketAddr, place: Place) {
+    let span = debug_span!("dial", torrent = torrent.0);
+    let identity = shard.core.borrow().identity(torrent);
+    let Some(identity) = identity else {
+        shard.core.borrow_mut().dialled();
+        return;
+    };
+    let outcome = reach(&shard, &identity, addr).instrument(span).await;
+    shard.core.borrow_mut().dialled();
+    match outcome {
+        Ok((stream, handshake)) => {
+            let whom = Whom { torrent, addr, direction: Direction::Outgoing, handshake };
+            serve(shard, whom, stream, place).await;
+        }
+        Err(error) => {
+            debug!(torrent = torrent.0, %addr, %error, "no connection");
+            shard.input(torrent, Input::ConnectFailed { addr });
+        }
+    }
+}
+
+/// A connection to `addr` on which both handshakes are through. A peer that has a hybrid torrent in
+/// its v2 form only hangs up on the v1 info-hash, so it is asked by the other one then (BEP 52).
+async fn reach(
+    shard: &Shard,
+    identity: &Identity,
+    addr: SocketAddr,
+) -> Result<(TcpStream, Handshake), HandshakeError> {
+    if !net::may_be_peer(addr) || !shard.shared.admission.may_connect(addr.ip()) {
+        return Err(io::Error::from(io::ErrorKind::AddrNotAvailable).into());
+    }
+    let mut names = identity.hashes.short_hashes();
+    let mut next = names.next();
+    loop {
+        let Some(name) = next else {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        };
+        next = names.next();
+        let connecting = net::connect(addr, &shard.shared.config.network);
+        let mut stream = within(CONNECT_TIMEOUT, connecting).await??;
+        let greeting = handshake::greet(&mut stream, identity.hashes, identity.handshake(name));
+        match within(HANDSHAKE_TIMEOUT, greeting).await? {
+            Ok(theirs) => return Ok((stream, theirs)),
+            Err(HandshakeError::Io(error)) if next.is_some() && hung_up(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn hung_up(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+    )
+}
+
+async fn within<T>(time: std::time::Duration, what: impl Future<Output = T>) -> io::Result<T> {
+    tokio::time::timeout(time, what).await.map_err(|_| io::ErrorKind::TimedOut.into())
+}
+
+/// Answers a peer that connected and serves the connection until it ends.
+pub(super) async fn welcome(shard: Rc<Shard>, torrent: TorrentKey, arrival: Arrival, place: Place) {
+    let Arrival { stream, addr, incoming, named, deadline, half } = arrival;
+    let identity = shard.core.borrow().identity(torrent);
+    let Some(identity) = identity else { return };
+    let answering = async {
+        let mut stream = TcpStream::from_std(stream)?;
+        let ours = identity.handshake(named);
+        let theirs = handshake::answer(&mut stream, incoming, named, identity.hashes, ours).await?;
+        Ok::<_, HandshakeError>((stream, theirs))
+    };
+    let answered = tokio::time::timeout_at(clock::deadline(deadline), answering).await;
+    drop(half);
+    match answered {
+        Ok(Ok((stream, handshake))) => {
+            let whom = Whom { torrent, addr, direction: Direction::Incoming, handshake };
+            serve(shard, whom, stream, place).await;
+        }
+        Ok(Err(error)) => debug!(torrent = torrent.0, %addr, %error, "handshake failed"),
+        Err(_) => debug!(torrent = torrent.0, %addr, "handshake took too long"),
+    }
+}
+
+/// The other end of a connection.
+#[derive(Clone, Copy)]
+pub(super) struct Whom {
+    pub(super) torrent: TorrentKey,
+    pub(super) addr: SocketAddr,
+    pub(super) direction: Direction,
+    pub(super) handshake: Handshake,
+}
+
+/// Moves bytes both ways until either side has had enough.
+async fn serve(shard: Rc<Shard>, whom: Whom, stream: TcpStream, place: Place) {
+    let conn = shard.connected(whom);
+    let span = debug_span!("conn", torrent = whom.torrent.0, conn = conn.id.0);
+    async {
+        debug!(addr = %whom.addr, direction = ?whom.direction, "connected");
+        match exchange(&shard, &conn, &stream).await {
+            Ok(()) => debug!("connection ended"),
+            Err(error) => debug!(%error, "connection lost"),
+        }
+    }
+    .instrument(span)
+    .await;
+    drop(stream);
+    drop(place);
+    shard.disconnected(&conn);
+}
+
+/// The loop of a connection: write what there is, read what there is, wait. `Ok` if the peer ended
+/// it or the core did.
+async fn exchange(shard: &Shard, conn: &Conn, stream: &TcpStream) -> io::Result<()> {
+    let mut receiver = Receiver::new(DecodeLimits::default());
+    let mut sent = Vec::new();
+    loop {
+        flush(shard, conn, stream, &mut sent)?;
+        if conn.closed.get() {
+            return Ok(());
+        }
+        let congested = shard.shared.pool.is_congested();
+        let interest = match (conn.sender.borrow().is_empty(), congested) {
+            (true, false) => Some(Interest::READABLE),
+            (false, false) => Some(Interest::READABLE | Interest::WRITABLE),
+            (false, true) => Some(Interest::WRITABLE),
+            (true, true) => None,
+        };
+        let ready = async {
+            match interest {
+                Some(interest) => stream.ready(interest).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = conn.wake.notified() => {}
+            () = tokio::time::sleep(CONGESTION_PAUSE), if congested => {}
+            ready = ready => {
+                let ready = ready?;
+                let readable = ready.is_readable() || ready.is_read_closed();
+                if readable && !congested && !read(shard, conn, &mut receiver, stream)? {
+                    return Ok(());
+                }
+                // Others of this shard have their turn, whatever this peer sends.
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+/// Reads once and hands in what came. False if the peer has closed its side.
+fn read(
+    shard: &Shard,
+    conn: &Conn,
+    receiver: &mut Receiver,
+    stream: &TcpStream,
+) -> io::Result<bool> {
+    let mut scratch = shard.scratch.borrow_mut();
+    let mut sink = |received| {
+        shard.received(conn, received);
+        if conn.closed.get() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    match receiver.receive(&mut scratch, |slices| stream.try_read_vectored(slices), &mut sink) {
+        Ok(0) => Ok(false),
+        Ok(len) => {
+            shard.shared.counters.received_bytes(len);
+            shard.end_turn();
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes until there is nothing left or the socket takes no more.
+fn flush(
+    shard: &Shard,
+    conn: &Conn,
+    stream: &TcpStream,
+    sent: &mut Vec<BlockRef>,
+) -> io::Result<()> {
+    while !conn.closed.get() && !conn.sender.borrow().is_empty() {
+        let result =
+            conn.sender.borrow_mut().send(|slices| stream.try_write_vectored(slices), sent);
+        match result {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(len) => shard.shared.counters.sent_bytes(len),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    if !sent.is_empty() {
+        shard.blocks_sent(conn, sent);
+        sent.clear();
+    }
+    Ok(())
+}

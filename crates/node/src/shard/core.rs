@@ -1,0 +1,388 @@
+//! What a shard knows: its router, its torrents, its connections. All of it is synchronous; inputs
+//! go in, and outputs become calls to sockets' queues, the disk pool and other threads.
+
+use super::conn::{Conn, Identity, Whom};
+use super::torrent::Torrent;
+use crate::clock;
+use crate::limits::CONNECTING_MAX;
+use crate::net::Place;
+use crate::peer::receive::Received;
+use crate::peer::send::QueueFull;
+use crate::session::Event;
+use crate::session::shared::Shared;
+use crate::shard::Command;
+use crate::trackers::{Announce, Whose};
+use althing_base::{Instant, Machine as _, Rng, Seed};
+use althing_bittorrent::metainfo::Metainfo;
+use althing_bittorrent::swarm::{ConnId, DisconnectReason, Input, Output};
+use althing_bittorrent::tracker::announcer::AnnounceId;
+use althing_bittorrent::tracker::{AnnounceResponse, TrackerError};
+use althing_bittorrent::{BlockRef, PeerId};
+use althing_router::{self as router, Router, TorrentKey};
+use althing_store::pieces;
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tracing::{debug, trace};
+
+/// What disk threads send back.
+pub(super) type DiskEvent = (TorrentKey, pieces::Event);
+
+/// What an output causes and must wait until all outputs are done.
+pub(super) enum Deferred {
+    /// Tell a torrent's swarm.
+    Input(TorrentKey, Input),
+    /// Open its files.
+    Open(TorrentKey, Arc<Metainfo>),
+}
+
+/// See the [module](self).
+pub(super) struct Core {
+    number: usize,
+    pub(super) shared: Arc<Shared>,
+    pub(super) router: Router,
+    pub(super) torrents: BTreeMap<TorrentKey, Torrent>,
+    conns: HashMap<ConnId, Rc<Conn>>,
+    next_conn: u64,
+    /// What outputs have caused, to be done when all outputs are.
+    deferred: VecDeque<Deferred>,
+    /// The payload of the block that is being handed in, until somebody wants it.
+    arriving: Option<Bytes>,
+    /// Connections that want blocks read from disk, once the turn ends.
+    to_read: Vec<Rc<Conn>>,
+    /// Torrents with something new to publish.
+    pub(super) stirred: Vec<TorrentKey>,
+    last_stirred: Option<TorrentKey>,
+    /// Addresses to connect to, in the order in which swarms asked.
+    dials: VecDeque<(TorrentKey, SocketAddr)>,
+    dialling: usize,
+    /// When the event loop will call back.
+    armed: Option<Instant>,
+    /// Where the disk pool sends its answers.
+    pub(super) sink: pieces::Sink,
+    /// What our names in torrents' swarms are drawn from.
+    names: Seed,
+}
+
+impl Core {
+    pub(super) fn new(
+        number: usize,
+        shared: Arc<Shared>,
+        seed: &Seed,
+        disk: mpsc::UnboundedSender<DiskEvent>,
+    ) -> Self {
+        let sink: pieces::Sink = Arc::new(move |key: pieces::TorrentKey, event| {
+            // The shard has ended: nobody is left to be told.
+            let _ = disk.send((TorrentKey(key.0), event));
+        });
+        Core {
+            number,
+            shared,
+            router: Router::new(seed.fork("router", 0)),
+            torrents: BTreeMap::new(),
+            conns: HashMap::new(),
+            next_conn: 0,
+            deferred: VecDeque::new(),
+            arriving: None,
+            to_read: Vec::new(),
+            stirred: Vec::new(),
+            last_stirred: None,
+            dials: VecDeque::new(),
+            dialling: 0,
+            armed: None,
+            sink,
+            names: seed.fork("peer-id", 0),
+        }
+    }
+
+    /// What a tracker said, or why it said nothing.
+    pub(super) fn announced(
+        &mut self,
+        torrent: TorrentKey,
+        id: AnnounceId,
+        result: Result<AnnounceResponse, TrackerError>,
+    ) {
+        self.stir(torrent);
+        let input = router::Input::Announced { torrent, id, result };
+        self.router.handle_input(clock::now(), input);
+        self.drain();
+    }
+
+    /// Tells a torrent's swarm something, and does what follows from it.
+    pub(super) fn input(&mut self, torrent: TorrentKey, input: Input) {
+        self.stir(torrent);
+        self.router.handle_input(clock::now(), router::Input::Swarm { torrent, input });
+        self.drain();
+    }
+
+    /// The time that [`deadline`](Self::deadline) named has come.
+    pub(super) fn timeout(&mut self) {
+        self.armed = None;
+        self.router.handle_timeout(clock::now());
+        self.drain();
+    }
+
+    /// When to call [`timeout`](Self::timeout).
+    pub(super) fn deadline(&mut self) -> Option<Instant> {
+        self.armed = self.router.poll_timeout().map(|(at, _)| at);
+        self.armed
+    }
+
+    /// Whether the router wants to be woken before the time it named last.
+    pub(super) fn wakes_earlier(&self) -> bool {
+        match (self.router.poll_timeout(), self.armed) {
+            (Some((next, _)), Some(armed)) => next < armed,
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    /// Notes that a torrent has something new to publish.
+    pub(super) fn stir(&mut self, key: TorrentKey) {
+        // Blocks come by the thousand for the same torrent.
+        if self.last_stirred == Some(key) {
+            return;
+        }
+        if let Some(torrent) = self.torrents.get_mut(&key) {
+            self.last_stirred = Some(key);
+            if !std::mem::replace(&mut torrent.stirred, true) {
+                self.stirred.push(key);
+            }
+        }
+    }
+
+    /// The torrents that have something new to publish; they count as published.
+    pub(super) fn take_stirred(&mut self) -> Vec<TorrentKey> {
+        self.last_stirred = None;
+        let stirred = std::mem::take(&mut self.stirred);
+        for key in &stirred {
+            if let Some(torrent) = self.torrents.get_mut(key) {
+                torrent.stirred = false;
+            }
+        }
+        stirred
+    }
+
+    /// Does all outputs, then hands in what they have caused, until nothing is left.
+    pub(super) fn drain(&mut self) {
+        loop {
+            while let Some(output) = self.router.poll_output() {
+                match output {
+                    router::Output::Swarm { torrent, output } => self.perform(torrent, output),
+                    router::Output::Announce { torrent, id, url, family, request } => {
+                        let whose = Whose { shard: self.number, torrent, id };
+                        self.shared.trackers.announce(Announce { whose, url, family, request });
+                    }
+                    router::Output::CancelAnnounce { torrent, id } => {
+                        self.shared.trackers.cancel(Whose { shard: self.number, torrent, id });
+                    }
+                    router::Output::ExternalAddress { ip } => {
+                        debug!(%ip, "a tracker told our address");
+                    }
+                }
+            }
+            match self.deferred.pop_front() {
+                Some(Deferred::Input(torrent, input)) => {
+                    let input = router::Input::Swarm { torrent, input };
+                    self.router.handle_input(clock::now(), input);
+                }
+                Some(Deferred::Open(key, metainfo)) => self.open_files(key, &metainfo),
+                None => return,
+            }
+        }
+    }
+
+    /// Notes what is to be done when all outputs are.
+    pub(super) fn defer(&mut self, what: Deferred) {
+        self.deferred.push_back(what);
+    }
+
+    fn perform(&mut self, key: TorrentKey, output: Output) {
+        match output {
+            Output::StoreBlock { block, .. } => {
+                let Some(data) = self.arriving.take() else { return };
+                if let Some(files) = self.files(key) {
+                    self.shared.counters.received_payload(data.len() as u64);
+                    files.store_block(block, data);
+                }
+            }
+            Output::Send { conn, message } => {
+                let Some(conn) = self.conns.get(&conn) else { return };
+                trace!(torrent = key.0, conn = conn.id.0, ?message, "send");
+                let queued = conn.sender.borrow_mut().push(&message);
+                match queued {
+                    Ok(()) => conn.wake(),
+                    Err(QueueFull) => self.close(conn.id, "it does not read what it asked for"),
+                }
+            }
+            Output::SendBlock { conn, block } => {
+                let Some(conn) = self.conns.get(&conn) else { return };
+                let first = conn.sender.borrow_mut().want(block);
+                if first {
+                    self.to_read.push(Rc::clone(conn));
+                }
+            }
+            Output::CompletePiece { piece, expected, want_block_digests } => {
+                if let Some(files) = self.files(key) {
+                    files.complete_piece(piece, expected, want_block_digests);
+                }
+            }
+            Output::AbandonPiece { piece } => {
+                if let Some(files) = self.files(key) {
+                    files.abandon_piece(piece);
+                }
+            }
+            Output::ReadLeaves { piece } => match self.files(key) {
+                Some(files) => files.leaves(piece),
+                None => self.defer(Deferred::Input(key, Input::Leaves { piece, leaves: None })),
+            },
+            Output::Connect { addr } => self.dials.push_back((key, addr)),
+            Output::Disconnect { conn, reason } => self.disconnect(conn, reason),
+            Output::PieceVerified { piece } => self.piece_verified(key, piece),
+            Output::Completed => self.completed(key),
+            Output::MetadataReceived { metainfo } => self.metadata_received(key, metainfo),
+            Output::LayersReceived { metainfo } => self.layers_received(key, metainfo),
+            Output::Ban { ip } => self.ban(ip),
+            // The router keeps this to itself.
+            Output::FindPeers => {}
+        }
+    }
+
+    fn files(&self, key: TorrentKey) -> Option<&pieces::Torrent> {
+        self.torrents.get(&key).and_then(Torrent::files)
+    }
+
+    fn disconnect(&mut self, conn: ConnId, reason: DisconnectReason) {
+        debug!(conn = conn.0, ?reason, "disconnecting");
+        self.close(conn, "the swarm had enough of it");
+    }
+
+    /// Ends a connection from our side; the swarm is told that it is gone.
+    fn close(&mut self, conn: ConnId, why: &'static str) {
+        if let Some(conn) = self.conns.remove(&conn) {
+            trace!(conn = conn.id.0, why, "closing");
+            conn.close();
+            let gone = Input::Disconnected { conn: conn.id };
+            self.defer(Deferred::Input(conn.torrent, gone));
+        }
+    }
+
+    fn ban(&mut self, ip: IpAddr) {
+        if self.shared.admission.ban(ip) {
+            debug!(%ip, "banned: it sent data that hashes to something else");
+            self.shared.emit(Event::Banned { ip });
+            self.shared.tell_others(self.number, || Command::Banned(ip));
+        }
+    }
+
+    /// Ends all connections to an address that lied to another shard.
+    pub(super) fn banned_elsewhere(&mut self, ip: IpAddr) {
+        let of_ip: Vec<ConnId> = self
+            .router
+            .torrents()
+            .filter_map(|key| self.router.swarm(key))
+            .flat_map(|swarm| swarm.peers(clock::now()))
+            .filter(|peer| peer.addr.ip().to_canonical() == ip)
+            .map(|peer| peer.conn)
+            .collect();
+        for conn in of_ip {
+            self.close(conn, "it lied elsewhere");
+        }
+        self.drain();
+    }
+
+    /// Who we are to a torrent's peers.
+    pub(super) fn identity(&self, key: TorrentKey) -> Option<Identity> {
+        let hashes = self.router.swarm(key)?.info_hashes();
+        Some(Identity { hashes, peer_id: self.torrents.get(&key)?.peer_id })
+    }
+
+    /// A connection stands: it gets a name, and the swarm decides whether to keep it.
+    pub(super) fn connected(&mut self, whom: Whom) -> Rc<Conn> {
+        let id = ConnId(self.next_conn);
+        self.next_conn += 1;
+        let conn = Rc::new(Conn::new(id, whom.torrent));
+        self.conns.insert(id, Rc::clone(&conn));
+        let Whom { torrent, addr, direction, handshake } = whom;
+        if self.torrents.contains_key(&torrent) {
+            self.input(torrent, Input::Connected { conn: id, addr, direction, handshake });
+        } else {
+            self.close(id, "the torrent is gone");
+            self.drain();
+        }
+        conn
+    }
+
+    /// A connection has ended by itself.
+    pub(super) fn disconnected(&mut self, conn: &Conn) {
+        if self.conns.remove(&conn.id).is_some() {
+            self.input(conn.torrent, Input::Disconnected { conn: conn.id });
+        }
+    }
+
+    /// A peer sent something.
+    pub(super) fn received(&mut self, conn: &Conn, received: Received) {
+        match received {
+            Received::Block(block, payload) => {
+                self.arriving = Some(payload);
+                self.input(conn.torrent, Input::Block { conn: conn.id, block });
+                // Nobody wants it: the buffer goes back.
+                self.arriving = None;
+            }
+            Received::Message(message) => {
+                trace!(torrent = conn.torrent.0, conn = conn.id.0, ?message, "received");
+                self.input(conn.torrent, Input::Message { conn: conn.id, message });
+            }
+        }
+    }
+
+    /// The blocks that [`end_turn`](Self::end_turn) had read for a connection.
+    pub(super) fn blocks_read(&mut self, conn: u64, blocks: Vec<(BlockRef, Bytes)>) {
+        let Some(conn) = self.conns.get(&ConnId(conn)) else { return };
+        let more = conn.sender.borrow_mut().read_done(blocks);
+        if more {
+            self.to_read.push(Rc::clone(conn));
+        }
+        conn.wake();
+    }
+
+    /// Starts reading what the turn's outputs want sent, one batch for each connection.
+    pub(super) fn end_turn(&mut self) {
+        for conn in std::mem::take(&mut self.to_read) {
+            let batch = conn.sender.borrow_mut().next_read();
+            if let (Some(batch), Some(files)) = (batch, self.files(conn.torrent)) {
+                files.read(batch, conn.id.0);
+            }
+        }
+    }
+
+    /// The next address to connect to, if there is room for another attempt.
+    pub(super) fn next_dial(&mut self) -> Option<(TorrentKey, SocketAddr, Place)> {
+        if self.dialling >= CONNECTING_MAX || self.dials.is_empty() {
+            return None;
+        }
+        let place = self.shared.places.take()?;
+        let (key, addr) = self.dials.pop_front()?;
+        self.dialling += 1;
+        Some((key, addr, place))
+    }
+
+    /// Whether [`next_dial`](Self::next_dial) might have something.
+    pub(super) fn has_dials(&self) -> bool {
+        !self.dials.is_empty() && self.dialling < CONNECTING_MAX
+    }
+
+    /// An attempt has come to its end, whichever.
+    pub(super) fn dialled(&mut self) {
+        self.dialling -= 1;
+    }
+
+    /// A new name for us, for each torrent its own, so that trackers and peers cannot tell that they
+    /// belong together.
+    pub(super) fn new_peer_id(&self, key: TorrentKey) -> PeerId {
+        PeerId::generate(&mut Rng::new(self.names.fork("torrent", key.0)))
+    }
+}

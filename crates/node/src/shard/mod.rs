@@ -1,0 +1,214 @@
+//! A shard: one thread with an event loop of its own, which owns the swarms of some torrents, all
+//! connections to their peers and the router between them. Torrents are dealt to shards by their
+//! info-hash; nothing but commands and events crosses from one to another.
+//!
+//! Everything on the thread shares one [`Core`] behind a `RefCell` that is never borrowed across a
+//! wait. The rule is that of all machines: one mutation, then drain. What an output causes at once
+//! (a closed connection, a lost address) is handed in after all outputs are done.
+
+mod conn;
+mod core;
+mod disk;
+mod run;
+mod save;
+mod show;
+mod torrent;
+
+use self::core::Core;
+use crate::buffers::{BlockGauge, BlockPool};
+use crate::net::Arrival;
+use crate::peer::receive::{Received, Scratch};
+use crate::session::shared::Shared;
+use crate::session::{PeerSnapshot, StartError, TorrentDetail};
+use althing_base::Seed;
+use althing_bittorrent::BlockRef;
+use althing_bittorrent::metainfo::Metainfo;
+use althing_bittorrent::swarm::Input;
+use althing_bittorrent::tracker::announcer::AnnounceId;
+use althing_bittorrent::tracker::{AnnounceResponse, TrackerError};
+use althing_router::TorrentKey;
+use conn::{Conn, Whom};
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::sync::{Notify, mpsc, oneshot};
+pub(crate) use torrent::{NewTorrent, Start, Totals};
+
+/// What a shard is asked to do, by whoever is on another thread. The queue has no bound of its own:
+/// those who fill it wait for answers (the API), are bounded themselves (half-open connections,
+/// announces under way), or come once for each torrent.
+pub(crate) enum Command {
+    /// Take a torrent in.
+    Add(Box<NewTorrent>),
+    /// A peer connected and meant this torrent.
+    Arrival(TorrentKey, Box<Arrival>),
+    /// Let it rest.
+    Pause(TorrentKey),
+    /// Addresses that a user named.
+    Peers(TorrentKey, Vec<SocketAddr>),
+    /// Let it go on, and look at its files first if they were the reason that it stopped.
+    Resume(TorrentKey),
+    /// What a tracker said.
+    Announced {
+        torrent: TorrentKey,
+        id: AnnounceId,
+        result: Result<AnnounceResponse, TrackerError>,
+    },
+    /// Read all its files.
+    Verify(TorrentKey),
+    /// Let it go, and its files if they are to be deleted. Answered when that is done.
+    Remove { torrent: TorrentKey, delete: bool, done: oneshot::Sender<Result<(), String>> },
+    /// All about it.
+    Show(TorrentKey, oneshot::Sender<TorrentDetail>),
+    /// Whom it is connected to.
+    ShowPeers(TorrentKey, oneshot::Sender<Vec<PeerSnapshot>>),
+    /// What it is, if that is known.
+    Metainfo(TorrentKey, oneshot::Sender<Option<Arc<Metainfo>>>),
+    /// An address lied to another shard.
+    Banned(IpAddr),
+    /// Close everything; answered when all progress is saved.
+    Stop(oneshot::Sender<()>),
+}
+
+/// A shard as other threads see it.
+pub(crate) struct ShardHandle {
+    commands: mpsc::UnboundedSender<Command>,
+    pub(crate) blocks: BlockGauge,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ShardHandle {
+    /// Hands a command in. It is lost if the shard has ended, and with it any answer.
+    pub(crate) fn send(&self, command: Command) {
+        let _ = self.commands.send(command);
+    }
+
+    /// Asks something, and waits for the answer; `None` if the shard has ended or does not know.
+    pub(crate) async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.send(command(reply));
+        answer.await.ok()
+    }
+
+    /// The thread, to be waited for after [`Command::Stop`].
+    pub(crate) fn take_thread(&mut self) -> Option<JoinHandle<()>> {
+        self.thread.take()
+    }
+}
+
+/// A shard before its thread runs: what others need to reach it, and what it needs itself.
+pub(crate) struct Prepared {
+    pub(crate) handle: ShardHandle,
+    commands: mpsc::UnboundedReceiver<Command>,
+    pool: BlockPool,
+}
+
+impl Prepared {
+    pub(crate) fn new() -> Self {
+        let (sender, commands) = mpsc::unbounded_channel();
+        let pool = BlockPool::default();
+        let handle = ShardHandle { commands: sender, blocks: pool.gauge(), thread: None };
+        Prepared { handle, commands, pool }
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system has none for us.
+    pub(crate) fn start(
+        self,
+        number: usize,
+        shared: Arc<Shared>,
+        seed: &Seed,
+    ) -> Result<ShardHandle, StartError> {
+        let Prepared { mut handle, commands, pool } = self;
+        let thread_error = |error| StartError::Thread { error };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(thread_error)?;
+        let thread = std::thread::Builder::new().name(format!("shard-{number}"));
+        let seed = *seed;
+        let thread = thread.spawn(move || {
+            let (disk, events) = mpsc::unbounded_channel();
+            let shard = Rc::new(Shard {
+                core: RefCell::new(Core::new(number, Arc::clone(&shared), &seed, disk)),
+                scratch: RefCell::new(Scratch::new(pool)),
+                shared,
+                timer: Notify::new(),
+                dials: Notify::new(),
+            });
+            let local = tokio::task::LocalSet::new();
+            runtime.block_on(local.run_until(run::run(shard, commands, events)));
+        });
+        handle.thread = Some(thread.map_err(thread_error)?);
+        Ok(handle)
+    }
+}
+
+/// What all tasks of a shard's thread share.
+struct Shard {
+    core: RefCell<Core>,
+    scratch: RefCell<Scratch>,
+    shared: Arc<Shared>,
+    /// The core wants to be woken earlier than it said before.
+    timer: Notify,
+    /// There are addresses to connect to.
+    dials: Notify,
+}
+
+impl Shard {
+    /// Tells a torrent's swarm something.
+    fn input(&self, torrent: TorrentKey, input: Input) {
+        self.core.borrow_mut().input(torrent, input);
+        self.end_turn();
+    }
+
+    /// A connection stands.
+    fn connected(&self, whom: Whom) -> Rc<Conn> {
+        let conn = self.core.borrow_mut().connected(whom);
+        self.end_turn();
+        conn
+    }
+
+    /// A connection has ended, if the core does not know it yet.
+    fn disconnected(&self, conn: &Conn) {
+        self.core.borrow_mut().disconnected(conn);
+        self.end_turn();
+    }
+
+    /// A peer sent something. To be followed by [`end_turn`](Self::end_turn), once for all that one
+    /// read brought.
+    fn received(&self, conn: &Conn, received: Received) {
+        self.core.borrow_mut().received(conn, received);
+    }
+
+    /// Blocks have been handed to the operating system in full.
+    fn blocks_sent(&self, conn: &Conn, blocks: &[BlockRef]) {
+        let mut core = self.core.borrow_mut();
+        for &block in blocks {
+            self.shared.counters.sent_payload(block.len.into());
+            core.input(conn.torrent, Input::BlockSent { conn: conn.id, block });
+        }
+        drop(core);
+        self.end_turn();
+    }
+
+    /// After one or many inputs: starts what is better started for many at once.
+    fn end_turn(&self) {
+        let mut core = self.core.borrow_mut();
+        core.end_turn();
+        if core.wakes_earlier() {
+            self.timer.notify_one();
+        }
+        if core.has_dials() {
+            self.dials.notify_one();
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Writing progress down: only what has been flushed to disk is claimed, every half minute, on
+//! completion and at the end.
+
+use super::core::Core;
+use super::torrent::{Closing, Files, Totals};
+use crate::clock;
+use crate::session::persist::Saved;
+use althing_bittorrent::swarm::Fault;
+use althing_bittorrent::swarm::{Input, StorageFault};
+use althing_router::TorrentKey;
+use althing_store::pieces::Durable;
+use tokio::sync::oneshot;
+
+impl Core {
+    /// Flushes a torrent's files; [`saved`](Self::saved) writes down what became durable.
+    pub(super) fn save(&mut self, key: TorrentKey) {
+        if let Some(torrent) = self.torrents.get_mut(&key)
+            && let Files::Ready(files) = &torrent.files
+        {
+            torrent.unsaved = false;
+            files.sync();
+        }
+    }
+
+    /// Saves every torrent that has something new.
+    pub(super) fn save_all(&mut self) {
+        let keys: Vec<TorrentKey> = self.torrents.keys().copied().collect();
+        for key in keys {
+            if self.torrents.get(&key).is_some_and(|torrent| torrent.unsaved) {
+                self.save(key);
+            } else {
+                self.saved(key, Durable::default(), false);
+            }
+        }
+    }
+
+    /// These pieces are on disk for good: writes that down, with the totals. `clean` if the files
+    /// are closed.
+    pub(super) fn saved(&mut self, key: TorrentKey, durable: Durable, clean: bool) {
+        let totals = self.totals(key);
+        let pieces = self.pieces(key).unwrap_or(0);
+        let Some(torrent) = self.torrents.get_mut(&key) else { return };
+        // A torrent that is being removed has been forgotten.
+        let removed = matches!(torrent.closing, Some(Closing::Removed(_)));
+        if !removed && (!durable.is_empty() || clean || torrent.saved != totals) {
+            torrent.saved = totals;
+            let saved = Saved { durable, totals, clean };
+            self.shared.persist.progress(torrent.entry.id, pieces, saved);
+        }
+    }
+
+    /// Payload that went over the network since the torrent was added.
+    pub(super) fn totals(&self, key: TorrentKey) -> Totals {
+        let Some(torrent) = self.torrents.get(&key) else { return Totals::default() };
+        let Some(swarm) = self.router.swarm(key) else { return torrent.saved };
+        let (downloaded, uploaded) = swarm.transferred_bytes();
+        Totals {
+            downloaded: torrent.before.downloaded.saturating_add(downloaded),
+            uploaded: torrent.before.uploaded.saturating_add(uploaded),
+        }
+    }
+
+    /// Lets a torrent go: its connections are closed, its trackers told, its files closed or
+    /// deleted. `done` is told when all of that has happened.
+    pub(super) fn remove(
+        &mut self,
+        key: TorrentKey,
+        delete: bool,
+        done: oneshot::Sender<Result<(), String>>,
+    ) {
+        self.router.remove(clock::now(), key);
+        self.drain();
+        let Some(torrent) = self.torrents.get_mut(&key) else {
+            let _ = done.send(Ok(()));
+            return;
+        };
+        match std::mem::replace(&mut torrent.files, Files::Closing) {
+            Files::Ready(files) | Files::Checking { files, .. } => {
+                torrent.closing = Some(Closing::Removed(done));
+                if delete {
+                    files.delete();
+                } else {
+                    files.close();
+                }
+            }
+            Files::Unknown | Files::Closing => {
+                self.torrents.remove(&key);
+                let _ = done.send(Ok(()));
+            }
+        }
+    }
+
+    /// Closes everything; the shard has ended when [`is_empty`](Self::is_empty).
+    pub(super) fn stop(&mut self) {
+        let keys: Vec<TorrentKey> = self.torrents.keys().copied().collect();
+        for key in keys {
+            // Trackers and peers are told as when the user pauses it.
+            self.input(key, Input::Pause);
+            self.saved(key, Durable::default(), false);
+            let Some(torrent) = self.torrents.get_mut(&key) else { continue };
+            if torrent.closing.is_some() {
+                continue;
+            }
+            match std::mem::replace(&mut torrent.files, Files::Closing) {
+                Files::Ready(files) | Files::Checking { files, .. } => {
+                    torrent.closing = Some(Closing::Stopped);
+                    files.close();
+                }
+                Files::Unknown | Files::Closing => {
+                    self.torrents.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Whether every torrent is closed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.torrents.is_empty()
+    }
+
+    /// Lets torrents go on that stopped because their disk was full and has space again.
+    pub(super) fn retry_full_disks(&mut self) {
+        let full: Vec<TorrentKey> = self
+            .torrents
+            .keys()
+            .copied()
+            .filter(|key| {
+                matches!(self.fault(*key), Some(Fault::Storage(StorageFault::DiskFull { .. })))
+            })
+            .filter(|key| self.has_space(*key))
+            .collect();
+        for key in full {
+            self.note_event(key, "there is space on the disk again; going on");
+            self.resume(key);
+        }
+    }
+}

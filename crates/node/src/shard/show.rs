@@ -1,0 +1,248 @@
+//! What users see of a shard's torrents.
+
+use super::core::Core;
+use super::torrent::{Files, Torrent};
+use crate::clock;
+use crate::limits::DISK_SPACE_TO_GO_ON;
+use crate::session::{
+    Event, FileSnapshot, PeerFlags, PeerSnapshot, Protocol, TorrentDetail, TorrentState,
+    TrackerSnapshot, TrackerStatus,
+};
+use althing_base::Instant;
+use althing_bittorrent::metainfo::{FileIndex, Magnet, Metainfo};
+use althing_bittorrent::swarm::{Direction, PeerSource, PeerStats, State, Swarm};
+use althing_bittorrent::tracker::{Announcer, TrackerState, announcer};
+use althing_bittorrent::wire::client_name;
+use althing_bittorrent::{Bitfield, PieceIndex};
+use althing_router::TorrentKey;
+use althing_store::files::free_bytes;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Core {
+    /// Lets other threads see how a torrent is now, and tells watchers if its state has changed.
+    pub(super) fn publish(&mut self, key: TorrentKey) {
+        let totals = self.totals(key);
+        let (Some(swarm), Some(torrent)) = (self.router.swarm(key), self.torrents.get_mut(&key))
+        else {
+            return;
+        };
+        let stats = swarm.stats(clock::now());
+        let state = state(&stats.state, &torrent.files);
+        let note = match &stats.state {
+            State::Faulted(fault) => Some(fault.to_string()),
+            _ => torrent.note.as_deref().map(str::to_owned),
+        };
+        let done = torrent.size.saturating_sub(stats.left_bytes.unwrap_or(torrent.size));
+        torrent.entry.update(|shown| {
+            shown.state = state;
+            shown.note = note;
+            shown.size_bytes = torrent.size;
+            shown.done_bytes = done;
+            shown.pieces = stats.pieces_total;
+            shown.pieces_done = stats.pieces_have;
+            shown.downloaded_bytes = totals.downloaded;
+            shown.uploaded_bytes = totals.uploaded;
+            shown.down_bytes_per_s = stats.download_rate;
+            shown.up_bytes_per_s = stats.upload_rate;
+            shown.peers = stats.peers;
+            shown.seeds = stats.seeds;
+            shown.known_peers = stats.candidates;
+            let left = torrent.size - done;
+            shown.eta = (state == TorrentState::Downloading)
+                .then(|| left.checked_div(stats.download_rate))
+                .flatten()
+                .map(Duration::from_secs);
+            shown.ratio = ratio(totals.uploaded, totals.downloaded, torrent.size);
+        });
+        if torrent.shown != Some(state) {
+            torrent.shown = Some(state);
+            self.shared.emit(Event::StateChanged { id: torrent.entry.id, state });
+        }
+        // Rates fall to zero over the next seconds, and somebody should see it.
+        if stats.peers > 0 || stats.download_rate > 0 || stats.upload_rate > 0 {
+            self.stir(key);
+        }
+    }
+
+    /// Publishes every torrent that has something new.
+    pub(super) fn publish_all(&mut self) {
+        for key in self.take_stirred() {
+            self.publish(key);
+        }
+    }
+
+    /// Keeps a sentence with a torrent and tells watchers.
+    pub(super) fn note(&mut self, key: TorrentKey, sentence: &str) {
+        if let Some(torrent) = self.torrents.get_mut(&key) {
+            torrent.note = Some(sentence.into());
+        }
+        self.note_event(key, sentence);
+    }
+
+    /// Tells watchers a sentence about a torrent.
+    pub(super) fn note_event(&self, key: TorrentKey, sentence: &str) {
+        if let Some(torrent) = self.torrents.get(&key) {
+            let id = Some(torrent.entry.id);
+            self.shared.emit(Event::Note { id, sentence: sentence.into() });
+        }
+    }
+
+    /// Whether a torrent's disk has enough space that going on makes sense.
+    pub(super) fn has_space(&self, key: TorrentKey) -> bool {
+        let Some(torrent) = self.torrents.get(&key) else { return false };
+        let needed = self.router.swarm(key).and_then(Swarm::left_bytes).unwrap_or(0);
+        // A disk that does not tell is tried.
+        free_bytes(torrent.location.path())
+            .is_none_or(|free| free >= needed.min(DISK_SPACE_TO_GO_ON))
+    }
+
+    /// All about a torrent.
+    pub(super) fn detail(&mut self, key: TorrentKey) -> Option<TorrentDetail> {
+        self.publish(key);
+        let torrent = self.torrents.get(&key)?;
+        let swarm = self.router.swarm(key)?;
+        let metainfo = swarm.metainfo();
+        let have = swarm.have();
+        Some(TorrentDetail {
+            torrent: torrent.entry.snapshot(),
+            magnet: magnet(torrent, swarm).to_string(),
+            comment: metainfo.and_then(|metainfo| metainfo.comment()).map(str::to_owned),
+            created_by: metainfo.and_then(|metainfo| metainfo.created_by()).map(str::to_owned),
+            created: metainfo.and_then(|metainfo| metainfo.creation_date()),
+            piece_bytes: metainfo.map_or(0, |metainfo| metainfo.piece_length()),
+            availability: swarm.availability(),
+            files: metainfo.map(|metainfo| files(metainfo, have)).unwrap_or_default(),
+            have: have.clone(),
+            trackers: self.tracker_snapshots(key),
+            wasted_bytes: swarm.stats(clock::now()).wasted_bytes,
+        })
+    }
+
+    /// Whom a torrent is connected to.
+    pub(super) fn peer_snapshots(&self, key: TorrentKey) -> Option<Vec<PeerSnapshot>> {
+        let swarm = self.router.swarm(key)?;
+        let pieces = swarm.metainfo().map_or(0, |metainfo| metainfo.piece_count());
+        Some(
+            swarm.peers(clock::now()).into_iter().map(|peer| peer_snapshot(peer, pieces)).collect(),
+        )
+    }
+
+    /// How its trackers do.
+    fn tracker_snapshots(&self, key: TorrentKey) -> Vec<TrackerSnapshot> {
+        let now = clock::now();
+        let trackers = self.router.announcer(key).into_iter().flat_map(Announcer::trackers);
+        trackers.map(|tracker| tracker_snapshot(&tracker, now)).collect()
+    }
+
+    /// What a torrent is, if that is known.
+    pub(super) fn metainfo(&self, key: TorrentKey) -> Option<Arc<Metainfo>> {
+        self.router.swarm(key)?.metainfo().cloned()
+    }
+}
+
+/// What a torrent is doing, the reading of its files included.
+fn state(state: &State, files: &Files) -> TorrentState {
+    match (state, files) {
+        (State::Faulted(_), _) => TorrentState::Faulted,
+        (_, Files::Checking { done, total, .. }) => {
+            TorrentState::Checking { done: *done, total: *total }
+        }
+        (State::Metadata, _) => TorrentState::Metadata,
+        (State::Checking, _) => TorrentState::Checking { done: 0, total: 0 },
+        (State::Downloading, _) => TorrentState::Downloading,
+        (State::Seeding, _) => TorrentState::Seeding,
+        (State::Paused, _) => TorrentState::Paused,
+    }
+}
+
+/// Sent over received; over the size if nothing was received.
+fn ratio(uploaded: u64, downloaded: u64, size: u64) -> f64 {
+    let base = if downloaded > 0 { downloaded } else { size };
+    if base == 0 { 0.0 } else { uploaded as f64 / base as f64 }
+}
+
+/// A link to the torrent, as good as what is known of it.
+fn magnet(torrent: &Torrent, swarm: &Swarm) -> Magnet {
+    let mut magnet = match swarm.metainfo() {
+        Some(metainfo) => metainfo.magnet(),
+        None => {
+            Magnet { name: Some(torrent.entry.snapshot().name), ..Magnet::new(swarm.info_hashes()) }
+        }
+    };
+    for tracker in torrent.trackers.iter().flatten() {
+        if !magnet.trackers.contains(tracker) {
+            magnet.trackers.push(tracker.clone());
+        }
+    }
+    magnet
+}
+
+/// The files and how much of each is there.
+fn files(metainfo: &Metainfo, have: &Bitfield) -> Vec<FileSnapshot> {
+    let numbered = metainfo.files().iter().enumerate().filter(|(_, file)| !file.is_pad());
+    numbered
+        .map(|(at, file)| {
+            let pieces = metainfo.file_pieces(FileIndex(at as u32));
+            let length = u64::from(metainfo.piece_length());
+            let (start, end) = (file.offset(), file.offset().saturating_add(file.size()));
+            let done_bytes = pieces
+                .filter(|piece| have.get(PieceIndex(*piece)))
+                .map(|piece| {
+                    let from = u64::from(piece) * length;
+                    from.saturating_add(length).min(end).saturating_sub(from.max(start))
+                })
+                .sum();
+            FileSnapshot { path: file.path().to_owned(), size_bytes: file.size(), done_bytes }
+        })
+        .collect()
+}
+
+fn tracker_snapshot(tracker: &announcer::TrackerStatus<'_>, now: Instant) -> TrackerSnapshot {
+    let message = tracker.message.map(str::to_owned);
+    TrackerSnapshot {
+        url: tracker.url.to_owned(),
+        tier: tracker.tier as u32,
+        status: match tracker.state {
+            TrackerState::Unused => TrackerStatus::Idle,
+            TrackerState::Announcing => TrackerStatus::Announcing,
+            TrackerState::Working => {
+                TrackerStatus::Working { peers: tracker.peers as u32, warning: message }
+            }
+            TrackerState::Unsupported | TrackerState::Failing | TrackerState::Gone => {
+                TrackerStatus::Failed { error: message.unwrap_or_default() }
+            }
+        },
+        next_announce: tracker.next_announce.map(|at| at.since(now)),
+        seeds: tracker.seeders,
+        leechers: tracker.leechers,
+    }
+}
+
+fn peer_snapshot(peer: PeerStats, pieces: u32) -> PeerSnapshot {
+    let unnamed = match peer.direction {
+        Direction::Incoming => PeerSource::Incoming,
+        Direction::Outgoing => PeerSource::Manual,
+    };
+    PeerSnapshot {
+        addr: peer.addr,
+        peer_id: peer.id,
+        client: peer.client.unwrap_or_else(|| client_name(&peer.id)),
+        direction: peer.direction,
+        source: peer.source.unwrap_or(unnamed),
+        protocol: if peer.v2 { Protocol::V2 } else { Protocol::V1 },
+        pieces: (peer.progress * f64::from(pieces)).round() as u32,
+        progress: peer.progress,
+        down_bytes_per_s: peer.download_rate,
+        up_bytes_per_s: peer.upload_rate,
+        downloaded_bytes: peer.downloaded_bytes,
+        uploaded_bytes: peer.uploaded_bytes,
+        flags: PeerFlags {
+            am_choking: peer.choked,
+            am_interested: peer.interesting,
+            peer_choking: peer.chokes_us,
+            peer_interested: peer.interested_in_us,
+            snubbed: peer.snubs_us,
+        },
+    }
+}

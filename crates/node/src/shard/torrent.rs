@@ -1,0 +1,334 @@
+//! What a shard keeps of a torrent beside its swarm: its files, its totals, and what it looks like
+//! to users.
+
+use super::core::{Core, Deferred};
+use crate::clock;
+use crate::session::shared::Entry;
+use crate::session::{Event, TorrentState};
+use althing_bittorrent::metainfo::Metainfo;
+use althing_bittorrent::swarm::{
+    Fault, Input, PeerSource, Source, State, StorageFault, SwarmConfig,
+};
+use althing_bittorrent::{Bitfield, PeerId, PieceIndex};
+use althing_router::{TorrentKey, TorrentSetup};
+use althing_store::files::Location;
+use althing_store::pieces;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tracing::{debug, info};
+
+/// A torrent that is to be taken in.
+pub(crate) struct NewTorrent {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) source: Source,
+    pub(crate) trackers: Vec<Vec<String>>,
+    pub(crate) paused: bool,
+    pub(crate) location: Location,
+    pub(crate) start: Start,
+    /// Peers to try at once.
+    pub(crate) peers: Vec<SocketAddr>,
+    /// What went over the network before this run.
+    pub(crate) before: Totals,
+    /// Something a user should read.
+    pub(crate) note: Option<Arc<str>>,
+}
+
+/// What is known of a torrent's files when it is taken in.
+#[derive(Clone, Debug)]
+pub(crate) enum Start {
+    /// This program hashed them a moment ago: all pieces are there.
+    Complete,
+    /// Nothing: look whether there are any.
+    Look,
+    /// From the last run: these pieces are there, and those have to be read to know.
+    Resume { have: Bitfield, check: Bitfield },
+}
+
+/// Payload that went over the network, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) downloaded: u64,
+    pub(crate) uploaded: u64,
+}
+
+/// A torrent's files.
+pub(super) enum Files {
+    /// What the torrent is, is not known yet.
+    Unknown,
+    /// They are being read and compared.
+    Checking {
+        files: pieces::Torrent,
+        /// Pieces that are there whatever the check says.
+        known: Bitfield,
+        done: u32,
+        total: u32,
+    },
+    /// Which pieces are there is known.
+    Ready(pieces::Torrent),
+    /// They are being closed or deleted.
+    Closing,
+}
+
+/// Why a torrent is being closed.
+pub(super) enum Closing {
+    /// It was removed; someone waits to hear that it is gone.
+    Removed(oneshot::Sender<Result<(), String>>),
+    /// The shard is ending.
+    Stopped,
+}
+
+/// See the [module](self).
+pub(super) struct Torrent {
+    pub(super) entry: Arc<Entry>,
+    pub(super) peer_id: PeerId,
+    pub(super) trackers: Vec<Vec<String>>,
+    pub(super) location: Location,
+    pub(super) files: Files,
+    /// How the files are to be opened once it is known what they are.
+    start: Start,
+    pub(super) before: Totals,
+    /// The totals that were written down last.
+    pub(super) saved: Totals,
+    /// There are pieces on disk that are not flushed and written down.
+    pub(super) unsaved: bool,
+    /// Something a user should read; a fault of the swarm goes before it.
+    pub(super) note: Option<Arc<str>>,
+    /// Bytes of its files, padding not counted.
+    pub(super) size: u64,
+    pub(super) closing: Option<Closing>,
+    /// There is something to publish.
+    pub(super) stirred: bool,
+    /// The state that was published last.
+    pub(super) shown: Option<TorrentState>,
+}
+
+impl Torrent {
+    /// The files, if blocks can be read and written.
+    pub(super) fn files(&self) -> Option<&pieces::Torrent> {
+        match &self.files {
+            Files::Ready(files) | Files::Checking { files, .. } => Some(files),
+            Files::Unknown | Files::Closing => None,
+        }
+    }
+}
+
+impl Core {
+    /// Takes a torrent in.
+    pub(super) fn add(&mut self, new: NewTorrent) {
+        let key = new.entry.key;
+        let peer_id = self.new_peer_id(key);
+        let config = &self.shared.config;
+        let mut swarm = SwarmConfig::new(peer_id);
+        swarm.listen_port = self.shared.listen_port;
+        swarm.connections_max = config.network.connections_per_torrent as usize;
+        swarm.unchoke_slots = config.sharing.upload_slots as usize;
+        let metainfo = match &new.source {
+            Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
+            Source::Magnet(_) => None,
+        };
+        let announced = if config.trackers.enabled { new.trackers.clone() } else { Vec::new() };
+        let setup = TorrentSetup {
+            source: new.source,
+            trackers: announced,
+            families: self.shared.families.clone(),
+            private: metainfo.as_ref().is_some_and(|metainfo| metainfo.is_private()),
+            paused: new.paused,
+            swarm,
+        };
+        let torrent = Torrent {
+            entry: new.entry,
+            peer_id,
+            trackers: new.trackers,
+            location: new.location,
+            files: Files::Unknown,
+            start: new.start,
+            before: new.before,
+            saved: new.before,
+            unsaved: false,
+            note: new.note,
+            size: 0,
+            closing: None,
+            stirred: false,
+            shown: None,
+        };
+        self.torrents.insert(key, torrent);
+        self.router.add(clock::now(), key, setup);
+        self.drain();
+        if let Some(metainfo) = metainfo {
+            self.open_files(key, &metainfo);
+        }
+        self.peers_named(key, new.peers);
+        self.stir(key);
+        self.publish(key);
+    }
+
+    /// Tries addresses that a user named.
+    pub(super) fn peers_named(&mut self, key: TorrentKey, peers: Vec<SocketAddr>) {
+        if !peers.is_empty() {
+            self.input(key, Input::PeersFound { source: PeerSource::Manual, peers });
+        }
+    }
+
+    /// Opens a torrent's files, now that it is known which they are.
+    pub(super) fn open_files(&mut self, key: TorrentKey, metainfo: &Arc<Metainfo>) {
+        let Some(torrent) = self.torrents.get_mut(&key) else { return };
+        let pieces = metainfo.piece_count();
+        let before_write = self.shared.persist.before_write(torrent.entry.id, pieces);
+        let files = self.shared.pool.open(pieces::Opening {
+            key: pieces::TorrentKey(key.0),
+            metainfo: Arc::clone(metainfo),
+            location: torrent.location.clone(),
+            sink: Arc::clone(&self.sink),
+            before_write: Some(before_write),
+        });
+        let data_files = metainfo.files().iter().filter(|file| !file.is_pad());
+        torrent.size = data_files.clone().map(|file| file.size()).sum();
+        let ours = matches!(torrent.location, Location::Under(_));
+        if ours && data_files.clone().any(|file| file.size() == 0) {
+            files.prepare();
+        }
+        // Only the first time: after a fault or a check the files themselves tell.
+        match std::mem::replace(&mut torrent.start, Start::Look) {
+            Start::Complete => self.files_known(key, files, Bitfield::full(pieces)),
+            Start::Resume { have, check } if have.len() == pieces && check.len() == pieces => {
+                if check.count_ones() == 0 {
+                    self.files_known(key, files, have);
+                } else {
+                    self.check(key, files, have, check);
+                }
+            }
+            Start::Look | Start::Resume { .. } => {
+                self.check(key, files, Bitfield::new(pieces), Bitfield::full(pieces));
+            }
+        }
+    }
+
+    fn check(&mut self, key: TorrentKey, files: pieces::Torrent, known: Bitfield, check: Bitfield) {
+        let Some(torrent) = self.torrents.get_mut(&key) else { return };
+        let total = check.count_ones();
+        files.verify(check);
+        torrent.files = Files::Checking { files, known, done: 0, total };
+        self.stir(key);
+    }
+
+    fn files_known(&mut self, key: TorrentKey, files: pieces::Torrent, have: Bitfield) {
+        let Some(torrent) = self.torrents.get_mut(&key) else { return };
+        torrent.files = Files::Ready(files);
+        self.input(key, Input::StorageReady { have });
+        self.publish(key);
+    }
+
+    /// A check has ended: `have` of what was `checked` is right.
+    pub(super) fn checked(
+        &mut self,
+        key: TorrentKey,
+        have: &Bitfield,
+        checked: &Bitfield,
+        faults: &[StorageFault],
+    ) {
+        let Some(torrent) = self.torrents.get_mut(&key) else { return };
+        if let Some(fault) = faults.first() {
+            torrent.note = Some(fault.to_string().into());
+        }
+        torrent.unsaved = true;
+        let mut wrong = Bitfield::new(checked.len());
+        for piece in checked.ones().filter(|piece| !have.get(*piece)) {
+            wrong.set(piece, true);
+        }
+        if wrong.count_ones() > 0 {
+            self.shared.persist.unclaim(torrent.entry.id, wrong);
+        }
+        match std::mem::replace(&mut torrent.files, Files::Unknown) {
+            Files::Checking { files, mut known, .. } => {
+                for piece in have.ones() {
+                    known.set(piece, true);
+                }
+                self.files_known(key, files, known);
+                self.save(key);
+            }
+            other => torrent.files = other,
+        }
+    }
+
+    /// Reads all files of a torrent and compares them with their hashes.
+    pub(super) fn verify(&mut self, key: TorrentKey) {
+        let Some(torrent) = self.torrents.get_mut(&key) else { return };
+        match std::mem::replace(&mut torrent.files, Files::Unknown) {
+            Files::Ready(files) => {
+                let Some(pieces) = self.pieces(key) else { return };
+                self.input(key, Input::Recheck);
+                self.check(key, files, Bitfield::new(pieces), Bitfield::full(pieces));
+                self.publish(key);
+            }
+            other => torrent.files = other,
+        }
+    }
+
+    pub(super) fn pieces(&self, key: TorrentKey) -> Option<u32> {
+        Some(self.router.swarm(key)?.metainfo()?.piece_count())
+    }
+
+    /// Lets a torrent go on. If its files were the reason that it stopped, what is known of them is
+    /// no longer true, and they are read again.
+    pub(super) fn resume(&mut self, key: TorrentKey) {
+        let fault = self.fault(key);
+        if matches!(fault, Some(Fault::Storage(StorageFault::FileChanged { .. }))) {
+            self.verify(key);
+        }
+        if let Some(torrent) = self.torrents.get_mut(&key) {
+            torrent.note = None;
+        }
+        self.input(key, Input::Resume);
+        self.publish(key);
+    }
+
+    /// Why a torrent stopped, if it did.
+    pub(super) fn fault(&self, key: TorrentKey) -> Option<Fault> {
+        match self.router.swarm(key)?.state() {
+            State::Faulted(fault) => Some(fault),
+            _ => None,
+        }
+    }
+
+    /// The info dictionary of a magnet link is here: write it down, open the files.
+    pub(super) fn metadata_received(&mut self, key: TorrentKey, metainfo: Arc<Metainfo>) {
+        let Some(torrent) = self.torrents.get(&key) else { return };
+        let id = torrent.entry.id;
+        info!(torrent = key.0, name = metainfo.name(), "the info dictionary is here");
+        torrent.entry.described(&metainfo);
+        self.shared.torrents.add_names(&torrent.entry, metainfo.info_hashes());
+        self.shared.persist.metainfo(id, Arc::clone(&metainfo));
+        self.shared.emit(Event::MetadataReceived { id, name: metainfo.name().into() });
+        self.defer(Deferred::Open(key, metainfo));
+    }
+
+    /// More of a v2 torrent's hashes are known.
+    pub(super) fn layers_received(&mut self, key: TorrentKey, metainfo: Arc<Metainfo>) {
+        let Some(torrent) = self.torrents.get(&key) else { return };
+        if let Some(files) = torrent.files() {
+            files.layers_received(Arc::clone(&metainfo));
+        }
+        self.shared.persist.metainfo(torrent.entry.id, metainfo);
+    }
+
+    pub(super) fn piece_verified(&mut self, key: TorrentKey, piece: PieceIndex) {
+        let pieces_done = self.router.swarm(key).map_or(0, |swarm| swarm.have().count_ones());
+        let Some(torrent) = self.torrents.get_mut(&key) else { return };
+        torrent.unsaved = true;
+        let id = torrent.entry.id;
+        self.shared.emit(Event::PieceVerified { id, piece: piece.0, pieces_done });
+    }
+
+    pub(super) fn completed(&mut self, key: TorrentKey) {
+        let Some(torrent) = self.torrents.get(&key) else { return };
+        debug!(torrent = key.0, "complete");
+        let id = torrent.entry.id;
+        let when = clock::unix_now();
+        torrent.entry.update(|shown| shown.completed = Some(when));
+        self.shared.persist.completed(id, when);
+        self.save(key);
+        self.publish(key);
+        self.shared.emit(Event::Completed { id });
+    }
+}

@@ -1,0 +1,107 @@
+//! Names into addresses that may be talked to.
+
+use crate::config::Reach;
+use crate::limits::{ADDRESSES_PER_HOST_MAX, LOOKUP_TIMEOUT};
+use althing_bittorrent::tracker::{Family, TrackerError};
+use std::net::{IpAddr, SocketAddr};
+
+/// Which of a host's addresses count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Filter {
+    /// Whom we may talk to at all.
+    pub(crate) reach: Reach,
+    /// Only addresses of this kind, if one is named.
+    pub(crate) family: Option<Family>,
+    /// Whether the host may be this very machine. A torrent's list of trackers must not become a
+    /// way to make requests to what runs here, so only what looks like a tracker's path may go
+    /// there.
+    pub(crate) this_machine: bool,
+}
+
+impl Filter {
+    pub(super) fn is_of_family(&self, ip: IpAddr) -> bool {
+        self.family.is_none_or(|family| Family::of(ip) == family)
+    }
+
+    /// Whether `ip` may be asked.
+    pub(crate) fn allows(&self, ip: IpAddr) -> bool {
+        let here = ip.to_canonical().is_loopback() || ip.is_unspecified();
+        self.is_of_family(ip) && self.reach.allows(ip) && (self.this_machine || !here)
+    }
+}
+
+/// The addresses of `host` that `filter` lets through; at least one.
+pub(crate) async fn resolve(
+    host: &str,
+    port: u16,
+    filter: Filter,
+) -> Result<Vec<SocketAddr>, TrackerError> {
+    // An address needs no lookup, and a lookup of one would be told to a name server by some systems.
+    let all: Vec<SocketAddr> = match host.parse::<IpAddr>() {
+        Ok(ip) => vec![SocketAddr::new(ip, port)],
+        Err(_) => {
+            let lookup = tokio::net::lookup_host((host, port));
+            let found = tokio::time::timeout(LOOKUP_TIMEOUT, lookup)
+                .await
+                .map_err(|_| TrackerError::TimedOut)?
+                .map_err(|error| TrackerError::Unreachable(error.to_string()))?;
+            found.take(ADDRESSES_PER_HOST_MAX).collect()
+        }
+    };
+    choose(all, filter)
+}
+
+fn choose(mut all: Vec<SocketAddr>, filter: Filter) -> Result<Vec<SocketAddr>, TrackerError> {
+    all.retain(|addr| filter.is_of_family(addr.ip()));
+    if let (true, Some(family)) = (all.is_empty(), filter.family) {
+        return Err(TrackerError::NoAddress(family));
+    }
+    all.retain(|addr| filter.allows(addr.ip()));
+    if all.is_empty() {
+        let why = match filter.reach {
+            Reach::Loopback => "it is not on this machine, and network.reach = \"loopback\"",
+            Reach::Any if filter.this_machine => "its name leads nowhere",
+            Reach::Any => "it is this machine, and its path is not a tracker's",
+        };
+        return Err(TrackerError::Unreachable(why.to_owned()));
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(filter: Filter, host: &[&str], expected: Result<&[&str], &str>) {
+        let addrs = |list: &[&str]| {
+            list.iter().map(|addr| addr.parse().expect("an address")).collect::<Vec<SocketAddr>>()
+        };
+        match (choose(addrs(host), filter), expected) {
+            (Ok(chosen), Ok(expected)) => assert_eq!(chosen, addrs(expected)),
+            (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{error}"),
+            (got, expected) => panic!("{got:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn only_what_may_be_asked_is_chosen() {
+        let any = Filter { reach: Reach::Any, family: Some(Family::V4), this_machine: false };
+        let both = &["192.0.2.1:80", "[2001:db8::1]:80"];
+        check(any, both, Ok(&["192.0.2.1:80"]));
+        check(Filter { family: Some(Family::V6), ..any }, both, Ok(&["[2001:db8::1]:80"]));
+        check(Filter { family: None, ..any }, both, Ok(both));
+        check(any, &["[2001:db8::1]:80"], Err("no IPv4 address"));
+        check(any, &["127.0.0.1:80"], Err("path is not a tracker's"));
+        check(Filter { this_machine: true, ..any }, &["127.0.0.1:80"], Ok(&["127.0.0.1:80"]));
+        let near = Filter { reach: Reach::Loopback, this_machine: true, ..any };
+        check(near, &["192.0.2.1:80", "127.0.0.1:80"], Ok(&["127.0.0.1:80"]));
+        check(near, &["192.0.2.1:80"], Err("network.reach"));
+    }
+
+    #[tokio::test]
+    async fn an_address_is_not_looked_up() {
+        let filter = Filter { reach: Reach::Any, family: Some(Family::V6), this_machine: true };
+        let found = resolve("::1", 80, filter).await.expect("it is an address");
+        assert_eq!(found, ["[::1]:80".parse().expect("an address")]);
+    }
+}

@@ -1,0 +1,6 @@
+//! Whole sessions in one process, over real sockets on the loopback and real files in temporary
+//! folders. Nothing here reaches beyond the machine, uses a fixed port or sleeps: every test waits
+//! for events, and fails if they do not come in time.
+
+mod support;
+mod transfer;
