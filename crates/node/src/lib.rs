@@ -10,9 +10,12 @@ mod metrics;
 mod net;
 pub mod paths;
 mod peer;
+mod serve;
 pub mod session;
 mod shard;
 mod trackers;
+
+pub mod tracker_server;
 
 pub use config::Config;
 pub use session::Session;

@@ -98,3 +98,18 @@ pub const LOOKUPS_KEPT_FOR: Duration = Duration::from_secs(60);
 /// Bytes of a tracker's packet that are read; the rest is lost. An answer of 200 peers over IPv6 has
 /// 3,620.
 pub const UDP_PACKET_BYTES_MAX: usize = 4096;
+
+/// HTTP connections that the tracker serves at once; further ones wait in the system's queue (guess:
+/// a request takes a millisecond, so that this is far more than a small machine answers).
+pub const TRACKER_CONNECTIONS_MAX: usize = 1024;
+
+/// How long a client of the tracker may take for a request, and how long it may idle after one
+/// (guess: clients announce once in half an hour, so that keeping connections is of no use).
+pub const TRACKER_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a request's head that the tracker buffers; hyper needs at least 8 KiB.
+pub const TRACKER_HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of a UDP packet that are read; requests are shorter, a scrape of 74 torrents has 1,496
+/// (BEP 15), and what is cut off is malformed.
+pub const TRACKER_PACKET_BYTES_MAX: usize = 2048;

@@ -174,7 +174,7 @@ pub(super) fn pieces(detail: &TorrentDetail) -> api::PieceMap {
 }
 
 /// What a torrent file is.
-pub(super) fn inspect_metainfo(metainfo: &Metainfo) -> api::InspectReport {
+pub fn inspect_torrent(metainfo: &Metainfo) -> api::InspectReport {
     let hashes = metainfo.info_hashes();
     let files: Vec<api::FileInfo> =
         metainfo.files().iter().filter(|file| !file.is_pad()).map(file_info).collect();
@@ -202,7 +202,7 @@ pub(super) fn inspect_metainfo(metainfo: &Metainfo) -> api::InspectReport {
 }
 
 /// What a magnet link says.
-pub(super) fn inspect_magnet(magnet: &Magnet) -> api::InspectReport {
+pub fn inspect_magnet(magnet: &Magnet) -> api::InspectReport {
     let hashes = magnet.info_hashes;
     api::InspectReport {
         id: hashes.primary().to_string(),

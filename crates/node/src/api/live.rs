@@ -7,8 +7,8 @@
 use super::app::App;
 use super::convert;
 use super::limits::{EVENTS_BEHIND_MAX, LIVE_INTERVAL};
-use super::serve::stopped;
 use super::types::{Event, Job, SessionInfo, Torrent};
+use crate::serve::stopped;
 use crate::session::{Event as SessionEvent, TorrentId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

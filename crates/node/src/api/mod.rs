@@ -16,12 +16,12 @@ mod jobs;
 pub mod limits;
 mod live;
 mod routes;
-mod serve;
 mod server;
 mod source;
 pub mod token;
 pub mod types;
 
+pub use convert::{inspect_magnet, inspect_torrent};
 pub use error::ApiError;
 pub use guard::ExposureError;
 pub use routes::{PREFIX, openapi};

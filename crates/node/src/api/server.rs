@@ -2,9 +2,13 @@
 
 use super::app::App;
 use super::guard::{ExposureError, Guard};
+use super::limits::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEADER_TIMEOUT};
 use super::token::{self, TokenError};
-use super::{live, routes, serve};
+use super::{live, routes};
+use crate::serve;
 use crate::session::Session;
+use althing_store::atomic::{self, Access};
+use hyper_util::service::TowerToHyperService;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +21,13 @@ use tokio::task::JoinHandle;
 /// File within the data folder that says where the API listens, for clients on this machine; it is
 /// there while the API is.
 pub const ADDR_FILE: &str = "api.addr";
+
+/// What connections may cost.
+const BOUNDS: serve::Bounds = serve::Bounds {
+    connections: CONNECTIONS_MAX,
+    header_timeout: HEADER_TIMEOUT,
+    head_bytes: HEAD_BYTES_MAX,
+};
 
 /// The running API.
 pub struct Server {
@@ -80,16 +91,17 @@ impl Server {
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         let addr_file = dir.join(ADDR_FILE);
-        write_addr(&addr_file, addr)
+        atomic::write(&addr_file, format!("{addr}\n").as_bytes(), Access::Default)
             .map_err(|error| ServerError::AddrFile { path: addr_file.clone(), error })?;
 
         let (stop, stopped) = watch::channel(false);
         let app = App::new(session, dir.to_owned(), stopped.clone());
         let shutdown = app.shutdown().subscribe();
         let router = routes::router(app.clone(), guard);
+        let service = move |_| TowerToHyperService::new(router.clone());
         let tasks = vec![
             tokio::spawn(live::run(app, stopped.clone())),
-            tokio::spawn(serve::serve(listener, router, stopped)),
+            tokio::spawn(serve::serve(listener, service, BOUNDS, stopped)),
         ];
         tracing::info!(%addr, "the API listens");
         Ok(Server { addr, addr_file, stop, shutdown, tasks })
@@ -117,13 +129,6 @@ impl Server {
             }
         }
     }
-}
-
-/// Written beside and moved into place, so that nobody ever reads half of it.
-fn write_addr(path: &Path, addr: SocketAddr) -> io::Result<()> {
-    let temporary = path.with_extension("addr.new");
-    fs::write(&temporary, format!("{addr}\n"))?;
-    fs::rename(&temporary, path)
 }
 
 /// Where the API of the data folder `dir` listens, if it is running.

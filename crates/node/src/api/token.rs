@@ -1,8 +1,9 @@
 //! The token in `DIR/api.token`: whoever can read that file may use the API, and nobody else.
 //! That makes the operating system's file permissions the API's.
 
+use althing_store::atomic::{self, Access};
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use subtle::ConstantTimeEq as _;
 
@@ -71,7 +72,8 @@ pub fn load_or_create(dir: &Path) -> Result<Secret, TokenError> {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes).map_err(TokenError::Entropy)?;
     let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    write(&path, &token).map_err(|error| TokenError::Io { path, error })?;
+    atomic::write(&path, format!("{token}\n").as_bytes(), Access::OwnerOnly)
+        .map_err(|error| TokenError::Io { path, error })?;
     Ok(Secret::new(&token))
 }
 
@@ -84,23 +86,6 @@ pub fn read(dir: &Path) -> io::Result<String> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it holds no token"));
     }
     Ok(token.to_owned())
-}
-
-/// Writes the file so that it is whole and readable by its owner alone from the first moment on.
-fn write(path: &Path, token: &str) -> io::Result<()> {
-    let temporary = path.with_extension("token.new");
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&temporary)?;
-    writeln!(file, "{token}")?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
 }
 
 #[cfg(unix)]

@@ -95,7 +95,7 @@ pub(super) async fn inspect(
 ) -> Result<axum::Json<InspectReport>, ApiError> {
     let source = source::read(&app, request.link.as_deref(), request.torrent.as_deref()).await?;
     let report = match source {
-        Source::Torrent(metainfo, _) => convert::inspect_metainfo(&metainfo),
+        Source::Torrent(metainfo, _) => convert::inspect_torrent(&metainfo),
         Source::Magnet(magnet) => convert::inspect_magnet(&magnet),
     };
     Ok(axum::Json(report))

@@ -1,16 +1,32 @@
-//! The listener: takes connections up to a limit, gives each the router, and ends them cleanly.
+//! An HTTP listener: takes connections up to a limit, gives each a service, and ends them cleanly.
+//! The API and the tracker both stand on it.
 
-use super::limits::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEADER_TIMEOUT};
-use axum::Router;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+
+/// What connections may cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Connections served at once; further ones wait in the operating system's queue.
+    pub(crate) connections: usize,
+    /// How long a client may take for the head of a request, and how long a connection may idle
+    /// between two; then it is closed. Keeps slow senders from holding all connections.
+    pub(crate) header_timeout: Duration,
+    /// Bytes of a request's head that are buffered; hyper needs at least 8 KiB.
+    pub(crate) head_bytes: usize,
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long requests under way may go on after the stop.
 const STOP_GRACE: Duration = Duration::from_secs(2);
@@ -19,18 +35,28 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 /// connection will give back.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Serves `router` until `stop` becomes true; then ends every connection after its request.
-pub(super) async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+/// Serves until `stop` becomes true, each connection with what `service` makes for its address; then
+/// ends every connection after its request.
+pub(crate) async fn serve<S, B>(
+    listener: TcpListener,
+    service: impl Fn(SocketAddr) -> S,
+    bounds: Bounds,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send>,
+    S: Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(bounds.connections));
     let mut connections = JoinSet::new();
-    while let Some((stream, place)) = tokio::select! {
+    while let Some((stream, addr, place)) = tokio::select! {
         next = accept(&listener, &places) => Some(next),
         () = stopped(&mut stop) => None,
     } {
-        let router = router.clone();
+        let service = service(addr);
         let stop = stop.clone();
         connections.spawn(async move {
-            connection(stream, router, stop).await;
+            connection(stream, service, bounds, stop).await;
             drop(place);
         });
         while connections.try_join_next().is_some() {}
@@ -38,12 +64,12 @@ pub(super) async fn serve(listener: TcpListener, router: Router, mut stop: watch
     drop(listener);
     let all_ended = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(STOP_GRACE, all_ended).await.is_err() {
-        tracing::debug!("some connections to the API did not end in time and are cut");
+        tracing::debug!("some connections did not end in time and are cut");
     }
 }
 
 /// Returns once `stop` is true, or once nobody is left who could make it so.
-pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
@@ -51,20 +77,28 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> (TcpStream, tokio::sync::OwnedSemaphorePermit) {
+) -> (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit) {
     let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, addr)) => return (stream, addr, place),
             Err(error) => {
-                tracing::warn!(%error, "the API cannot take a connection");
+                tracing::warn!(%error, "cannot take an HTTP connection");
                 tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
+async fn connection<S, B>(
+    stream: TcpStream,
+    service: S,
+    bounds: Bounds,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>>,
+    B: Body<Error: Into<BoxError>> + 'static,
+{
     // Answers are small and wait for nothing that Nagle's algorithm could join them with.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY refused");
@@ -72,9 +106,8 @@ async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX);
-    let service = TowerToHyperService::new(router);
+        .header_read_timeout(bounds.header_timeout)
+        .max_buf_size(bounds.head_bytes);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -84,25 +117,31 @@ async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver
         }
     };
     if let Err(error) = ended {
-        tracing::trace!(%error, "a connection to the API ended");
+        tracing::trace!(%error, "an HTTP connection ended");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::Router;
     use axum::routing::get;
+    use hyper_util::service::TowerToHyperService;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    async fn start() -> (std::net::SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
+    const BOUNDS: Bounds =
+        Bounds { connections: 16, header_timeout: Duration::from_secs(15), head_bytes: 16 * 1024 };
+
+    async fn start() -> (SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let router = Router::new().route("/", get(async || "here"));
-        (addr, stop, tokio::spawn(serve(listener, router, stopped)))
+        let service = move |_| TowerToHyperService::new(router.clone());
+        (addr, stop, tokio::spawn(serve(listener, service, BOUNDS, stopped)))
     }
 
-    async fn answer(addr: std::net::SocketAddr, request: &str) -> String {
+    async fn answer(addr: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(addr).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
@@ -131,7 +170,7 @@ mod tests {
     #[tokio::test]
     async fn a_head_without_end_is_cut_off() {
         let (addr, _stop, _task) = start().await;
-        let endless = format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(HEAD_BYTES_MAX * 2));
+        let endless = format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(BOUNDS.head_bytes * 2));
         let mut stream = TcpStream::connect(addr).await.unwrap();
         // The server may close while this is still being written.
         drop(stream.write_all(endless.as_bytes()).await);
@@ -145,7 +184,7 @@ mod tests {
         let (addr, _stop, _task) = start().await;
         // Neither a head that does not come to its end nor an idle connection is kept.
         for begun in ["GET / HTTP/1.1\r\nHos", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"] {
-            let answer = tokio::time::timeout(HEADER_TIMEOUT * 2, answer(addr, begun)).await;
+            let answer = tokio::time::timeout(BOUNDS.header_timeout * 2, answer(addr, begun)).await;
             assert!(answer.is_ok(), "still open after {begun:?}");
         }
     }
@@ -154,7 +193,7 @@ mod tests {
     async fn more_than_the_limit_wait_their_turn() {
         let (addr, _stop, _task) = start().await;
         let mut open = Vec::new();
-        for _ in 0..CONNECTIONS_MAX {
+        for _ in 0..BOUNDS.connections {
             let mut stream = TcpStream::connect(addr).await.unwrap();
             stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
             let mut first = [0; 12];
