@@ -166,9 +166,11 @@ impl Exchange {
         }
         let took = start.elapsed();
         eprintln!("{announced:.1?} until the seed was announced, {took:.1?} until all had it");
-        for leecher in &leechers {
+        for leecher in &mut leechers {
             leecher.compare(&payload);
+            assert!(leecher.peer.ends_well(), "does not end well\n{}", leecher.peer.diagnosis());
         }
+        assert!(seed.ends_well(), "does not end well\n{}", seed.diagnosis());
     }
 }
 

@@ -27,7 +27,8 @@ pub(crate) fn run(arguments: &[String]) -> Done {
         return nextest(arguments, &skipped);
     }
     println!("cargo-nextest is not installed, so `cargo test` runs the tests, one crate at a time");
-    let mut command = cargo(["test", "--workspace", "--lib", "--bins", "--tests"]);
+    let mut command =
+        cargo(["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]);
     must(command.args(arguments).env(SKIPPED_FILE, &skipped))
 }
 

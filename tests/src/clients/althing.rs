@@ -45,18 +45,6 @@ pub fn start(seat: &Seat<'_>, task: &Task<'_>) -> Althing {
     Althing { process, copy: copy.join(NAME), shares }
 }
 
-impl Althing {
-    /// Ends it as Ctrl-C or a service manager would (SIGTERM), and says whether it ended well.
-    pub fn stop(&mut self) -> bool {
-        self.process.stop(LIMIT)
-    }
-
-    /// Its process.
-    pub fn process(&self) -> &Process {
-        &self.process
-    }
-}
-
 impl Peer for Althing {
     fn is_complete(&mut self) -> bool {
         let copy = self.copy.to_string_lossy();
@@ -69,6 +57,11 @@ impl Peer for Althing {
                 output.lines().find(|line| line.starts_with("magnet:?")).map(str::to_owned)
             })
         })
+    }
+
+    /// As Ctrl-C or a service manager would ask (SIGTERM).
+    fn ends_well(&mut self) -> bool {
+        self.process.stop(LIMIT)
     }
 
     fn diagnosis(&mut self) -> String {

@@ -144,6 +144,11 @@ pub trait Peer {
         None
     }
 
+    /// Asks it to end, and says whether it ended well. The others are simply killed when dropped.
+    fn ends_well(&mut self) -> bool {
+        true
+    }
+
     /// What it has to say for itself, when a test fails.
     fn diagnosis(&mut self) -> String;
 }
