@@ -140,7 +140,7 @@ impl Swarm {
         let Some(peer) = self.peers.remove(&conn) else { return false };
         self.count_out(&peer.pieces);
         for order in &peer.orders {
-            self.release(order.block);
+            self.release(order);
         }
         self.abandon_reserved(conn);
         self.forget_orders_for_metadata(conn, &peer);

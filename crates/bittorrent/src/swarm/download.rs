@@ -33,12 +33,13 @@ impl Swarm {
             && let Some(block) = self.next_block(conn)
         {
             room -= 1;
+            let counted_in = self.open.opening(block.piece);
             let Some(peer) = self.peers.get_mut(&conn) else { return };
             if peer.orders.is_empty() {
                 // It owes us from now on: the time before was not its fault.
                 peer.last_block_at = now;
             }
-            peer.orders.push_back(Order { block, at: now });
+            peer.orders.push_back(Order { block, at: now, counted_in });
             peer.current = Some(block.piece);
             self.send(now, conn, Message::Request(block));
         }
@@ -139,9 +140,9 @@ impl Swarm {
     }
 
     /// An order came to nothing.
-    pub(super) fn release(&mut self, block: BlockRef) {
-        if let Some(n) = number_of(block) {
-            self.open.release(block.piece, n);
+    pub(super) fn release(&mut self, order: &Order) {
+        if let (Some(n), Some(opening)) = (number_of(order.block), order.counted_in) {
+            self.open.release(order.block.piece, n, opening);
         }
     }
 
@@ -179,19 +180,18 @@ impl Swarm {
         peer.download.add(now, block.len);
         self.totals.downloaded_bytes += u64::from(block.len);
         let ordered = peer.orders.iter().position(|order| order.block == block);
-        if let Some(at) = ordered {
-            peer.orders.remove(at);
-        }
+        let order = ordered.and_then(|at| peer.orders.remove(at));
         let from = peer.addr.ip().to_canonical();
         // A block off the grid is one that nobody orders.
         let n = number_of(block).filter(|n| self.block(block.piece, *n) == Some(block));
         let arrival = n.map_or(Arrival::Unwanted, |n| {
-            self.open.arrive(block.piece, n, conn, from, ordered.is_some())
+            let counted_in = order.and_then(|order| order.counted_in);
+            self.open.arrive(block.piece, n, conn, from, counted_in)
         });
         match arrival {
             Arrival::Unwanted => {
                 self.totals.wasted_bytes += u64::from(block.len);
-                if ordered.is_none()
+                if order.is_none()
                     && let Err(reason) = self.overlook(now, conn, "blocks nobody asked for")
                 {
                     self.drop_peer(now, conn, reason);
@@ -331,7 +331,7 @@ impl Swarm {
         if !peer.fast {
             let orders = std::mem::take(&mut peer.orders);
             for order in &orders {
-                self.release(order.block);
+                self.release(order);
             }
             self.order_from_all(now);
         }
@@ -353,10 +353,12 @@ impl Swarm {
         let Some(at) = peer.orders.iter().position(|o| o.block == block) else {
             return self.overlook(now, conn, "rejects of what nobody asked for");
         };
-        peer.orders.remove(at);
+        let order = peer.orders.remove(at);
         peer.allowed_fast.remove(&block.piece);
         let refuses_unchoked = !peer.chokes_us;
-        self.release(block);
+        if let Some(order) = order {
+            self.release(&order);
+        }
         if refuses_unchoked {
             // It may go on like that for ever; an honest peer has few reasons to.
             self.overlook(now, conn, "rejected requests")?;
@@ -385,14 +387,18 @@ impl Swarm {
         peer.snubs_us = true;
         peer.current = None;
         let keep = PIPELINE_SNUBBED.min(peer.orders.len());
-        let taken_back: Vec<BlockRef> = peer.orders.drain(keep..).map(|o| o.block).collect();
-        for block in &taken_back {
-            self.release(*block);
-            self.send(now, conn, Message::Cancel(*block));
-        }
+        let taken_back: Vec<Order> = peer.orders.drain(keep..).collect();
         // The one that stays may be had from others as well.
-        if let Some(first) = self.peers.get(&conn).and_then(|p| p.orders.front()).map(|o| o.block) {
-            self.release(first);
+        let stays = peer.orders.front_mut().map(|first| {
+            let counted_in = first.counted_in.take();
+            Order { counted_in, ..*first }
+        });
+        for order in &taken_back {
+            self.release(order);
+            self.send(now, conn, Message::Cancel(order.block));
+        }
+        if let Some(order) = stays {
+            self.release(&order);
         }
         self.abandon_reserved(conn);
         self.order_from_all(now);

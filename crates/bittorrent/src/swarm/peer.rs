@@ -5,6 +5,7 @@ use super::limits::{
     ALLOWED_FAST_SET, EARLY_HAVES_MAX, PIPELINE_MAX, PIPELINE_MIN, PIPELINE_SNUBBED,
     PIPELINE_TIME_S, RATE_WINDOW_S, WASTE_BURST, WASTE_PER_S,
 };
+use super::pieces::Opening;
 use super::rate::RateMeter;
 use crate::types::{BLOCK_SIZE, Bitfield, BlockRef, PeerId, PieceIndex};
 use crate::wire::{ExtensionHandshake, Handshake, HashRequest};
@@ -74,6 +75,9 @@ impl Pieces {
 pub(super) struct Order {
     pub(super) block: BlockRef,
     pub(super) at: Instant,
+    /// The opening of the piece that counts it. An order that we have given up on counts nowhere,
+    /// and one that outlives its piece not when that is opened anew.
+    pub(super) counted_in: Option<Opening>,
 }
 
 /// The state of one connection.

@@ -14,10 +14,14 @@ struct Block {
     from: Option<IpAddr>,
 }
 
+/// One opening of one piece: a number that is never used twice, in ascending order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(super) struct Opening(u64);
+
 /// A piece of which blocks are on order or here.
 #[derive(Debug)]
 pub(super) struct OpenPiece {
-    opened: u64,
+    opening: Opening,
     blocks: Vec<Block>,
     /// Blocks neither here nor on order.
     free: u32,
@@ -72,19 +76,19 @@ pub(super) enum Arrival {
 pub(super) struct OpenPieces {
     pieces: BTreeMap<PieceIndex, OpenPiece>,
     /// Those with free blocks, in the order they were opened: what was begun is finished first.
-    with_free: BTreeSet<(u64, PieceIndex)>,
-    opened: u64,
+    with_free: BTreeSet<(Opening, PieceIndex)>,
+    next: Opening,
 }
 
 impl OpenPieces {
     pub(super) fn open(&mut self, piece: PieceIndex, blocks: u32, only_from: Option<ConnId>) {
-        let opened = self.opened;
-        self.opened += 1;
-        self.with_free.insert((opened, piece));
+        let opening = self.next;
+        self.next.0 += 1;
+        self.with_free.insert((opening, piece));
         self.pieces.insert(
             piece,
             OpenPiece {
-                opened,
+                opening,
                 blocks: vec![Block::default(); blocks as usize],
                 free: blocks,
                 missing: blocks,
@@ -96,7 +100,7 @@ impl OpenPieces {
 
     pub(super) fn close(&mut self, piece: PieceIndex) -> Option<OpenPiece> {
         let open = self.pieces.remove(&piece)?;
-        self.with_free.remove(&(open.opened, piece));
+        self.with_free.remove(&(open.opening, piece));
         Some(open)
     }
 
@@ -141,7 +145,7 @@ impl OpenPieces {
         open.first_free = n as u32 + 1;
         open.free -= 1;
         if open.free == 0 {
-            self.with_free.remove(&(open.opened, piece));
+            self.with_free.remove(&(open.opening, piece));
         }
         Some(n as u32)
     }
@@ -154,30 +158,38 @@ impl OpenPieces {
         }
     }
 
-    /// An order came to nothing.
-    pub(super) fn release(&mut self, piece: PieceIndex, n: u32) {
-        let Some(open) = self.pieces.get_mut(&piece) else { return };
+    /// The opening that counts orders for a piece now.
+    pub(super) fn opening(&self, piece: PieceIndex) -> Option<Opening> {
+        self.pieces.get(&piece).map(|open| open.opening)
+    }
+
+    /// An order counted in `opening` came to nothing.
+    pub(super) fn release(&mut self, piece: PieceIndex, n: u32, opening: Opening) {
+        let Some(open) = self.pieces.get_mut(&piece).filter(|open| open.opening == opening) else {
+            return;
+        };
         let Some(block) = open.blocks.get_mut(n as usize) else { return };
-        let was_ordered = block.ordered > 0;
+        debug_assert!(block.ordered > 0, "each order is released once");
         block.ordered = block.ordered.saturating_sub(1);
-        if was_ordered && block.ordered == 0 && block.from.is_none() {
+        if block.ordered == 0 && block.from.is_none() {
             open.free += 1;
             open.first_free = open.first_free.min(n);
-            self.with_free.insert((open.opened, piece));
+            self.with_free.insert((open.opening, piece));
         }
     }
 
-    /// A block came in from a peer; `was_ordered` if it was on order with it.
+    /// A block came in from a peer; `counted_in` is the opening that counts its order, if one does.
     pub(super) fn arrive(
         &mut self,
         piece: PieceIndex,
         n: u32,
         conn: ConnId,
         from: IpAddr,
-        was_ordered: bool,
+        counted_in: Option<Opening>,
     ) -> Arrival {
         let Some(open) = self.pieces.get_mut(&piece) else { return Arrival::Unwanted };
         let Some(block) = open.blocks.get_mut(n as usize) else { return Arrival::Unwanted };
+        let was_ordered = counted_in == Some(open.opening);
         if was_ordered {
             block.ordered = block.ordered.saturating_sub(1);
         }
@@ -188,7 +200,7 @@ impl OpenPieces {
         if !was_ordered && block.ordered == 0 {
             open.free -= 1;
             if open.free == 0 {
-                self.with_free.remove(&(open.opened, piece));
+                self.with_free.remove(&(open.opening, piece));
             }
         }
         block.from = Some(from);
@@ -202,6 +214,7 @@ mod tests {
     use super::*;
 
     const P: PieceIndex = PieceIndex(7);
+    const FIRST: Opening = Opening(0);
     const A: (ConnId, IpAddr) = (ConnId(1), IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)));
     const B: (ConnId, IpAddr) = (ConnId(2), IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2)));
 
@@ -220,7 +233,7 @@ mod tests {
         );
         assert_eq!(open.order_free(P), None);
         assert!(!open.any_free());
-        open.release(P, 1);
+        open.release(P, 1, FIRST);
         assert!(open.any_free());
         assert_eq!(open.order_free(P), Some(1));
         assert_eq!(open.order_free(P), None);
@@ -231,17 +244,18 @@ mod tests {
         let mut open = three_blocks(None);
         open.order_free(P);
         open.order_again(P, 0);
-        let kept = open.arrive(P, 0, A.0, A.1, true);
-        assert_eq!(kept, Arrival::Kept { other_orders: 1, completes: false });
-        assert_eq!(open.arrive(P, 0, B.0, B.1, true), Arrival::Unwanted);
+        open.order_again(P, 0);
+        let kept = open.arrive(P, 0, A.0, A.1, Some(FIRST));
+        assert_eq!(kept, Arrival::Kept { other_orders: 2, completes: false });
+        assert_eq!(open.arrive(P, 0, B.0, B.1, Some(FIRST)), Arrival::Unwanted);
         // Releasing an order for a block that is here does not make it free again.
-        open.release(P, 0);
+        open.release(P, 0, FIRST);
         assert_eq!(open.order_free(P), Some(1));
         // A block that was never ordered is taken all the same.
-        let kept = open.arrive(P, 2, B.0, B.1, false);
+        let kept = open.arrive(P, 2, B.0, B.1, None);
         assert_eq!(kept, Arrival::Kept { other_orders: 0, completes: false });
         assert!(!open.any_free());
-        let kept = open.arrive(P, 1, A.0, A.1, true);
+        let kept = open.arrive(P, 1, A.0, A.1, Some(FIRST));
         assert_eq!(kept, Arrival::Kept { other_orders: 0, completes: true });
         let senders: Vec<_> = open.close(P).expect("open").senders().flatten().collect();
         assert_eq!(senders, [A.1, A.1, B.1]);
@@ -249,9 +263,31 @@ mod tests {
     }
 
     #[test]
+    fn orders_that_were_given_up_or_outlived_their_piece_do_not_count() {
+        let mut open = three_blocks(None);
+        // Released, and answered after all: the block is not free any more.
+        assert_eq!(open.order_free(P), Some(0));
+        open.release(P, 0, FIRST);
+        open.arrive(P, 0, A.0, A.1, None);
+        assert_eq!([open.order_free(P), open.order_free(P)], [Some(1), Some(2)]);
+        assert!(!open.any_free());
+        // Of the piece's second opening the orders of the first one change nothing.
+        open.close(P);
+        open.open(P, 3, None);
+        assert_eq!(open.order_free(P), Some(0));
+        open.release(P, 0, FIRST);
+        assert_eq!(open.order_free(P), Some(1));
+        let kept = open.arrive(P, 0, B.0, B.1, Some(FIRST));
+        assert_eq!(kept, Arrival::Kept { other_orders: 1, completes: false });
+        let kept = open.arrive(P, 2, B.0, B.1, Some(FIRST));
+        assert_eq!(kept, Arrival::Kept { other_orders: 0, completes: false });
+        assert!(!open.any_free());
+    }
+
+    #[test]
     fn a_reserved_piece_takes_blocks_from_one_peer_only() {
         let mut open = three_blocks(Some(A.0));
-        assert_eq!(open.arrive(P, 0, B.0, B.1, false), Arrival::Unwanted);
-        assert_ne!(open.arrive(P, 0, A.0, A.1, false), Arrival::Unwanted);
+        assert_eq!(open.arrive(P, 0, B.0, B.1, None), Arrival::Unwanted);
+        assert_ne!(open.arrive(P, 0, A.0, A.1, None), Arrival::Unwanted);
     }
 }
