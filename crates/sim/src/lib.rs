@@ -1,1 +1,25 @@
-//! sim
+//! The simulator.
+
+mod behaviour;
+mod checks;
+mod digest;
+mod disk;
+mod host;
+pub mod limits;
+mod network;
+mod plan;
+mod queue;
+mod report;
+pub mod scenario;
+mod torrent;
+mod tracker;
+mod units;
+mod world;
+
+pub use checks::Peaks;
+pub use disk::{DiskFault, DiskPlan};
+pub use plan::{Behaviour, HostPlan, LeaveWhen, Life, Plan, Start};
+pub use report::{Completion, Report, Sample};
+pub use torrent::{TorrentKind, TorrentSpec};
+pub use units::{HostId, Rate};
+pub use world::World;

@@ -1,0 +1,131 @@
+//! `althing-sim`: runs scenarios of the simulator and prints what came of them.
+
+use althing_sim::scenario::{self, Entry, SCENARIOS};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Runs BitTorrent swarms on a simulated network; one number reproduces a run.
+
+Usage: althing-sim [--seed N] [--scenario NAME|all] [--peers N] [--timeline] [--json]
+
+  --seed N         the number from which everything that is left to chance follows (default 1)
+  --scenario NAME  which to run (default all)
+  --peers N        how many hosts fetch, instead of the scenario's own number
+  --timeline       also print how the run went, a line every 5 s of simulated time
+  --json           print JSON, an object a line
+
+Ends with 0 if every host that had to finish did and nothing happened that must not.
+";
+
+/// What the command line asks for.
+struct Options {
+    seed: u64,
+    scenario: String,
+    peers: Option<u32>,
+    timeline: bool,
+    json: bool,
+}
+
+fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+    let mut options =
+        Options { seed: 1, scenario: "all".into(), peers: None, timeline: false, json: false };
+    while let Some(arg) = args.next() {
+        let (name, inline) = match arg.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (arg, None),
+        };
+        let mut value =
+            || inline.clone().or_else(|| args.next()).ok_or(format!("{name} needs a value"));
+        match name.as_str() {
+            "--seed" => options.seed = number(&name, &value()?)?,
+            "--peers" => options.peers = Some(number(&name, &value()?)?),
+            "--scenario" => options.scenario = value()?,
+            "--timeline" => options.timeline = true,
+            "--json" => options.json = true,
+            "-h" | "--help" => return Ok(None),
+            _ => return Err(format!("unknown argument {name}")),
+        }
+    }
+    Ok(Some(options))
+}
+
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, String> {
+    value.parse().map_err(|_| format!("{name} needs a number, not \"{value}\""))
+}
+
+/// The names and what they stand for.
+fn list() -> String {
+    SCENARIOS.iter().fold(String::from("Scenarios:\n"), |mut text, entry| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {:<16} {}", entry.name, entry.summary);
+        text
+    })
+}
+
+fn chosen(name: &str) -> Result<Vec<&'static Entry>, String> {
+    let chosen: Vec<&Entry> =
+        SCENARIOS.iter().filter(|entry| name == "all" || name == entry.name).collect();
+    if chosen.is_empty() {
+        return Err(format!("there is no scenario \"{name}\"\n\n{}", list()));
+    }
+    Ok(chosen)
+}
+
+/// Runs one and writes what came of it; whether it was good.
+fn run(entry: &Entry, options: &Options) -> Result<bool, String> {
+    let scenario = (entry.make)(options.peers);
+    let mut report = scenario::run(&*scenario, options.seed).map_err(|error| error.to_string())?;
+    let mut text = String::new();
+    if options.json {
+        if !options.timeline {
+            report.timeline.clear();
+        }
+        text = serde_json::to_string(&report).map_err(|error| error.to_string())?;
+        text.push('\n');
+    } else {
+        let _ = writeln!(text, "{report}");
+        if options.timeline {
+            let _ = writeln!(text, "      s  running  finished  progress  copied  sent MiB");
+            for at in &report.timeline {
+                let _ = writeln!(
+                    text,
+                    "  {:>5}  {:>7}  {:>8}  {:>7.1}%  {:>6}  {:>8}",
+                    at.at_s,
+                    at.running,
+                    at.finished,
+                    100.0 * at.mean_progress,
+                    at.copied_pieces,
+                    at.sent_bytes >> 20
+                );
+            }
+        }
+    }
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())?;
+    Ok(report.is_good())
+}
+
+fn main() -> ExitCode {
+    let result = parse(std::env::args().skip(1)).and_then(|options| {
+        let Some(options) = options else {
+            let text = format!("{USAGE}\n{}", list());
+            std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())?;
+            return Ok(true);
+        };
+        let mut good = true;
+        for entry in chosen(&options.scenario)? {
+            good &= run(entry, &options)?;
+        }
+        Ok(good)
+    });
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            // Nowhere is left to say that standard error is closed.
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What a run consists of: which hosts there are, what they are like, and what happens to them.
+//! A plan is data; [`World`](crate::World) carries it out.
+
+use crate::disk::DiskPlan;
+use crate::torrent::TorrentSpec;
+use crate::units::Rate;
+use althing_base::time::Duration;
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What is shared.
+    pub torrent: TorrentSpec,
+    /// Who is there.
+    pub hosts: Vec<HostPlan>,
+    /// By when every host that [must finish](HostPlan::must_finish) has all pieces.
+    pub deadline: Duration,
+}
+
+/// One host.
+#[derive(Clone, Debug)]
+pub struct HostPlan {
+    /// What it has at the start.
+    pub start: Start,
+    /// Whether it keeps to the protocol.
+    pub behaviour: Behaviour,
+    /// What it sends at most.
+    pub up: Rate,
+    /// What it receives at most.
+    pub down: Rate,
+    /// Others can open connections to it (no address translation in between).
+    pub reachable: bool,
+    /// Its disk.
+    pub disk: DiskPlan,
+    /// What happens to it, in order of time, the time being counted from the start of the run.
+    pub life: Vec<(Duration, Life)>,
+    /// It leaves by itself when this holds.
+    pub leaves: Option<LeaveWhen>,
+    /// Connections at most; the swarm's default if `None`.
+    pub connections_max: Option<usize>,
+    /// Peers unchoked at once; the swarm's default if `None`.
+    pub unchoke_slots: Option<usize>,
+    /// Liveness: it has to have everything by the deadline.
+    pub must_finish: bool,
+}
+
+/// What a host has at the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// Every piece.
+    Everything,
+    /// The .torrent file.
+    Nothing,
+    /// The magnet link: not even the metadata.
+    Magnet,
+}
+
+/// A step in a host's life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Life {
+    /// The program starts, with what is on disk.
+    Start,
+    /// The program is ended by its user: it says goodbye to the tracker and to its peers.
+    Stop,
+    /// The process is killed: the system closes its connections, memory is lost.
+    Kill,
+    /// The plug is pulled: nobody is told.
+    Vanish,
+}
+
+/// Why a host leaves by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LeaveWhen {
+    /// This long after it has everything.
+    Finished(Duration),
+    /// As soon as every piece is also on the disk of some other host that is there: one copy has
+    /// been given out.
+    OneCopyIsOut,
+}
+
+/// How a host treats others. All but the first use the honest machine and twist what it says.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Behaviour {
+    /// As it should.
+    Honest,
+    /// Claims every piece; this share of the blocks it sends holds something else.
+    BadBlocks {
+        /// From 0 to 1.
+        share: f64,
+    },
+    /// Has the torrent, and sends something else when asked for its metadata.
+    BadMetadata,
+    /// Names a false size for the metadata, and serves that.
+    WrongMetadataSize,
+    /// Claims every piece, lets everyone ask, and sends nothing.
+    Silent,
+    /// Claims every piece, lets everyone ask, and refuses each request.
+    Refuser,
+    /// Asks for all it can get and reads none of it.
+    NeverReads,
+    /// Takes and gives nothing.
+    FreeRider,
+    /// Says all sorts of things at random.
+    Babbler,
+}
+
+impl Behaviour {
+    /// Whether it keeps to the protocol: nobody has a reason to end a connection with it for what
+    /// it says. A free rider is greedy, but breaks no rule.
+    pub fn is_honest(self) -> bool {
+        matches!(self, Behaviour::Honest | Behaviour::FreeRider)
+    }
+
+    /// Whether it passes on wrong data: it may be banned.
+    pub fn sends_wrong_data(self) -> bool {
+        matches!(
+            self,
+            Behaviour::BadBlocks { .. }
+                | Behaviour::BadMetadata
+                | Behaviour::WrongMetadataSize
+                | Behaviour::Babbler
+        )
+    }
+
+    /// Whether it claims pieces that it does not have.
+    pub(crate) fn claims_everything(self) -> bool {
+        matches!(self, Behaviour::BadBlocks { .. } | Behaviour::Silent | Behaviour::Refuser)
+    }
+}
+
+impl HostPlan {
+    /// An honest, reachable host that is there from the start and stays.
+    pub fn new(start: Start, up: Rate, down: Rate) -> Self {
+        HostPlan {
+            start,
+            behaviour: Behaviour::Honest,
+            up,
+            down,
+            reachable: true,
+            disk: DiskPlan::default(),
+            life: vec![(Duration::ZERO, Life::Start)],
+            leaves: None,
+            connections_max: None,
+            unchoke_slots: None,
+            must_finish: start != Start::Everything,
+        }
+    }
+
+    /// The same host with another behaviour; whoever lies need not finish.
+    pub fn behaving(mut self, behaviour: Behaviour) -> Self {
+        self.behaviour = behaviour;
+        self.must_finish &= behaviour.is_honest();
+        self
+    }
+
+    /// The same host, which starts at `at` instead of at once.
+    pub fn joining(mut self, at: Duration) -> Self {
+        self.life = vec![(at, Life::Start)];
+        self
+    }
+}

@@ -1,0 +1,199 @@
+//! What came of a run, as a table and as JSON.
+
+use crate::checks::Peaks;
+use althing_base::time::Duration;
+use serde::Serialize;
+use std::fmt;
+
+/// What came of a run.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Report {
+    /// Which scenario.
+    pub scenario: String,
+    /// The number that reproduces it.
+    pub seed: u64,
+    /// How many hosts there were, the tracker's not counted.
+    pub hosts: u32,
+    /// Size of the torrent in bytes.
+    pub torrent_bytes: u64,
+    /// Its pieces.
+    pub pieces: u32,
+    /// Simulated time at the end, in seconds.
+    pub ended_after_s: f64,
+    /// Liveness: whether everyone who had to finish did, by the deadline.
+    pub in_time: bool,
+    /// When they did.
+    pub completion: Completion,
+    /// Who did not, and how it stands.
+    pub unfinished: Vec<String>,
+    /// The time below which it cannot be done, in seconds, if hosts neither come nor go.
+    pub ideal_s: Option<f64>,
+    /// When every piece was at somebody else's, in seconds.
+    pub one_copy_out_s: Option<f64>,
+    /// How many copies the seeds had sent by then: 1 if no piece was sent twice.
+    pub seed_copies: Option<f64>,
+    /// Payload sent, in bytes.
+    pub sent_bytes: u64,
+    /// Payload received, in bytes.
+    pub received_bytes: u64,
+    /// Payload that honest hosts received and did not need, or that was wrong, in bytes.
+    pub wasted_bytes: u64,
+    /// Blocks sent.
+    pub blocks: u64,
+    /// Messages sent, blocks not counted.
+    pub messages: u64,
+    /// Their bytes.
+    pub message_bytes: u64,
+    /// Hosts that do not keep to the protocol.
+    pub liars: u32,
+    /// How many of them were banned by somebody.
+    pub banned_liars: u32,
+    /// Bans in all.
+    pub bans: u32,
+    /// The largest values seen.
+    pub peaks: Peaks,
+    /// Events of the run.
+    pub events: u64,
+    /// The hash over everything that was delivered to the machines.
+    pub hash: String,
+    /// Safety: what must never happen and did; the first ones.
+    pub violations: Vec<String>,
+    /// How many there were.
+    pub violations_total: u64,
+    /// How the run went.
+    pub timeline: Vec<Sample>,
+}
+
+/// When hosts finished, each counted from its own start, in seconds.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct Completion {
+    /// How many did.
+    pub hosts: u32,
+    /// The first one.
+    pub first_s: f64,
+    /// The one in the middle.
+    pub median_s: f64,
+    /// The last one.
+    pub last_s: f64,
+}
+
+/// One look at the world.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Sample {
+    /// Seconds since the start.
+    pub at_s: u64,
+    /// Hosts that run.
+    pub running: u32,
+    /// Hosts that have finished.
+    pub finished: u32,
+    /// Mean part of the torrent that hosts have which did not start with it, 0 to 1.
+    pub mean_progress: f64,
+    /// Pieces of which some other host than the first seeds has a copy.
+    pub copied_pieces: u32,
+    /// Bytes that have left all uplinks, headers included.
+    pub sent_bytes: u64,
+}
+
+impl Completion {
+    /// Of times in ascending order.
+    pub(crate) fn of(times: &[Duration]) -> Self {
+        let at = |index: usize| times.get(index).map_or(0.0, Duration::as_secs_f64);
+        Completion {
+            hosts: times.len() as u32,
+            first_s: at(0),
+            median_s: at(times.len() / 2),
+            last_s: at(times.len().saturating_sub(1)),
+        }
+    }
+}
+
+impl Report {
+    /// Whether it was as it should be: nothing wrong happened, and everyone finished.
+    pub fn is_good(&self) -> bool {
+        self.in_time && self.violations_total == 0
+    }
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+impl fmt::Display for Report {
+    /// A table of two columns.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut row = |name: &str, value: String| writeln!(f, "  {name:<18}{value}");
+        row(
+            "scenario",
+            format!(
+                "{}, seed {}: {} hosts, {} pieces, {:.0} MiB",
+                self.scenario,
+                self.seed,
+                self.hosts,
+                self.pieces,
+                mib(self.torrent_bytes)
+            ),
+        )?;
+        let Completion { hosts, first_s, median_s, last_s } = self.completion;
+        row(
+            "finished",
+            format!("{hosts}: first {first_s:.1} s, median {median_s:.1} s, last {last_s:.1} s"),
+        )?;
+        if let Some(ideal) = self.ideal_s {
+            row("ideal", format!("{ideal:.1} s; the last took {:.2} times that", last_s / ideal))?;
+        }
+        if let (Some(at), Some(copies)) = (self.one_copy_out_s, self.seed_copies) {
+            row("one copy out", format!("after {at:.1} s; the seeds had sent {copies:.2}"))?;
+        }
+        row(
+            "payload",
+            format!(
+                "{:.0} MiB sent, {:.1} MiB wasted ({:.2} %)",
+                mib(self.sent_bytes),
+                mib(self.wasted_bytes),
+                100.0 * self.wasted_bytes as f64 / self.received_bytes.max(1) as f64
+            ),
+        )?;
+        row(
+            "messages",
+            format!(
+                "{} ({:.2} % of the payload's bytes)",
+                self.messages,
+                100.0 * self.message_bytes as f64 / self.sent_bytes.max(1) as f64
+            ),
+        )?;
+        if self.liars > 0 {
+            row(
+                "liars",
+                format!(
+                    "{}, of which {} banned, {} times",
+                    self.liars, self.banned_liars, self.bans
+                ),
+            )?;
+        }
+        let peaks = self.peaks;
+        row(
+            "peaks",
+            format!(
+                "{} connections, {} orders and {} requests a peer, {} pieces in progress, {} \
+                 addresses, {} bytes queued",
+                peaks.connections,
+                peaks.orders_per_peer,
+                peaks.requests_per_peer,
+                peaks.pieces_in_progress,
+                peaks.candidates,
+                peaks.queue_bytes
+            ),
+        )?;
+        row("events", format!("{}, hash {}", self.events, self.hash))?;
+        for host in &self.unfinished {
+            row("UNFINISHED", host.clone())?;
+        }
+        for violation in &self.violations {
+            row("VIOLATION", violation.clone())?;
+        }
+        if self.violations_total > self.violations.len() as u64 {
+            row("VIOLATIONS", format!("{} in all", self.violations_total))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! Swarms that start from nothing but a link.
+
+use super::{Scenario, seed, some_home};
+use crate::plan::{Plan, Start};
+use crate::torrent::{TorrentKind, TorrentSpec};
+use althing_base::Rng;
+use althing_base::time::Duration;
+
+/// All but the seed have only the magnet link: metadata (BEP 9) and, of a v2 torrent, hashes
+/// (BEP 52) have to come from peers before the first piece can.
+#[derive(Clone, Copy, Debug)]
+pub struct MagnetOnly {
+    /// Hosts that fetch.
+    pub leechers: u32,
+    /// Pieces of 64 KiB.
+    pub pieces: u32,
+    /// Which kind of torrent.
+    pub kind: TorrentKind,
+}
+
+impl Default for MagnetOnly {
+    fn default() -> Self {
+        MagnetOnly { leechers: 60, pieces: 1500, kind: TorrentKind::V2 }
+    }
+}
+
+impl MagnetOnly {
+    /// Its name.
+    pub const NAME: &'static str = "magnet-only";
+}
+
+impl Scenario for MagnetOnly {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn plan(&self, rng: &mut Rng) -> Plan {
+        let mut hosts = vec![seed()];
+        hosts.extend((0..self.leechers).map(|_| some_home(Start::Magnet, rng)));
+        Plan {
+            torrent: TorrentSpec { pieces: self.pieces, blocks_per_piece: 4, kind: self.kind },
+            hosts,
+            deadline: Duration::from_secs(3600),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What is simulated. Each scenario is a struct of parameters that draws up a [`Plan`].
+
+mod churn;
+mod crowd;
+mod disks;
+mod liars;
+mod magnets;
+
+pub use churn::{Churn, HalfGone};
+pub use crowd::{FlashCrowd, SeederLeaves, Unreachable};
+pub use disks::FailingDisks;
+pub use liars::Liars;
+pub use magnets::MagnetOnly;
+
+use crate::plan::{HostPlan, Plan, Start};
+use crate::report::Report;
+use crate::units::Rate;
+use crate::world::World;
+use althing_base::{Rng, Seed};
+use althing_bittorrent::metainfo::MetainfoError;
+
+/// Something that can be simulated.
+pub trait Scenario {
+    /// What it is called on the command line.
+    fn name(&self) -> &'static str;
+
+    /// Draws up the run; what is left to chance is drawn from `rng`.
+    fn plan(&self, rng: &mut Rng) -> Plan;
+}
+
+/// Runs a scenario. The same number gives the same run, to the last event.
+///
+/// # Errors
+/// Its torrent is none that can be parsed.
+///
+/// # Panics
+/// If a machine is in a busy loop.
+pub fn run(scenario: &dyn Scenario, seed: u64) -> Result<Report, MetainfoError> {
+    let root = Seed::from_u64(seed).fork(scenario.name(), 0);
+    let plan = scenario.plan(&mut Rng::new(root.fork("plan", 0)));
+    let mut report = World::new(plan, root)?.run();
+    report.scenario = scenario.name().to_owned();
+    report.seed = seed;
+    Ok(report)
+}
+
+/// An entry in the list of scenarios.
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub summary: &'static str,
+    /// Makes one with so many hosts that fetch, or as many as it has by itself.
+    pub make: fn(peers: Option<u32>) -> Box<dyn Scenario>,
+}
+
+/// All scenarios.
+pub const SCENARIOS: &[Entry] = &[
+    Entry {
+        name: FlashCrowd::NAME,
+        summary: "one seed and hundreds who come at once",
+        make: |peers| {
+            let default = FlashCrowd::default();
+            Box::new(FlashCrowd { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: SeederLeaves::NAME,
+        summary: "the only seed leaves when one copy has been given out",
+        make: |peers| {
+            let default = SeederLeaves::default();
+            Box::new(SeederLeaves { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: Unreachable::NAME,
+        summary: "most hosts are behind address translation and cannot be called",
+        make: |peers| {
+            let default = Unreachable::default();
+            Box::new(Unreachable { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: Churn::NAME,
+        summary: "hosts come, stay for a while and go, with and without goodbye",
+        make: |peers| {
+            let default = Churn::default();
+            Box::new(Churn { passers_by: peers.unwrap_or(default.passers_by), ..default })
+        },
+    },
+    Entry {
+        name: HalfGone::NAME,
+        summary: "half of all hosts vanish at one instant without a word",
+        make: |peers| {
+            let default = HalfGone::default();
+            Box::new(HalfGone { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: Liars::NAME,
+        summary: "bad blocks, bad metadata, silence, refusals, floods, babble, and peers that never read",
+        make: |peers| {
+            let default = Liars::default();
+            Box::new(Liars { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: FailingDisks::NAME,
+        summary: "disks are full, fail, lose files; processes are killed and start again",
+        make: |peers| {
+            let default = FailingDisks::default();
+            Box::new(FailingDisks { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: MagnetOnly::NAME,
+        summary: "all but the seed have nothing but the magnet link of a v2 torrent",
+        make: |peers| {
+            let default = MagnetOnly::default();
+            Box::new(MagnetOnly { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+];
+
+/// What homes have: 1 MiB/s up, 4 MiB/s down.
+pub(crate) fn home(start: Start) -> HostPlan {
+    HostPlan::new(start, Rate::kib_per_s(1024), Rate::kib_per_s(4096))
+}
+
+/// What homes have, from a quarter of that to four times as much.
+pub(crate) fn some_home(start: Start, rng: &mut Rng) -> HostPlan {
+    let factor = 4f64.powf(rng.unit() * 2.0 - 1.0);
+    let kib = (1024.0 * factor) as u64;
+    HostPlan::new(start, Rate::kib_per_s(kib), Rate::kib_per_s(4 * kib))
+}
+
+/// A seed with a fast line: 4 MiB/s both ways.
+pub(crate) fn seed() -> HostPlan {
+    HostPlan::new(Start::Everything, Rate::kib_per_s(4096), Rate::kib_per_s(4096))
+}

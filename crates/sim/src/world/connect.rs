@@ -1,0 +1,169 @@
+//! Opening connections, and asking the tracker.
+
+use super::World;
+use crate::host::{Host, TORRENT, host_at, ip_of};
+use crate::limits::{CONNECT_TIMEOUT, TRACKER_THINKS};
+use crate::network::Side;
+use crate::queue::Event;
+use crate::units::HostId;
+use althing_bittorrent::swarm::{self, ConnId, Direction};
+use althing_bittorrent::tracker::announcer::AnnounceId;
+use althing_bittorrent::tracker::{AnnounceRequest, AnnounceResponse, TrackerError, TrackerUrl};
+use althing_bittorrent::wire::Handshake;
+use althing_router as router;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The port of outgoing connections, which nobody listens at.
+const EPHEMERAL_PORT: u16 = 40_000;
+
+/// An announce under way.
+pub(super) struct Announce {
+    host: HostId,
+    /// Which run of its program asked.
+    run: u32,
+    id: AnnounceId,
+    url: Arc<TrackerUrl>,
+    request: AnnounceRequest,
+    answer: Option<Result<AnnounceResponse, TrackerError>>,
+}
+
+impl World {
+    /// A host calls an address. The handshakes take two round trips: TCP's, and BitTorrent's.
+    pub(super) fn connect(&mut self, id: HostId, addr: SocketAddr) {
+        let callee = host_at(addr.ip()).filter(|host| host.index() < self.hosts.len());
+        let callee = callee.unwrap_or(self.tracker_host);
+        let conn = self.network.open(id, callee);
+        if callee == id {
+            // It has called itself, and both ends are its own; the machine finds out.
+            let greeting = self.host(id).handshake();
+            self.greetings.extend(greeting.map(|greeting| (conn, greeting)));
+            self.queue.at(self.now, Event::Welcome(conn));
+            return;
+        }
+        let latency = self.network.latency(id, callee);
+        self.queue.at(self.now + latency, Event::Syn(conn));
+    }
+
+    /// Whether the callee answers at all.
+    pub(super) fn syn(&mut self, conn: ConnId) {
+        let Some(([_, callee], latency)) = self.network.hosts_of(conn) else { return };
+        let host = self.hosts.get(callee.index());
+        let answers = self.network.access(callee).on && host.is_none_or(|host| host.plan.reachable);
+        if !answers {
+            let left = CONNECT_TIMEOUT.saturating_sub(latency);
+            self.queue.at(self.now + left, Event::ConnectFailed(conn));
+        } else if host.is_some_and(Host::is_running) {
+            self.queue.at(self.now + latency * 2, Event::Hello(conn));
+        } else {
+            self.queue.at(self.now + latency, Event::ConnectFailed(conn));
+        }
+    }
+
+    /// The opener's handshake comes to the callee, which answers or hangs up.
+    pub(super) fn hello(&mut self, conn: ConnId) {
+        let Some(([opener, callee], latency)) = self.network.hosts_of(conn) else { return };
+        if !self.network.is_opening(conn, Side::Opener) {
+            self.network.forget(conn);
+            return;
+        }
+        let welcome = self.accept(opener, callee);
+        let Some((theirs, ours)) = welcome else {
+            self.queue.at(self.now + latency, Event::ConnectFailed(conn));
+            return;
+        };
+        self.greetings.insert(conn, ours);
+        self.network.establish(conn, Side::Callee);
+        // Before anything else that the callee says.
+        self.queue.at(self.now + latency, Event::Welcome(conn));
+        let addr = SocketAddr::new(ip_of(opener), EPHEMERAL_PORT + (conn.0 % 20_000) as u16);
+        let direction = Direction::Incoming;
+        self.tell(callee, swarm::Input::Connected { conn, addr, direction, handshake: theirs });
+    }
+
+    /// The handshakes of both sides, if the callee takes the call.
+    fn accept(&self, opener: HostId, callee: HostId) -> Option<(Handshake, Handshake)> {
+        let (opener, callee) = (&self.hosts[opener.index()], &self.hosts[callee.index()]);
+        let theirs = opener.handshake()?;
+        let router = callee.router.as_ref()?;
+        router.find(theirs.info_hash)?;
+        if router.is_banned(opener.addr().ip()) {
+            return None;
+        }
+        Some((theirs, callee.handshake()?))
+    }
+
+    /// The callee's handshake comes to the opener.
+    pub(super) fn welcome(&mut self, conn: ConnId) {
+        let greeting = self.greetings.remove(&conn);
+        let Some(([opener, callee], _)) = self.network.hosts_of(conn) else { return };
+        let Some(handshake) = greeting.filter(|_| self.network.is_opening(conn, Side::Opener))
+        else {
+            return;
+        };
+        self.network.establish(conn, Side::Opener);
+        let addr = self.hosts[callee.index()].addr();
+        let direction = Direction::Outgoing;
+        self.tell(opener, swarm::Input::Connected { conn, addr, direction, handshake });
+        if opener == callee {
+            self.network.forget(conn);
+        }
+    }
+
+    pub(super) fn connect_failed(&mut self, conn: ConnId) {
+        let Some(([opener, callee], _)) = self.network.hosts_of(conn) else { return };
+        let waits = self.network.is_opening(conn, Side::Opener);
+        self.network.forget(conn);
+        if waits {
+            let addr = match self.hosts.get(callee.index()) {
+                Some(host) => host.addr(),
+                None => return,
+            };
+            self.tell(opener, swarm::Input::ConnectFailed { addr });
+        }
+    }
+
+    /// A host asks the tracker for peers, or says goodbye to it.
+    pub(super) fn announce(
+        &mut self,
+        id: HostId,
+        number: AnnounceId,
+        url: Arc<TrackerUrl>,
+        request: AnnounceRequest,
+    ) {
+        self.announced += 1;
+        let run = self.host(id).runs;
+        let announce = Announce { host: id, run, id: number, url, request, answer: None };
+        self.announces.insert(self.announced, announce);
+        let latency = self.network.latency(id, self.tracker_host);
+        self.queue.at(self.now + latency, Event::Announce(self.announced));
+    }
+
+    /// The answer is not wanted any more.
+    pub(super) fn cancel_announce(&mut self, id: HostId, number: AnnounceId) {
+        let run = self.host(id).runs;
+        self.announces.retain(|_, a| (a.host, a.run, a.id) != (id, run, number));
+    }
+
+    pub(super) fn announce_arrives(&mut self, number: u64) {
+        let Some(announce) = self.announces.get_mut(&number) else { return };
+        let from = SocketAddr::new(ip_of(announce.host), EPHEMERAL_PORT);
+        let answer = self.tracker.announce(self.now, from, &announce.url, &announce.request);
+        announce.answer = Some(answer);
+        let latency = self.network.latency(announce.host, self.tracker_host);
+        self.queue.at(self.now + latency + TRACKER_THINKS, Event::Announced(number));
+    }
+
+    pub(super) fn announce_answered(&mut self, number: u64) {
+        let Some(announce) = self.announces.remove(&number) else { return };
+        let host = self.host(announce.host);
+        if host.is_running()
+            && host.runs == announce.run
+            && let Some(result) = announce.answer
+        {
+            let (torrent, id) = (TORRENT, announce.id);
+            host.inbox.push_back(router::Input::Announced { torrent, id, result });
+            self.settle(announce.host);
+        }
+    }
+}
