@@ -123,7 +123,7 @@ impl Queue {
         let mut state = guard(&self.state);
         loop {
             if state.portion(batch, &self.queued) {
-                if state.waiters > 0 {
+                if state.waiters > 0 && state.has_room() {
                     self.room.notify_all();
                 }
                 return true;
@@ -173,6 +173,13 @@ impl State {
     fn is_full(&self, lane: Lane, held: usize) -> bool {
         (held > 0 && self.held >= QUEUE_BYTES_MAX)
             || self.lanes[lane as usize].jobs.len() >= QUEUE_JOBS_MAX
+    }
+
+    /// Whether it is worth waking those who wait: one block's room at a time would have two threads
+    /// take turns.
+    fn has_room(&self) -> bool {
+        self.held <= QUEUE_BYTES_MAX / 2
+            && self.lanes.iter().all(|lane| lane.jobs.len() <= QUEUE_JOBS_MAX / 2)
     }
 
     /// Moves up to a quantum of the next lane's jobs to `batch`; says whether there was any.
