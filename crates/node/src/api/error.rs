@@ -101,7 +101,7 @@ impl From<CreateError> for ApiError {
                 &error,
                 "check that the path is right and that you may read it",
             ),
-            CreateError::Metainfo(_) => {
+            CreateError::Build(_) => {
                 Self::sentence(ErrorCode::InvalidTorrent, &error, "change the options")
             }
             CreateError::Stopping => Self::sentence(ErrorCode::Stopping, &error, STOPPING_HINT),

@@ -5,7 +5,7 @@ use super::app::App;
 use super::error::ApiError;
 use super::limits::{JOBS_KEPT_MAX, JOBS_RUNNING_MAX};
 use super::types::{ErrorCode, Job, JobKind, JobState};
-use crate::session::{AddError, AddOptions, AddSource, CreateOptions};
+use crate::session::{AddError, AddOptions, AddSource, CreateOptions, Created};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -136,12 +136,12 @@ async fn run(
         let app = app.clone();
         move |done, total| app.jobs().progress(id, done, total)
     };
-    let metainfo = app.session().create(path.clone(), options, progress).await?;
+    let Created { metainfo, location } = app.session().create(&path, options, progress).await?;
     let torrent = metainfo.info_hashes().primary().to_string();
     match work {
         Work::Share => {
             let options =
-                AddOptions { in_place: Some(path), trusted: true, ..AddOptions::default() };
+                AddOptions { in_place: Some(location), trusted: true, ..AddOptions::default() };
             match app.session().add(AddSource::Torrent(metainfo.to_torrent()), options).await {
                 // Sharing the same files a second time changes nothing.
                 Ok(_) | Err(AddError::AlreadyHere { .. }) => {}

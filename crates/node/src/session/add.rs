@@ -105,12 +105,16 @@ pub(super) fn shard_of(shared: &Shared, hashes: InfoHashes) -> usize {
 
 /// Where a torrent's files are or will be.
 fn location(shared: &Shared, source: &Source, options: &AddOptions) -> Result<Location, AddError> {
-    let Some(path) = &options.in_place else {
-        let folder = options.save_dir.clone().unwrap_or_else(|| shared.download_dir.clone());
-        return Ok(Location::Under(absolute(&folder)));
+    let place = match &options.in_place {
+        Some(place) if !matches!(place, Location::Under(_)) => place,
+        under => {
+            let named = under.as_ref().map(Location::path).or(options.save_dir.as_deref());
+            return Ok(Location::Under(absolute(named.unwrap_or(&shared.download_dir))));
+        }
     };
+    let path = place.path();
     let not_in_place =
-        |reason: &str| AddError::NotInPlace { path: path.clone(), reason: reason.to_owned() };
+        |reason: &str| AddError::NotInPlace { path: path.to_owned(), reason: reason.to_owned() };
     let found = std::fs::metadata(path).map_err(|error| not_in_place(&error.to_string()))?;
     if let Source::Metainfo(metainfo) = source {
         let data_files = metainfo.files().iter().filter(|file| !file.is_pad());
@@ -121,7 +125,12 @@ fn location(shared: &Shared, source: &Source, options: &AddOptions) -> Result<Lo
             _ => {}
         }
     }
-    Ok(Location::At(absolute(path)))
+    Ok(match place {
+        Location::Renamed { names, .. } => {
+            Location::Renamed { path: absolute(path), names: names.clone() }
+        }
+        _ => Location::At(absolute(path)),
+    })
 }
 
 /// The daemon may be started somewhere else the next time.

@@ -3,7 +3,7 @@
 
 use super::TorrentId;
 use crate::entropy::EntropyError;
-use althing_bittorrent::metainfo::MetainfoError;
+use althing_bittorrent::metainfo::{BuildError, MetainfoError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -121,9 +121,9 @@ pub enum CreateError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The options do not fit.
+    /// The options do not fit, or no torrent can be made of such files.
     #[error(transparent)]
-    Metainfo(#[from] MetainfoError),
+    Build(#[from] BuildError),
     /// The session is stopping.
     #[error("althing is stopping")]
     Stopping,

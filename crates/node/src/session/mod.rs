@@ -5,6 +5,7 @@
 //! whenever a state changes.
 
 mod add;
+mod create;
 mod error;
 mod event;
 mod id;
@@ -15,6 +16,7 @@ pub(crate) mod shared;
 mod snapshot;
 mod start;
 
+pub use create::Created;
 pub use error::{AddError, CommandError, CreateError, StartError};
 pub use event::Event;
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};
@@ -28,6 +30,7 @@ use crate::config::Config;
 use crate::metrics;
 use crate::shard::Command;
 use althing_bittorrent::metainfo::Metainfo;
+pub use althing_store::files::Location;
 use shared::{Entry, Shared};
 use start::Running;
 use std::net::SocketAddr;
@@ -66,15 +69,14 @@ impl Session {
     /// [`AddOptions::trusted`] share it without reading the files again.
     ///
     /// # Errors
-    /// If the files cannot be read.
+    /// If the files cannot be read. Dropping the future stops the work.
     pub async fn create(
         &self,
-        path: std::path::PathBuf,
+        path: &Path,
         options: CreateOptions,
-        progress: impl Fn(u64, u64) + Send + 'static,
-    ) -> Result<Metainfo, CreateError> {
-        let (_, _, _) = (path, options, progress);
-        Err(CreateError::Stopping)
+        progress: impl Fn(u64, u64) + Send + Sync + 'static,
+    ) -> Result<Created, CreateError> {
+        create::create(&self.shared, path, options, progress).await
     }
 
     /// All torrents, in order of their names.

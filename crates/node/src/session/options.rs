@@ -1,6 +1,7 @@
 //! What a user says about a torrent when adding or making one.
 
 use althing_bittorrent::metainfo::Magnet;
+use althing_store::files::Location;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -18,9 +19,9 @@ pub enum AddSource {
 pub struct AddOptions {
     /// The folder to put its files in; `None` for the configured one.
     pub save_dir: Option<PathBuf>,
-    /// The file or folder it was made from: it is shared from there, nothing is copied. Goes before
-    /// `save_dir`.
-    pub in_place: Option<PathBuf>,
+    /// Where its files are already: it is shared from there, nothing is copied. Goes before
+    /// `save_dir`. [`Created::location`](super::Created::location), or [`Location::At`] a path.
+    pub in_place: Option<Location>,
     /// Add it without starting it.
     pub paused: bool,
     /// Its files were hashed a moment ago by this program: they are not read again.

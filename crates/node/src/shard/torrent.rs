@@ -190,7 +190,12 @@ impl Core {
         }
         // Only the first time: after a fault or a check the files themselves tell.
         match std::mem::replace(&mut torrent.start, Start::Look) {
-            Start::Complete => self.files_known(key, files, Bitfield::full(pieces)),
+            Start::Complete => {
+                let all = Bitfield::full(pieces);
+                files.found_right(&all);
+                self.files_known(key, files, all);
+                self.save(key);
+            }
             Start::Resume { have, check } if have.len() == pieces && check.len() == pieces => {
                 if check.count_ones() == 0 {
                     self.files_known(key, files, have);

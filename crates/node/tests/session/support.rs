@@ -112,6 +112,13 @@ pub(crate) fn config() -> Config {
     config
 }
 
+/// A figure of a session's metrics.
+pub(crate) fn gauge(node: &Node, name: &str) -> u64 {
+    let metrics = node.session.metrics();
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {metrics}"))
+}
+
 /// Whether this machine has IPv6 on its loopback.
 pub(crate) fn has_ipv6() -> bool {
     std::net::TcpListener::bind("[::1]:0").is_ok()

@@ -214,6 +214,15 @@ impl Torrent {
         }
     }
 
+    /// Pieces that [`create`](crate::create) has read and hashed a moment ago, or somebody else who
+    /// can be believed: they become durable with the next [`sync`](Self::sync), as after a check.
+    pub fn found_right(&self, pieces: &Bitfield) {
+        let mut unsynced = guard(&self.shared.unsynced);
+        for piece in pieces.ones() {
+            unsynced.add(self.shared.metainfo.layout(), piece);
+        }
+    }
+
     /// Ends a running check; it is answered with what it knows so far.
     pub fn cancel_verify(&self) {
         self.shared.cancel_verify();
