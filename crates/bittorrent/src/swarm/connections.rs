@@ -138,6 +138,7 @@ impl Swarm {
     /// Takes back everything a lost connection had on order. False if it was not known.
     pub(super) fn forget_peer(&mut self, now: Instant, conn: ConnId) -> bool {
         let Some(peer) = self.peers.remove(&conn) else { return false };
+        self.departs(now, conn, &peer);
         self.count_out(&peer.pieces);
         for order in &peer.orders {
             self.release(order);

@@ -132,6 +132,10 @@ pub const ALLOWED_FAST_SET: usize = 10;
 /// Corrupt pieces under investigation; beyond, the oldest is forgotten.
 pub const SUSPECT_PIECES_MAX: usize = 64;
 
+/// Connections that ended and whose figures are kept to be looked at; beyond, the oldest is forgotten
+/// (guess: enough to see where a torrent came from).
+pub const DEPARTED_MAX: usize = 64;
+
 const _: () = assert!(PIPELINE_MIN < PIPELINE_MAX && PIPELINE_MAX <= UPLOAD_QUEUE_MAX);
 const _: () = assert!(KEEP_ALIVE_AFTER.as_secs() < IDLE_AFTER.as_secs());
 const _: () = assert!(SEND_AHEAD_MAX >= REQUEST_LEN_MAX);

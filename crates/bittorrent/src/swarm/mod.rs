@@ -133,6 +133,7 @@ pub struct Swarm {
 
     peers: Peers,
     candidates: Candidates,
+    departed: VecDeque<PeerStats>,
 
     /// On disk and right.
     have: Bitfield,
@@ -185,6 +186,7 @@ impl Swarm {
             fault: None,
             peers: Peers::new(),
             candidates: Candidates::default(),
+            departed: VecDeque::new(),
             have: Bitfield::new(0),
             selected: Bitfield::new(0),
             missing: 0,

@@ -1,7 +1,8 @@
 //! What a user sees of a swarm.
 
 use super::io::{ConnId, Direction, PeerSource, StorageFault};
-use super::peer::Pieces;
+use super::limits::DEPARTED_MAX;
+use super::peer::{Peer, Pieces};
 use super::{Phase, Swarm};
 use crate::metainfo::Metainfo;
 use crate::types::{BLOCK_SIZE, Bitfield, InfoHashes, PeerId};
@@ -209,37 +210,69 @@ impl Swarm {
 
     /// One look at each connection.
     pub fn peers(&self, now: Instant) -> Vec<PeerStats> {
-        let progress = |pieces: &Pieces| match pieces {
+        self.peers.iter().map(|(conn, peer)| self.peer_stats(now, *conn, peer)).collect()
+    }
+
+    /// The last look at peers whose connection ended and with whom payload was exchanged, the latest
+    /// last; at most [`DEPARTED_MAX`]. Of a peer that came and went several times, the bytes of all
+    /// its connections.
+    pub fn departed(&self) -> impl ExactSizeIterator<Item = &PeerStats> {
+        self.departed.iter()
+    }
+
+    /// Keeps the last look at a connection, if it was of use.
+    pub(super) fn departs(&mut self, now: Instant, conn: ConnId, peer: &Peer) {
+        if peer.download.total_bytes() + peer.upload.total_bytes() == 0 {
+            return;
+        }
+        let mut stats = PeerStats {
+            download_rate: 0,
+            upload_rate: 0,
+            blocks_on_order: 0,
+            requests_waiting: 0,
+            ..self.peer_stats(now, conn, peer)
+        };
+        if let Some(at) = self.departed.iter().position(|earlier| earlier.id == stats.id)
+            && let Some(earlier) = self.departed.remove(at)
+        {
+            stats.downloaded_bytes += earlier.downloaded_bytes;
+            stats.uploaded_bytes += earlier.uploaded_bytes;
+        }
+        if self.departed.len() >= DEPARTED_MAX {
+            self.departed.pop_front();
+        }
+        self.departed.push_back(stats);
+    }
+
+    fn peer_stats(&self, now: Instant, conn: ConnId, p: &Peer) -> PeerStats {
+        let progress = match &p.pieces {
             Pieces::Known(bits) if !bits.is_empty() => {
                 f64::from(bits.count_ones()) / f64::from(bits.len())
             }
             Pieces::Early { all: true, .. } => 1.0,
             _ => 0.0,
         };
-        self.peers
-            .iter()
-            .map(|(conn, p)| PeerStats {
-                conn: *conn,
-                addr: p.addr,
-                direction: p.direction,
-                source: p.listens_at.and_then(|addr| self.candidates.source(addr)),
-                id: p.id,
-                client: p.extensions.client.clone(),
-                progress: progress(&p.pieces),
-                download_rate: p.download.rate(now, SHOWN_RATE_S),
-                upload_rate: p.upload.rate(now, SHOWN_RATE_S),
-                downloaded_bytes: p.download.total_bytes(),
-                uploaded_bytes: p.upload.total_bytes(),
-                chokes_us: p.chokes_us,
-                choked: p.choked,
-                interested_in_us: p.interested_in_us,
-                interesting: p.interesting,
-                snubs_us: p.snubs_us,
-                v2: p.v2,
-                blocks_on_order: p.orders.len() as u32,
-                requests_waiting: (p.wanted_by_it.len() + p.sending.len()) as u32,
-            })
-            .collect()
+        PeerStats {
+            conn,
+            addr: p.addr,
+            direction: p.direction,
+            source: p.listens_at.and_then(|addr| self.candidates.source(addr)),
+            id: p.id,
+            client: p.extensions.client.clone(),
+            progress,
+            download_rate: p.download.rate(now, SHOWN_RATE_S),
+            upload_rate: p.upload.rate(now, SHOWN_RATE_S),
+            downloaded_bytes: p.download.total_bytes(),
+            uploaded_bytes: p.upload.total_bytes(),
+            chokes_us: p.chokes_us,
+            choked: p.choked,
+            interested_in_us: p.interested_in_us,
+            interesting: p.interesting,
+            snubs_us: p.snubs_us,
+            v2: p.v2,
+            blocks_on_order: p.orders.len() as u32,
+            requests_waiting: (p.wanted_by_it.len() + p.sending.len()) as u32,
+        }
     }
 
     /// For each piece how many connected peers have it; empty while the metadata is unknown.

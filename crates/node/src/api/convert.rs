@@ -71,6 +71,7 @@ pub(super) fn detail(detail: &TorrentDetail, metainfo: Option<&Metainfo>) -> api
         version: metainfo.map(|metainfo| version(&metainfo.info_hashes())),
         info_hash_v1: hashes.v1().map(|hash| hash.to_string()),
         info_hash_v2: hashes.v2().map(|hash| hash.to_string()),
+        peer_id: hex(&detail.peer_id.0),
         magnet: detail.magnet.clone(),
         private: detail.torrent.private,
         piece_length_bytes: metainfo.map(Metainfo::piece_length),
@@ -112,8 +113,9 @@ fn file_info(file: &File) -> api::FileInfo {
     }
 }
 
-pub(super) fn peer(peer: &PeerSnapshot) -> api::Peer {
+pub(super) fn peer(peer: &PeerSnapshot, connected: bool) -> api::Peer {
     api::Peer {
+        connected,
         addr: peer.addr.to_string(),
         peer_id: hex(&peer.peer_id.0),
         client: peer.client.clone(),

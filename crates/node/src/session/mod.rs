@@ -132,6 +132,12 @@ impl Session {
         self.ask(id, Command::ShowPeers).await
     }
 
+    /// The peers that a torrent exchanged payload with and is no longer connected to, the latest last;
+    /// some dozens at most. `None` if there is no torrent of that id.
+    pub async fn departed_peers(&self, id: TorrentId) -> Option<Vec<PeerSnapshot>> {
+        self.ask(id, Command::ShowDeparted).await
+    }
+
     /// The torrent itself; `None` if there is none of that id or its info dictionary is not here yet.
     pub async fn metainfo(&self, id: TorrentId) -> Option<Arc<Metainfo>> {
         self.ask(id, Command::Metainfo).await?

@@ -85,6 +85,8 @@ pub struct TorrentSnapshot {
 pub struct TorrentDetail {
     /// The line about it.
     pub torrent: TorrentSnapshot,
+    /// What we call ourselves to its peers.
+    pub peer_id: PeerId,
     /// A magnet link for it.
     pub magnet: String,
     /// Its comment, if it has one.

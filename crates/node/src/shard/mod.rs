@@ -59,11 +59,16 @@ pub(crate) enum Command {
     /// Read all its files.
     Verify(TorrentKey),
     /// Let it go, and its files if they are to be deleted. Answered when that is done.
-    Remove { torrent: TorrentKey, delete: bool, done: oneshot::Sender<Result<(), String>> },
+    Remove {
+        torrent: TorrentKey,
+        delete: bool,
+        done: oneshot::Sender<Result<(), String>>,
+    },
     /// All about it.
     Show(TorrentKey, oneshot::Sender<TorrentDetail>),
     /// Whom it is connected to.
     ShowPeers(TorrentKey, oneshot::Sender<Vec<PeerSnapshot>>),
+    ShowDeparted(TorrentKey, oneshot::Sender<Vec<PeerSnapshot>>),
     /// What it is, if that is known.
     Metainfo(TorrentKey, oneshot::Sender<Option<Arc<Metainfo>>>),
     /// An address lied to another shard.

@@ -99,6 +99,11 @@ impl Shard {
                     drop(reply.send(peers));
                 }
             }
+            Command::ShowDeparted(torrent, reply) => {
+                if let Some(peers) = core.departed_snapshots(torrent) {
+                    drop(reply.send(peers));
+                }
+            }
             Command::Metainfo(torrent, reply) => {
                 drop(reply.send(core.metainfo(torrent)));
             }

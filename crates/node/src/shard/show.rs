@@ -106,6 +106,7 @@ impl Core {
         let have = swarm.have();
         Some(TorrentDetail {
             torrent: torrent.entry.snapshot(),
+            peer_id: torrent.peer_id,
             magnet: magnet(torrent, swarm).to_string(),
             comment: metainfo.and_then(|metainfo| metainfo.comment()).map(str::to_owned),
             created_by: metainfo.and_then(|metainfo| metainfo.created_by()).map(str::to_owned),
@@ -126,6 +127,13 @@ impl Core {
         Some(
             swarm.peers(clock::now()).into_iter().map(|peer| peer_snapshot(peer, pieces)).collect(),
         )
+    }
+
+    /// Whom a torrent was connected to, and got something from or gave something.
+    pub(super) fn departed_snapshots(&self, key: TorrentKey) -> Option<Vec<PeerSnapshot>> {
+        let swarm = self.router.swarm(key)?;
+        let pieces = swarm.metainfo().map_or(0, |metainfo| metainfo.piece_count());
+        Some(swarm.departed().map(|peer| peer_snapshot(peer.clone(), pieces)).collect())
     }
 
     /// How its trackers do.

@@ -127,6 +127,28 @@ fn a_lost_peers_blocks_are_ordered_elsewhere() {
 }
 
 #[test]
+fn what_came_from_whom_is_remembered() {
+    let mut table = Table::new(8, &[]);
+    let came = |table: &mut Table| {
+        let asked = requests(&table.seed(1), 1);
+        table.give(1, asked[0]);
+        table.give(1, asked[1]);
+        table.connect(2);
+        for n in [1, 2] {
+            table.tell(Input::Disconnected { conn: ConnId(n) });
+        }
+        let departed: Vec<_> =
+            table.swarm.departed().map(|peer| (peer.id, peer.downloaded_bytes)).collect();
+        departed
+    };
+    // Who gave nothing is not listed; who comes back is listed once, with all it ever gave.
+    let first = came(&mut table);
+    assert_eq!(first, [(peer_id(1), 2 * u64::from(BLOCK_SIZE))]);
+    assert_eq!(came(&mut table), [(peer_id(1), 4 * u64::from(BLOCK_SIZE))]);
+    assert!(table.swarm.peers.is_empty());
+}
+
+#[test]
 fn a_snubbing_peer_loses_its_orders() {
     let mut table = Table::new(8, &[]);
     table.seed(1);

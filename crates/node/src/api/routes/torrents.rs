@@ -7,8 +7,8 @@ use super::super::extract::{Json, Path, Query, too_large};
 use super::super::limits::TORRENT_BYTES_MAX;
 use super::super::source::{self, Source};
 use super::super::types::{
-    AddPeersRequest, AddRequest, ErrorCode, ErrorReply, FileProgress, Peer, PieceMap, RemoveQuery,
-    Torrent, TorrentDetail, TrackerInfo,
+    AddPeersRequest, AddRequest, ErrorCode, ErrorReply, FileProgress, Peer, PeersQuery, PieceMap,
+    RemoveQuery, Torrent, TorrentDetail, TrackerInfo,
 };
 use super::making::absolute;
 use crate::session::{self, AddError, AddOptions, AddSource, CommandError, TorrentId};
@@ -174,15 +174,21 @@ pub(super) async fn verify(
 
 /// The peers a torrent is connected to
 #[utoipa::path(get, path = "/torrents/{id}/peers", tag = "torrents",
-    params(("id" = String, Path, description = "A torrent's id, an unambiguous beginning of it, or its name")),
+    params(("id" = String, Path, description = "A torrent's id, an unambiguous beginning of it, or its name"), PeersQuery),
     responses((status = OK, body = Vec<Peer>), (status = "4XX", body = ErrorReply)))]
 pub(super) async fn peers(
     State(app): State<App>,
     Path(id): Path<String>,
+    Query(query): Query<PeersQuery>,
 ) -> Result<axum::Json<Vec<Peer>>, ApiError> {
     let id = app.session().resolve(&id)?;
-    let peers = app.session().peers(id).await.ok_or_else(|| gone(id))?;
-    Ok(axum::Json(peers.iter().map(convert::peer).collect()))
+    let connected = app.session().peers(id).await.ok_or_else(|| gone(id))?;
+    let mut peers: Vec<Peer> = connected.iter().map(|peer| convert::peer(peer, true)).collect();
+    if query.all {
+        let departed = app.session().departed_peers(id).await.ok_or_else(|| gone(id))?;
+        peers.extend(departed.iter().map(|peer| convert::peer(peer, false)));
+    }
+    Ok(axum::Json(peers))
 }
 
 /// Name peers for a torrent to try

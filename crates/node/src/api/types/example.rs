@@ -166,6 +166,7 @@ impl Example for TorrentDetail {
             version: Some(Version::Hybrid),
             info_hash_v1: Some(ID.into()),
             info_hash_v2: Some(V2.into()),
+            peer_id: "2d414c303130302d316b38686a3973326b64386161".into(),
             magnet: magnet(),
             private: false,
             piece_length_bytes: Some(4_194_304),
@@ -198,6 +199,7 @@ fn file() -> FileInfo {
 impl Example for Peer {
     fn example() -> Self {
         Peer {
+            connected: true,
             addr: "192.0.2.7:51413".into(),
             peer_id: "2d5452343036302d6b38686a3973326b64386161".into(),
             client: "Transmission 4.06".into(),

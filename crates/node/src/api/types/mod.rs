@@ -18,8 +18,8 @@ pub use error::{ErrorBody, ErrorCode, ErrorReply};
 pub use event::Event;
 pub use example::{Example, SchemaExample, schema_examples};
 pub use request::{
-    AddPeersRequest, AddRequest, CreateOptions, CreateRequest, Format, InspectRequest, RemoveQuery,
-    ShareRequest,
+    AddPeersRequest, AddRequest, CreateOptions, CreateRequest, Format, InspectRequest, PeersQuery,
+    RemoveQuery, ShareRequest,
 };
 pub use session::{ConfigInfo, Job, JobKind, JobState, SessionInfo};
 pub use torrent::{

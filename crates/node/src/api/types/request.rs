@@ -118,3 +118,13 @@ pub struct RemoveQuery {
     /// Delete the downloaded files too. Files that are shared in place are never deleted.
     pub data: bool,
 }
+
+/// Which peers are listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct PeersQuery {
+    /// Also those that were connected and are gone, if payload was exchanged with them; some dozens
+    /// at most.
+    pub all: bool,
+}

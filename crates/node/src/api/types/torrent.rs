@@ -90,6 +90,8 @@ pub struct TorrentDetail {
     /// The v2 info-hash, 64 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub info_hash_v2: Option<String>,
+    /// What we call ourselves to its peers, 40 hexadecimal digits (BEP 20).
+    pub peer_id: String,
     /// A link with which others can fetch it (BEP 9).
     pub magnet: String,
     /// Peers come from its trackers alone (BEP 27).
@@ -153,9 +155,11 @@ pub struct FileProgress {
     pub done_bytes: u64,
 }
 
-/// A connected peer.
+/// A peer of a torrent.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Peer {
+    /// Whether it is connected now; else this is the last that was seen of it.
+    pub connected: bool,
     /// Its address; the port is its listening port only if `direction` is `outgoing`.
     pub addr: String,
     /// The id it gave, 40 hexadecimal digits.
@@ -174,9 +178,9 @@ pub struct Peer {
     pub download_bytes_per_s: u64,
     /// Payload going to it.
     pub upload_bytes_per_s: u64,
-    /// Payload it sent over this connection.
+    /// Payload it sent over this connection, or if it is gone over all that there were.
     pub downloaded_bytes: u64,
-    /// Payload we sent over this connection.
+    /// Payload we sent over this connection, or if it is gone over all that there were.
     pub uploaded_bytes: u64,
     /// We want pieces that it has.
     pub interested: bool,
