@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use althing_bittorrent::PieceIndex;
-//! use althing_bittorrent::metainfo::{Attributes, Builder, Metainfo, NewFile, PieceDigests};
+//! use althing_bittorrent::metainfo::{Builder, Metainfo, NewFile, PieceDigests};
 //!
 //! let contents = [b"to be, ", b"or not "];
 //! let mut builder = Builder::folder("hamlet");
@@ -24,7 +24,7 @@
 //! # Ok::<(), althing_bittorrent::metainfo::BuildError>(())
 //! ```
 
-use super::limits::{NAME_SIZE_MAX, PIECE_COUNT_MAX, PIECE_LENGTH_MAX};
+use super::limits::{NAME_SIZE_MAX, PIECE_COUNT_MAX, PIECE_LENGTH_MAX, URL_SIZE_MAX};
 use super::torrent::{self, is_tracker_url};
 use super::{
     Announce, Attributes, File, FileIndex, Layout, Metainfo, MetainfoError, NameRules, build_write,
@@ -165,14 +165,16 @@ pub enum BuildError {
 }
 
 impl Builder {
-    /// A torrent of one file.
+    /// A torrent of one ordinary file.
     pub fn file(name: impl Into<String>, size: u64) -> Self {
-        let name = name.into();
-        Builder {
-            files: vec![NewFile::new([name.clone()], size)],
-            is_folder: false,
-            ..Self::folder(name)
-        }
+        let name: String = name.into();
+        Self::single(NewFile::new([name], size))
+    }
+
+    /// A torrent of one file, whose name is the torrent's.
+    pub fn single(file: NewFile) -> Self {
+        let name = file.path.last().cloned().unwrap_or_default();
+        Builder { files: vec![file], is_folder: false, ..Self::folder(name) }
     }
 
     /// A torrent of the files in a folder; [`add`](Self::add) them.
@@ -195,7 +197,8 @@ impl Builder {
 
     /// Adds a file to the folder. The order does not matter.
     pub fn add(&mut self, file: NewFile) {
-        self.files.push(file);
+        let size = if file.symlink.is_some() { 0 } else { file.size };
+        self.files.push(NewFile { size, ..file });
     }
 
     /// The torrent's name.
@@ -269,7 +272,10 @@ impl Builder {
         let is_web =
             |url: &str| ["http://", "https://", "ftp://"].iter().any(|s| url.starts_with(s));
         let bad_seed = self.web_seeds.iter().find(|url| !is_web(url) || url.trim() != *url);
-        bad_tracker.or(bad_seed).map_or(Ok(()), |url| Err(BuildError::Url(url.clone())))
+        let mut all = self.trackers.iter().flatten().chain(&self.web_seeds);
+        let too_long = all.find(|url| url.len() > URL_SIZE_MAX);
+        let bad = bad_tracker.or(bad_seed).or(too_long);
+        bad.map_or(Ok(()), |url| Err(BuildError::Url(url.clone())))
     }
 
     /// Checks that all names are good and each path is there once, not as a folder of another.
@@ -322,8 +328,8 @@ impl Builder {
 
     /// The file as the layout has it, with its names as they are.
     fn entry(&self, file: &NewFile) -> File {
-        let folder = self.is_folder.then_some(self.name.as_str());
-        let names = folder.into_iter().chain(file.path.iter().map(String::as_str));
+        let below = file.path.iter().map(String::as_str).filter(|_| self.is_folder);
+        let names = std::iter::once(self.name.as_str()).chain(below);
         let target = file.symlink.as_ref().map(|target| target.join("/").into_boxed_str());
         File {
             path: names.collect::<Vec<_>>().join("/").into(),

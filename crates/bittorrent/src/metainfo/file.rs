@@ -43,10 +43,11 @@ impl File {
     /// Where the file belongs, relative to the folder that the torrent is saved in: components
     /// joined by `/`. In a torrent of several files the first is the torrent's name.
     ///
-    /// On every platform each component is an ordinary name: not `.` or `..`, no separator, drive
-    /// letter, device name or control character, at most 255 bytes. No two files of a torrent have
-    /// the same path, even where case does not count (padding aside, which is never on disk), and
-    /// no file's path is another's directory.
+    /// Each component is an ordinary name by the [`NameRules`](super::NameRules) that the torrent
+    /// was read with: never `.` or `..`, without separators and control characters, of at most 255
+    /// bytes, and on Windows no drive or device. No two files of a torrent have the same path, even
+    /// where case does not count (padding aside, which is never on disk), and no file's path is
+    /// another's directory.
     pub fn path(&self) -> &str {
         &self.path
     }

@@ -44,8 +44,9 @@ pub(super) fn parse(info: Dict<'_>, rules: NameRules) -> Result<Info, MetainfoEr
         (Some(_), false) => return Err(MetainfoError::VersionMissing),
         (None, false) => v1_files.unwrap_or_default(),
     };
-    // A single file of a v2 torrent has its name from the tree.
-    let name = files.first().and_then(|file| file.components().next()).unwrap_or(&name).to_owned();
+    // BEP 52: a tree of one file has the torrent's name, whatever `name` says.
+    let lone = files.first().filter(|file| version == 2 && !file.path.contains('/'));
+    let name = lone.map_or(name.clone(), |file| file.path.to_string());
 
     if files.iter().any(File::is_symlink) {
         let given = files.clone();
@@ -245,7 +246,7 @@ impl Reader<'_> {
         let Some(target) = target else { return Ok((attributes, None)) };
         let mut path = String::new();
         for (depth, name) in target.enumerate() {
-            let name = name.as_bytes().ok_or(NOT_STRINGS(file))?;
+            let name = name.as_bytes().ok_or_else(|| not_strings(file))?;
             match name {
                 b"." => continue,
                 // No file has an empty name, so this leads nowhere.
@@ -262,7 +263,7 @@ impl Reader<'_> {
         let mut path = self.name.to_owned();
         let mut count = 0;
         for name in names {
-            let name = name.as_bytes().ok_or(NOT_STRINGS(file))?;
+            let name = name.as_bytes().ok_or_else(|| not_strings(file))?;
             self.push(&mut path, name, count, file)?;
             count += 1;
         }
@@ -288,8 +289,10 @@ impl Reader<'_> {
 }
 
 const TOO_LONG: &str = "longer or deeper than any file system allows";
-const NOT_STRINGS: fn(usize) -> MetainfoError =
-    |file| MetainfoError::PathInvalid { file, reason: "not a list of strings" };
+
+fn not_strings(file: usize) -> MetainfoError {
+    MetainfoError::PathInvalid { file, reason: "not a list of strings" }
+}
 
 /// A link has no bytes, whatever it says.
 fn size(entry: Dict<'_>) -> Result<u64, MetainfoError> {

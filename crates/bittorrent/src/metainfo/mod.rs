@@ -4,8 +4,9 @@
 //! torrents.
 //!
 //! [`Metainfo::parse`] reads a stranger's file once into a type that cannot be wrong: paths that
-//! are safe on every platform, links that stay inside, sizes and hashes that fit together, all
-//! within the bounds of [`limits`].
+//! are safe on the platform this runs on ([`NameRules`]), links that stay inside, sizes and hashes
+//! that fit together, all within the bounds of [`limits`]. What it makes of a torrent is what
+//! libtorrent makes of it.
 
 mod build;
 mod build_write;
@@ -36,7 +37,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A torrent. Cloning is cheap.
+/// A torrent. Cloning copies nothing but a pointer for each file whose piece layer is known.
 ///
 /// Where its pieces, blocks and files are, its [`Layout`] knows.
 #[derive(Clone, PartialEq, Eq)]
