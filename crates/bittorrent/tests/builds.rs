@@ -4,7 +4,7 @@
 use althing_base::UnixTime;
 use althing_bittorrent::PieceIndex;
 use althing_bittorrent::metainfo::{
-    BuildError, Builder, FileIndex, Format, Magnet, Metainfo, NewFile, PieceDigests, Plan,
+    BuildError, Builder, FileIndex, Format, Magnet, Metainfo, NewFile, PieceDigests, Plan, merkle,
 };
 use proptest::prelude::*;
 use std::path::Path;
@@ -203,6 +203,10 @@ fn a_magnet_links_torrent_is_made_whole_by_peers() {
         wrong[1].0[7] ^= 1;
         assert!(fetched.add_layer(file, wrong).is_err());
         assert!(fetched.add_layer(file, layer[1..].to_vec()).is_err());
+        // Padding at the end changes nothing of the root, but is not part of the layer.
+        let mut longer = layer.clone();
+        longer.push(merkle::padding(shape.piece_layer()));
+        assert!(fetched.add_layer(file, longer).is_err());
         fetched = fetched.with_layer(file, layer).expect("checked");
     }
     assert_eq!(fetched, whole);

@@ -396,3 +396,137 @@ fn compare<'a>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FileIndex, Metainfo};
+    use super::*;
+    use althing_base::bencode::Encoder;
+
+    /// A v1 torrent "t" of these files: their paths, and what else stands in their entries.
+    fn torrent(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut out = Encoder::new();
+        out.dict(|out| {
+            out.key(b"info").dict(|out| {
+                out.key(b"files").list(|out| {
+                    for (path, more) in files {
+                        out.dict(|out| {
+                            out.raw(more);
+                            out.bytes(b"length");
+                            out.int(5);
+                            out.bytes(b"path");
+                            names(out, path);
+                        });
+                    }
+                });
+                out.key(b"name").bytes(b"t");
+                out.key(b"piece length").int(16_384);
+                out.key(b"pieces").bytes(&[0; 20]);
+            });
+        });
+        out.finish()
+    }
+
+    fn names(out: &mut Encoder, path: &str) {
+        let names = path.split('/').filter(|_| !path.is_empty());
+        out.list(|out| names.for_each(|name| out.bytes(name.as_bytes())));
+    }
+
+    fn link(target: &str) -> Vec<u8> {
+        let mut out = Encoder::new();
+        out.raw(b"4:attr1:l12:symlink path");
+        names(&mut out, target);
+        out.finish()
+    }
+
+    /// Paths, and the targets of links.
+    fn check_links(files: &[(&str, Option<&str>)], expected: &[(&str, Option<&str>)]) {
+        let more: Vec<_> =
+            files.iter().map(|(_, target)| target.map(link).unwrap_or_default()).collect();
+        let files: Vec<_> =
+            files.iter().zip(&more).map(|((path, _), more)| (*path, &more[..])).collect();
+        let metainfo = Metainfo::parse(&torrent(&files)).expect("a torrent");
+        let found: Vec<_> = metainfo.files().iter().map(|f| (f.path(), f.symlink())).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn links_stay_inside() {
+        check_links(&[("f", None), ("l", Some("f"))], &[("t/f", None), ("t/l", Some("t/f"))]);
+        for bad in ["..", "../f", "d/../../f", "d/..", "f/..", "/f", "/etc/passwd", "../../etc"] {
+            let files = [("f", None), ("d/g", None), ("l", Some(bad))];
+            check_links(&files, &[("t/f", None), ("t/d/g", None), ("t/l", None)]);
+        }
+        // A dot stays where it is, and a separator within a name is none.
+        check_links(&[("f", None), ("l", Some("./f"))], &[("t/f", None), ("t/l", Some("t/f"))]);
+        let within = [("d/f", None), ("l", Some("d\\f"))];
+        check_links(&within, &[("t/d/f", None), ("t/l", None)]);
+    }
+
+    #[test]
+    fn links_follow_files_that_get_another_name() {
+        check_links(
+            &[("d", None), ("d/f", None), ("l", Some("d"))],
+            &[("t/d.1", None), ("t/d/f", None), ("t/l", Some("t/d"))],
+        );
+        check_links(
+            &[("a", None), ("A", None), ("l", Some("A"))],
+            &[("t/a", None), ("t/A.1", None), ("t/l", Some("t/A.1"))],
+        );
+        // A link gives way to the folder that others are in, and so never leads them elsewhere.
+        check_links(
+            &[("D", Some("e")), ("d/f", None), ("e/f", None)],
+            &[("t/D.1", Some("t/e")), ("t/d/f", None), ("t/e/f", None)],
+        );
+    }
+
+    #[test]
+    fn a_link_without_a_target_is_an_empty_file() {
+        let torrent = torrent(&[("f", b""), ("l", b"4:attr1:l"), ("m", &link(""))]);
+        let metainfo = Metainfo::parse(&torrent).expect("a torrent");
+        assert_eq!(metainfo.total_size(), 5);
+        assert!(metainfo.files().iter().all(|file| !file.is_symlink()));
+    }
+
+    #[test]
+    fn attributes_and_padding() {
+        let files: [(&str, &[u8]); 6] = [
+            ("", b"4:attr1:p"),
+            ("x", b"4:attr1:x"),
+            ("h", b"4:attr2:hx"),
+            ("_____padding_file_0_if you see this file", b""),
+            ("x", b"4:attr1:p"),
+            ("y", b"4:attr3:?yz"),
+        ];
+        let metainfo = Metainfo::parse(&torrent(&files)).expect("a torrent");
+        let found: Vec<_> = metainfo
+            .files()
+            .iter()
+            .map(|file| (file.path(), file.is_pad(), file.is_executable(), file.is_hidden()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (".pad/5", true, false, false),
+                ("t/x", false, true, false),
+                ("t/h", false, true, true),
+                ("t/_____padding_file_0_if you see this file", true, false, false),
+                ("t/x", true, false, false),
+                ("t/y", false, false, false),
+            ]
+        );
+        assert_eq!(metainfo.name(), "t");
+        assert_eq!(metainfo.file_pieces(FileIndex(5)), 0..1);
+    }
+
+    #[test]
+    fn names_by_the_rules_of_the_platform() {
+        let torrent = torrent(&[("con/a:b", b""), ("R.E.M./x?", b"")]);
+        let paths = |rules| {
+            let metainfo = Metainfo::parse_with(&torrent, rules).expect("a torrent");
+            metainfo.files().iter().map(|file| file.path().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(paths(NameRules::Unix), ["t/con/a:b", "t/R.E.M./x?"]);
+        assert_eq!(paths(NameRules::Windows), ["t/_con/a_b", "t/R.E.M/x_"]);
+    }
+}

@@ -27,7 +27,9 @@ pub(super) fn settle(files: &[File], renamed: impl Fn(usize) -> Box<str>) -> Vec
     (0..files.len())
         .map(|index| {
             let target = links.resolve(index, 0)?.target;
-            Some(match links.by_path.get(target.as_str()) {
+            // A directory keeps its name, should a file have the same.
+            let file = links.by_path.get(target.as_str());
+            Some(match file.filter(|_| !links.directories.contains(target.as_str())) {
                 Some(&index) => renamed(index),
                 None => target.into(),
             })
