@@ -54,6 +54,12 @@ impl Candidates {
             // Named again by somebody: worth another chance, unless it is ourselves.
             if known.failures != OURSELVES {
                 known.failures = known.failures.min(CANDIDATE_FAILURES_MAX - 1);
+                // Whoever names an address by hand wants it tried now.
+                if source == PeerSource::Manual
+                    && let State::Waiting(from) = &mut known.state
+                {
+                    *from = now.min(*from);
+                }
             }
             return;
         }

@@ -363,6 +363,8 @@ impl Machine for Swarm {
             Input::Resume => self.resume(now),
             Input::Recheck => {
                 self.stop(now, DisconnectReason::Stopped);
+                // They did nothing to be kept waiting for.
+                self.candidates.retry_all(now);
                 self.abandon_open_pieces();
                 self.blame.clear();
                 if self.phase == Phase::Active {

@@ -20,7 +20,8 @@ use tracing::warn;
 /// If the records as a whole cannot be read.
 pub(super) fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let stored = Mutex::new(shared.persist.records().iter());
+    let Some(records) = shared.persist.records() else { return Ok(()) };
+    let stored = Mutex::new(records.iter());
     let known = Mutex::new(BTreeMap::new());
     let failure = Mutex::new(None);
     std::thread::scope(|scope| {

@@ -17,7 +17,8 @@ use tracing::warn;
 
 /// The torrents' records. What is handed in after [`close`](Self::close) is lost.
 pub(crate) struct Persist {
-    records: Arc<Records>,
+    /// Let go with [`close`](Self::close), so that another session may have the folder.
+    records: Mutex<Option<Arc<Records>>>,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -58,12 +59,16 @@ impl Persist {
                 }
             })
             .map_err(|error| StartError::Thread { error })?;
-        Ok(Persist { records, jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)) })
+        Ok(Persist {
+            records: Mutex::new(Some(records)),
+            jobs: Mutex::new(Some(jobs)),
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
-    /// The records, to be read at the start.
-    pub(super) fn records(&self) -> &Records {
-        &self.records
+    /// The records, to be read at the start; `None` after [`close`](Self::close).
+    pub(super) fn records(&self) -> Option<Arc<Records>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Tells the thread what [`records`](Self::records) had.
@@ -141,8 +146,8 @@ impl Persist {
     }
 
     /// What the pool calls before it first writes to a torrent's files.
-    pub(crate) fn before_write(&self, id: TorrentId, pieces: u32) -> BeforeWrite {
-        self.records.before_write(id.0, pieces)
+    pub(crate) fn before_write(&self, id: TorrentId, pieces: u32) -> Option<BeforeWrite> {
+        Some(self.records()?.before_write(id.0, pieces))
     }
 
     /// Finishes what was handed in and ends the thread.
@@ -153,6 +158,7 @@ impl Persist {
             // An error would be its panic, which has been said already.
             let _ = tokio::task::spawn_blocking(|| thread.join()).await;
         }
+        drop(self.records.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     fn job(&self, job: impl FnOnce(&mut Writer) + Send + 'static) {

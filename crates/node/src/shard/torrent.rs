@@ -180,7 +180,7 @@ impl Core {
             metainfo: Arc::clone(metainfo),
             location: torrent.location.clone(),
             sink: Arc::clone(&self.sink),
-            before_write: Some(before_write),
+            before_write,
         });
         let data_files = metainfo.files().iter().filter(|file| !file.is_pad());
         torrent.size = data_files.clone().map(|file| file.size()).sum();

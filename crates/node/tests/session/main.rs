@@ -2,7 +2,11 @@
 //! folders. Nothing here reaches beyond the machine, uses a fixed port or sleeps: every test waits
 //! for events, and fails if they do not come in time.
 
+mod faults;
 mod hostile;
+mod kill;
+mod manage;
 mod stranger;
 mod support;
+mod trackers;
 mod transfer;

@@ -135,6 +135,25 @@ impl Node {
         Node { session, dir, config }
     }
 
+    /// A session that was started elsewhere.
+    pub(crate) fn around(session: Session, dir: TempDir) -> Self {
+        Node { session, dir, config: config() }
+    }
+
+    /// The states that a torrent went through since the session started, until it seeds.
+    pub(crate) async fn states_until_seeding(&self, id: TorrentId) -> Vec<TorrentState> {
+        let mut events = self.session.subscribe();
+        let mut states: Vec<_> = self.session.snapshot(id).iter().map(|one| one.state).collect();
+        while states.last() != Some(&TorrentState::Seeding) {
+            let next = tokio::time::timeout(PATIENCE, events.recv()).await.expect("it gets there");
+            match next.expect("the session runs") {
+                Event::StateChanged { id: other, state } if other == id => states.push(state),
+                _ => {}
+            }
+        }
+        states
+    }
+
     /// Stops it and starts another one with the same data folder.
     pub(crate) async fn restart(self) -> Self {
         self.session.shutdown().await;
