@@ -72,27 +72,20 @@ impl Swarm {
 
     // What the peer has.
 
-    fn first_words(peer: &mut Peer) -> Result<(), Broken> {
-        if peer.spoken {
-            return Err(DisconnectReason::ProtocolViolation("a bitfield must come first"));
-        }
-        peer.spoken = true;
-        Ok(())
-    }
-
     fn peer_has_bits(&mut self, now: Instant, conn: ConnId, bytes: &Bytes) -> Result<(), Broken> {
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
-        Self::first_words(peer)?;
         match &mut peer.pieces {
-            Pieces::Early { bitfield, .. } => *bitfield = Some(bytes.clone()),
+            Pieces::Early { bitfield, .. } => {
+                let again = bitfield.replace(bytes.clone()).is_some();
+                peer.spoken = true;
+                if again { self.overlook(now, conn, "repeated bitfields") } else { Ok(()) }
+            }
             Pieces::Known(bits) => {
-                let all = Bitfield::from_bytes(bytes, bits.len());
-                *bits =
-                    all.ok_or(DisconnectReason::ProtocolViolation("bitfield of a wrong size"))?;
-                self.introduce(now, conn);
+                let told = Bitfield::from_bytes(bytes, bits.len())
+                    .ok_or(DisconnectReason::ProtocolViolation("bitfield of a wrong size"))?;
+                self.peer_has_these(now, conn, &told)
             }
         }
-        Ok(())
     }
 
     fn peer_has(&mut self, now: Instant, conn: ConnId, everything: bool) -> Result<(), Broken> {
@@ -102,14 +95,41 @@ impl Swarm {
                 "a fast message without the extension",
             ));
         }
-        Self::first_words(peer)?;
         match &mut peer.pieces {
-            Pieces::Early { all, .. } => *all = everything,
-            Pieces::Known(bits) if everything => {
-                *bits = Bitfield::full(bits.len());
-                self.introduce(now, conn);
+            Pieces::Early { all, .. } => {
+                let again = std::mem::replace(&mut peer.spoken, true);
+                *all |= everything;
+                if again { self.overlook(now, conn, "repeated bitfields") } else { Ok(()) }
             }
-            Pieces::Known(_) => {}
+            Pieces::Known(bits) => {
+                let len = bits.len();
+                let told = if everything { Bitfield::full(len) } else { Bitfield::new(len) };
+                self.peer_has_these(now, conn, &told)
+            }
+        }
+    }
+
+    /// A peer's first words, or later ones: a bitfield comes first (BEP 3) and only once, but aria2
+    /// sends another in place of many haves, and so it counts. A piece once had is not taken back.
+    fn peer_has_these(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        told: &Bitfield,
+    ) -> Result<(), Broken> {
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        let late = std::mem::replace(&mut peer.spoken, true);
+        let Pieces::Known(bits) = &mut peer.pieces else { return Ok(()) };
+        if late && told.ones().all(|piece| bits.get(piece)) {
+            return self.overlook(now, conn, "repeated bitfields");
+        }
+        let before = Pieces::Known(bits.clone());
+        for piece in told.ones() {
+            bits.set(piece, true);
+        }
+        if self.phase == Phase::Active {
+            self.count_out(&before);
+            self.introduce(now, conn);
         }
         Ok(())
     }

@@ -96,7 +96,7 @@ pub(super) struct Peer {
     /// What its extension handshakes told (BEP 10).
     pub(super) extensions: ExtensionHandshake,
 
-    /// It has said what it has, or something that comes after that: a bitfield is too late.
+    /// It has said what it has, or something that comes after that.
     pub(super) spoken: bool,
     pub(super) pieces: Pieces,
     /// How many of its pieces we want and do not have.

@@ -79,6 +79,30 @@ fn the_rarest_piece_is_started_first() {
     assert!(asked[..4].iter().all(|b| b.piece == PieceIndex(30)), "{asked:?}");
 }
 
+/// As aria2 does when it has got several pieces at once.
+#[test]
+fn a_late_bitfield_counts_as_haves() {
+    let mut table = Table::new(8, &[]);
+    table.connect(1);
+    table.hear(1, Message::HaveNone);
+    table.hear(1, Message::Unchoke);
+    let asked = requests(&table.hear(1, Message::Bitfield(Bytes::from_static(&[0x40]))), 1);
+    assert!(asked.iter().all(|b| b.piece == PieceIndex(1)) && asked.len() == 4, "{asked:?}");
+    // Nothing is taken back, and nothing is counted twice.
+    let asked = requests(&table.hear(1, Message::Bitfield(Bytes::from_static(&[0x20]))), 1);
+    assert!(asked.iter().all(|b| b.piece == PieceIndex(2)) && asked.len() == 4, "{asked:?}");
+    assert_eq!(table.swarm.peers[&ConnId(1)].useful, 2);
+    assert_eq!(dropped(&table.hear(1, Message::HaveAll), 1), None);
+    assert!(table.swarm.peers[&ConnId(1)].is_seed());
+
+    // Saying nothing new again and again is a flood in the end.
+    let mut outputs = Vec::new();
+    for _ in 0..10_000 {
+        outputs.extend(table.hear(1, Message::HaveAll));
+    }
+    assert!(matches!(dropped(&outputs, 1), Some(DisconnectReason::Flood(_))));
+}
+
 #[test]
 fn choked_orders_are_void_without_fast_and_wait_for_rejects_with_it() {
     let mut table = Table::new(1, &[]);
@@ -277,8 +301,7 @@ fn rules_of_the_protocol_are_enforced() {
     for messages in [
         vec![bits(&[0xff])],
         vec![bits(&[0xff, 0xff])],
-        vec![bits(&[0xff, 0xc0]), bits(&[0xff, 0xc0])],
-        vec![Message::Have(PieceIndex(1)), Message::HaveAll],
+        vec![bits(&[0xff, 0x80]), bits(&[0xff, 0xff])],
         vec![Message::Have(PieceIndex(10))],
         vec![Message::Extended { id: 0, payload: Bytes::from_static(b"nonsense") }],
     ] {
