@@ -184,17 +184,19 @@ fn scan(folder: &Path, size: usize) -> Result<()> {
     for (format, name) in [(Format::V1, "v1"), (Format::V2, "v2"), (Format::Hybrid, "hybrid")] {
         for piece_length in [16 << 10, 1 << 20, 16 << 20] {
             let metainfo = torrent(&slab, size, piece_length, format)?;
-            for workers in [1, PoolConfig::default().workers] {
+            let all = PoolConfig::default().workers;
+            for (workers, cold) in [(1, false), (all, false), (all, true)] {
                 let mut figures = Vec::new();
                 for _ in 0..RUNS {
+                    if cold {
+                        drop_from_cache(&path)?;
+                    }
                     figures.push(measure(|| verify(&metainfo, folder, workers))?);
                 }
                 let kib = piece_length >> 10;
-                print_figures(
-                    &format!("verify {name}, pieces of {kib} KiB, {workers} thread(s)"),
-                    size,
-                    &mut figures,
-                );
+                let cold = if cold { ", cold" } else { "" };
+                let what = format!("verify {name}, pieces of {kib} KiB, {workers} thread(s){cold}");
+                print_figures(&what, size, &mut figures);
             }
         }
         let mut figures = Vec::new();
@@ -211,6 +213,15 @@ fn scan(folder: &Path, size: usize) -> Result<()> {
     }
     fs::remove_file(&path)?;
     Ok(())
+}
+
+/// Has the system forget the file's bytes, so that they are read from the disk again.
+fn drop_from_cache(path: &Path) -> Result<()> {
+    let status = std::process::Command::new("dd")
+        .arg(format!("if={}", path.display()))
+        .args(["iflag=nocache", "count=0", "status=none"])
+        .status()?;
+    if status.success() { Ok(()) } else { Err("dd failed".into()) }
 }
 
 fn verify(metainfo: &Arc<Metainfo>, folder: &Path, workers: usize) -> Result<()> {
@@ -233,6 +244,27 @@ fn records(folder: &Path) -> Result<()> {
     let data = folder.join("small");
     fs::create_dir(&data)?;
     let slab = slab();
+    let before = resident()?;
+    let pool = Pool::new(&PoolConfig::default())?;
+    let metainfo = torrent(&slab, 128 << 20, 1 << 20, Format::V1)?;
+    let sink: althing_store::pieces::Sink = Arc::new(|_, _| {});
+    let mut torrents = Vec::new();
+    let mut opened = [measure(|| {
+        for key in 0..u64::from(COUNT) {
+            torrents.push(pool.open(Opening {
+                key: TorrentKey(key),
+                metainfo: Arc::clone(&metainfo),
+                location: Location::Under(data.clone()),
+                sink: Arc::clone(&sink),
+                before_write: None,
+            }));
+        }
+        Ok(())
+    })?];
+    let each = (resident()? - before) / torrents.len();
+    println!("ten thousand idle torrents in the pool: {each} bytes each");
+    print_figures("  open", 0, &mut opened);
+    drop(torrents);
     let mut ids = Vec::new();
     let write = measure(|| {
         let records = Records::open(&path)?;
@@ -298,27 +330,6 @@ fn records(folder: &Path) -> Result<()> {
         drop(all);
         drop(parsed);
     }
-    let before = resident()?;
-    let pool = Pool::new(&PoolConfig::default())?;
-    let metainfo = torrent(&slab, 128 << 20, 1 << 20, Format::V1)?;
-    let sink: althing_store::pieces::Sink = Arc::new(|_, _| {});
-    let mut torrents = Vec::new();
-    let mut opened = [measure(|| {
-        for key in 0..u64::from(COUNT) {
-            torrents.push(pool.open(Opening {
-                key: TorrentKey(key),
-                metainfo: Arc::clone(&metainfo),
-                location: Location::Under(data.clone()),
-                sink: Arc::clone(&sink),
-                before_write: None,
-            }));
-        }
-        Ok(())
-    })?];
-    let each = (resident()? - before) / torrents.len();
-    println!("ten thousand idle torrents in the pool: {each} bytes each");
-    print_figures("  open", 0, &mut opened);
-    drop(torrents);
     fs::remove_dir_all(&data)?;
     fs::remove_dir_all(&path)?;
     Ok(())

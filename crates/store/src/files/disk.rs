@@ -238,10 +238,6 @@ impl OpenFile for DiskFile {
     fn data_from(&self, offset: u64) -> io::Result<Option<u64>> {
         os::data_from(&self.0, offset)
     }
-
-    fn read_ahead(&self, offset: u64, len: u64) {
-        os::read_ahead(&self.0, offset, len);
-    }
 }
 
 #[cfg(test)]

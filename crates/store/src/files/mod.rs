@@ -212,9 +212,6 @@ pub trait OpenFile: Send + Sync {
     /// The first offset from `offset` on that may hold data; `None` if only a hole follows, which
     /// reads as zeros to the end of the file.
     fn data_from(&self, offset: u64) -> io::Result<Option<u64>>;
-
-    /// This range will be read soon.
-    fn read_ahead(&self, offset: u64, len: u64);
 }
 
 impl fmt::Debug for dyn OpenFile {

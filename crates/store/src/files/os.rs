@@ -1,11 +1,11 @@
-//! Positional IO as the operating system has it best: `pwritev`, `SEEK_DATA` and read-ahead on
+//! Positional IO as the operating system has it best: `pwritev`, `SEEK_DATA` and `syncfs` on
 //! Linux, and what the standard library offers elsewhere.
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use portable::{data_from, read_ahead, sync_file_system, write_at};
+pub(super) use portable::{data_from, sync_file_system, write_at};
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{data_from, read_ahead, sync_file_system, write_at};
+pub(super) use linux::{data_from, sync_file_system, write_at};
 
 /// Reads into `buf` from `offset`; fewer bytes only at the end of the file or when interrupted.
 #[cfg(unix)]
@@ -21,10 +21,9 @@ pub(super) fn read_at(file: &std::fs::File, buf: &mut [u8], offset: u64) -> std:
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use rustix::fs::{Advice, SeekFrom};
+    use rustix::fs::SeekFrom;
     use std::fs::File;
     use std::io::{self, IoSlice};
-    use std::num::NonZeroU64;
 
     /// `IOV_MAX`: the kernel refuses longer lists.
     const SLICES_MAX: usize = 1024;
@@ -54,11 +53,6 @@ mod linux {
     pub(in super::super) fn sync_file_system(file: &File) -> io::Result<bool> {
         rustix::fs::syncfs(file)?;
         Ok(true)
-    }
-
-    /// Tells the kernel that this range will be read soon. Only advice: errors don't matter.
-    pub(in super::super) fn read_ahead(file: &File, offset: u64, len: u64) {
-        let _ = rustix::fs::fadvise(file, offset, NonZeroU64::new(len), Advice::WillNeed);
     }
 }
 
@@ -90,9 +84,6 @@ mod portable {
     pub(in super::super) fn sync_file_system(_file: &File) -> io::Result<bool> {
         Ok(false)
     }
-
-    /// Nothing to tell.
-    pub(in super::super) fn read_ahead(_file: &File, _offset: u64, _len: u64) {}
 }
 
 #[cfg(test)]
@@ -127,8 +118,6 @@ mod tests {
         assert!(data <= 1 << 20);
         assert_eq!(portable::data_from(&file, 9).unwrap(), Some(9));
         assert!(data_from(&file, 1 << 20).unwrap() == Some(1 << 20));
-        read_ahead(&file, 0, 1 << 20);
-        portable::read_ahead(&file, 0, 1 << 20);
         assert!(sync_file_system(&file).unwrap() == cfg!(target_os = "linux"));
         assert!(!portable::sync_file_system(&file).unwrap());
     }

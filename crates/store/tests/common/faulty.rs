@@ -159,8 +159,4 @@ impl OpenFile for FaultyFile {
     fn data_from(&self, offset: u64) -> io::Result<Option<u64>> {
         self.file.data_from(offset)
     }
-
-    fn read_ahead(&self, offset: u64, len: u64) {
-        self.file.read_ahead(offset, len);
-    }
 }
