@@ -75,7 +75,7 @@ fn assert_seeds(created: &Created) {
     });
     assert_eq!(verified, Some(Bitfield::full(count)));
     // What was hashed a moment ago need not be read again to be claimed.
-    torrent.trust(&Bitfield::full(count));
+    torrent.found_right(&Bitfield::full(count));
     torrent.sync();
     let Ok(Event::Synced { durable, fault: None }) = events.recv() else { panic!("synced") };
     assert!(durable.pieces().len() >= count as usize);

@@ -2,6 +2,7 @@
 
 use super::buffers::Buffers;
 use super::flush::{self, Task};
+use super::job::Job;
 use super::queue::Queue;
 use super::torrent::{Opening, Torrent};
 use super::worker::Worker;
@@ -65,7 +66,7 @@ pub struct Pool {
 
 /// What the threads share.
 pub(super) struct Inner {
-    queues: Vec<Queue>,
+    queues: Vec<Queue<Job>>,
     descriptors: Descriptors,
     pub(super) buffers: Arc<Buffers>,
     flusher: Sender<Task>,
@@ -76,12 +77,12 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    pub(super) fn queues(&self) -> &[Queue] {
+    pub(super) fn queues(&self) -> &[Queue<Job>] {
         &self.queues
     }
 
     /// The queue for all work that has this number.
-    pub(super) fn queue_of(&self, number: u64) -> &Queue {
+    pub(super) fn queue_of(&self, number: u64) -> &Queue<Job> {
         &self.queues[(number % self.queues.len() as u64) as usize]
     }
 

@@ -205,17 +205,9 @@ impl Torrent {
         }
     }
 
-    /// Takes pieces for right without reading them: whoever calls this has just hashed their files.
-    /// They become durable with the next [`sync`](Self::sync).
-    pub fn trust(&self, pieces: &Bitfield) {
-        let mut unsynced = guard(&self.shared.unsynced);
-        for piece in pieces.ones() {
-            unsynced.add(self.shared.metainfo.layout(), piece);
-        }
-    }
-
-    /// Pieces that [`create`](crate::create) has read and hashed a moment ago, or somebody else who
-    /// can be believed: they become durable with the next [`sync`](Self::sync), as after a check.
+    /// Takes pieces for right without reading them: [`create`](crate::create), or somebody else who
+    /// can be believed, has hashed their files a moment ago. They become durable with the next
+    /// [`sync`](Self::sync), as after a check.
     pub fn found_right(&self, pieces: &Bitfield) {
         let mut unsynced = guard(&self.shared.unsynced);
         for piece in pieces.ones() {
