@@ -1,8 +1,8 @@
 //! Ordering blocks from peers and taking them in, until each piece is whole, right and on disk.
 
 use super::io::{ConnId, DisconnectReason, Output};
-use super::limits::{ENDGAME_COPIES_MAX, PIPELINE_ENDGAME, PIPELINE_SNUBBED};
-use super::peer::Order;
+use super::limits::{ENDGAME_COPIES_MAX, PIPELINE_ENDGAME, PIPELINE_SNUBBED, REJECTS_MAX};
+use super::peer::{Order, Peer};
 use super::pieces::{Arrival, OpenPiece};
 use super::{Phase, Swarm};
 use crate::types::{BLOCK_SIZE, BlockDigests, BlockRef, PieceIndex};
@@ -91,16 +91,20 @@ impl Swarm {
     fn start_piece(&mut self, conn: ConnId) -> Option<PieceIndex> {
         let peer = self.peers.get(&conn).filter(|p| !p.exhausted)?;
         let (blame, peers) = (&self.blame, &self.peers);
-        let ip = peer.addr.ip().to_canonical();
-        // Bad data is not fetched again from whoever may have sent it while anyone else has it.
-        let others_have = |piece: PieceIndex| {
-            peers.values().any(|other| {
-                let ip = other.addr.ip().to_canonical();
-                other.would_give(piece) && !other.snubs_us && !blame.had_a_hand_in(piece, ip)
-            })
+        // Bad data is fetched again, all of it from one peer: best from one that had no hand in it
+        // and does not keep us waiting.
+        let doubts = |peer: &Peer, piece: PieceIndex| {
+            let involved = blame.had_a_hand_in(piece, peer.addr.ip().to_canonical());
+            (peer.snubs_us || peer.rejects > 0, involved)
+        };
+        let better_elsewhere = |piece: PieceIndex| {
+            let doubts_here = doubts(peer, piece);
+            peers
+                .values()
+                .any(|other| other.would_give(piece) && doubts(other, piece) < doubts_here)
         };
         let picked = self.picker.pick(&mut |piece| {
-            peer.would_give(piece) && !(blame.had_a_hand_in(piece, ip) && others_have(piece))
+            peer.would_give(piece) && !(blame.is_suspect(piece) && better_elsewhere(piece))
         });
         let Some(piece) = picked else {
             let any_suspects = self.picker.wanted() > 0 && blame.any();
@@ -203,6 +207,7 @@ impl Swarm {
                 if let Some(peer) = self.peers.get_mut(&conn) {
                     peer.last_block_at = now;
                     peer.snubs_us = false;
+                    peer.rejects = 0;
                     peer.grow_pipeline();
                 }
                 if other_orders > 0 {
@@ -227,7 +232,10 @@ impl Swarm {
         for conn in owing {
             if let Some(peer) = self.peers.get_mut(&conn) {
                 // With the fast extension an answer comes either way; without, maybe nothing.
-                if !peer.fast {
+                if peer.fast {
+                    let copies = peer.orders.iter_mut().filter(|o| o.block == block);
+                    copies.for_each(|copy| copy.counted_in = None);
+                } else {
                     peer.orders.retain(|o| o.block != block);
                 }
                 self.send(now, conn, Message::Cancel(block));
@@ -314,6 +322,7 @@ impl Swarm {
             return self.overlook(now, conn, "repeated unchokes");
         }
         peer.chokes_us = false;
+        peer.rejects = 0;
         peer.exhausted = false;
         self.order_from(now, conn);
         Ok(())
@@ -326,10 +335,14 @@ impl Swarm {
         }
         peer.chokes_us = true;
         peer.current = None;
+        let fast = peer.fast;
+        // What only it may send would have to wait until it unchokes us again.
+        self.abandon_reserved(conn);
         // With the fast extension each order is answered or rejected by itself (BEP 6); without,
         // all of them are void.
-        if !peer.fast {
-            let orders = std::mem::take(&mut peer.orders);
+        if !fast {
+            let orders = self.peers.get_mut(&conn).map(|p| std::mem::take(&mut p.orders));
+            let orders = orders.unwrap_or_default();
             for order in &orders {
                 self.release(order);
             }
@@ -353,11 +366,21 @@ impl Swarm {
         let Some(at) = peer.orders.iter().position(|o| o.block == block) else {
             return self.overlook(now, conn, "rejects of what nobody asked for");
         };
-        let order = peer.orders.remove(at);
+        let order = peer.orders.remove(at).filter(|order| order.counted_in.is_some());
+        let Some(order) = order else {
+            // We have taken the order back, and this is the answer to that.
+            self.order_from(now, conn);
+            return Ok(());
+        };
         peer.allowed_fast.remove(&block.piece);
         let refuses_unchoked = !peer.chokes_us;
-        if let Some(order) = order {
-            self.release(&order);
+        peer.rejects = peer.rejects.saturating_add(1);
+        let refuses_all = refuses_unchoked && peer.rejects >= REJECTS_MAX && !peer.snubs_us;
+        self.release(&order);
+        // What only it may send would have to wait until it changes its mind.
+        self.abandon_reserved(conn);
+        if refuses_all {
+            self.snubbed(now, conn);
         }
         if refuses_unchoked {
             // It may go on like that for ever; an honest peer has few reasons to.

@@ -41,6 +41,10 @@ pub const PIPELINE_MAX: usize = 512;
 /// Blocks on order with a peer that snubs us: just enough to notice when it is back.
 pub const PIPELINE_SNUBBED: usize = 1;
 
+/// Requests that a peer may refuse in a row although it does not choke us; then it counts as one
+/// that snubs us. A pipeline's worth: an honest peer refuses what crossed its `choke` on the way.
+pub const REJECTS_MAX: u32 = PIPELINE_MIN as u32;
+
 /// Blocks asked for twice or more when none is left to ask for once, by peer: each duplicate is
 /// at worst that many blocks wasted.
 pub const PIPELINE_ENDGAME: usize = 8;

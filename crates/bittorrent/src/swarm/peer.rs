@@ -124,6 +124,8 @@ pub(super) struct Peer {
     /// Nothing that it has is left to start; cleared when that may have changed.
     pub(super) exhausted: bool,
     pub(super) snubs_us: bool,
+    /// Requests it has refused since it last unchoked us or sent a block.
+    pub(super) rejects: u32,
     pub(super) last_block_at: Instant,
 
     /// What it asked for and is still to be handed to the driver.
@@ -184,6 +186,7 @@ impl Peer {
             current: None,
             exhausted: false,
             snubs_us: false,
+            rejects: 0,
             last_block_at: now,
             wanted_by_it: VecDeque::new(),
             sending: VecDeque::new(),

@@ -439,3 +439,38 @@ fn connections_are_bounded_and_the_useless_make_room() {
     assert_eq!(dropped(&outputs, 2), Some(DisconnectReason::TooManyConnections));
     assert_eq!(dropped(&outputs, 4), None);
 }
+
+#[test]
+fn a_reserved_piece_is_taken_from_who_refuses_or_chokes() {
+    for refusal in [Message::Reject(block(0, 0)), Message::Choke] {
+        let mut table = Table::new(1, &[]);
+        table.seed(1);
+        table.seed(2);
+        for (n, part) in [(1, 0), (2, 1), (1, 2), (2, 3)] {
+            table.give(n, block(0, part));
+        }
+        table.seed(3);
+        let block_digests = digests(b"abxd");
+        let outputs = table.tell(Input::PieceCorrupt { piece: PieceIndex(0), block_digests });
+        assert_eq!(requests(&outputs, 3).len(), 4, "of the one that had no hand in it");
+        let mut outputs = table.hear(3, refusal);
+        // What the others had been asked for in the endgame they refuse as they were told to.
+        for (n, part) in [(2, 0), (1, 1), (2, 2), (1, 3)] {
+            outputs.extend(table.hear(n, Message::Reject(block(0, part))));
+        }
+        let asked = requests(&outputs, 1).len() + requests(&outputs, 2).len();
+        assert_eq!((asked, requests(&outputs, 3).len()), (4, 0));
+    }
+}
+
+#[test]
+fn who_refuses_everything_counts_as_snubbing() {
+    let mut table = Table::new(100, &[]);
+    let asked = requests(&table.seed(1), 1);
+    assert_eq!(asked.len(), PIPELINE_MIN);
+    for block in asked {
+        table.hear(1, Message::Reject(block));
+    }
+    assert!(table.swarm.peers[&ConnId(1)].snubs_us);
+    assert_eq!(table.swarm.peers[&ConnId(1)].orders.len(), PIPELINE_SNUBBED);
+}
