@@ -3,6 +3,7 @@
 use crate::checks::Peaks;
 use althing_base::time::Duration;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What came of a run.
@@ -50,6 +51,8 @@ pub struct Report {
     pub banned_liars: u32,
     /// Bans in all.
     pub bans: u32,
+    /// Why honest hosts ended connections, and how often.
+    pub partings: BTreeMap<String, u64>,
     /// The largest values seen.
     pub peaks: Peaks,
     /// Events of the run.
@@ -169,6 +172,9 @@ impl fmt::Display for Report {
                     self.liars, self.banned_liars, self.bans
                 ),
             )?;
+        }
+        for (why, times) in &self.partings {
+            row("ended connections", format!("{times}: {why}"))?;
         }
         let peaks = self.peaks;
         row(

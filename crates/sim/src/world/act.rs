@@ -203,6 +203,9 @@ impl World {
     }
 
     fn disconnect(&mut self, id: HostId, conn: ConnId, reason: DisconnectReason) {
+        if self.hosts[id.index()].plan.behaviour.is_honest() {
+            *self.partings.entry(reason).or_default() += 1;
+        }
         if let Some(peer) = self.network.peer_of(conn, id) {
             self.judge(id, peer, reason);
         }

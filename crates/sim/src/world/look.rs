@@ -80,6 +80,7 @@ impl World {
             liars: self.hosts.iter().filter(|h| !h.plan.behaviour.is_honest()).count() as u32,
             banned_liars: self.bans.len() as u32,
             bans: self.bans.values().sum(),
+            partings: self.partings.iter().map(|(why, n)| (format!("{why:?}"), *n)).collect(),
             peaks: self.checks.peaks,
             events: self.events,
             hash: format!("{:016x}", self.hash.finish()),

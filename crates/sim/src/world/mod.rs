@@ -24,7 +24,7 @@ use althing_base::time::Duration;
 use althing_base::{Instant, Machine, Rng, Seed};
 use althing_bittorrent::PieceIndex;
 use althing_bittorrent::metainfo::MetainfoError;
-use althing_bittorrent::swarm::{self, ConnId};
+use althing_bittorrent::swarm::{self, ConnId, DisconnectReason};
 use althing_bittorrent::wire::Handshake;
 use althing_router as router;
 use std::collections::BTreeMap;
@@ -55,6 +55,8 @@ pub struct World {
     hash: EventHash,
     events: u64,
     bans: BTreeMap<HostId, u32>,
+    /// Why honest hosts ended connections, and how often.
+    partings: BTreeMap<DisconnectReason, u64>,
     /// By piece: how many hosts that started without it have it on disk and are there.
     copies: Vec<u32>,
     /// Bytes that the first seeds had sent when one copy was out, and when that was.
@@ -93,6 +95,7 @@ impl World {
             hash: EventHash::new(),
             events: 0,
             bans: BTreeMap::new(),
+            partings: BTreeMap::new(),
             copies: vec![0; torrent.metainfo.piece_count() as usize],
             one_copy_out: None,
             timeline: Vec::new(),
