@@ -32,18 +32,20 @@ impl Swarm {
         direction: Direction,
         handshake: Handshake,
     ) {
-        if direction == Direction::Outgoing {
-            self.candidates.connected(addr);
-        }
         if let Some(reason) = self.refuse(now, conn, addr, direction, handshake) {
             if direction == Direction::Outgoing {
                 match reason {
                     DisconnectReason::OurOwnId => self.candidates.forget(addr),
+                    DisconnectReason::Duplicate => self.is_known_by(addr, handshake),
                     _ => self.candidates.disconnected(now, addr),
                 }
             }
             self.outputs.push_back(Output::Disconnect { conn, reason });
             return;
+        }
+        if direction == Direction::Outgoing {
+            // After the refusal: making room may have ended another connection to this address.
+            self.candidates.connected(addr);
         }
         let in_v2_swarm = self.info_hashes.v2_short() == Some(handshake.info_hash);
         let v2 = self.info_hashes.v2().is_some() && (in_v2_swarm || handshake.supports_v2());
@@ -55,6 +57,15 @@ impl Swarm {
         self.choke_at.get_or_insert(now + CHOKE_INTERVAL);
         self.watch(now, KEEP_ALIVE_AFTER);
         self.greet(now, conn);
+    }
+
+    /// We have called an address, and whoever answers is connected to us already: that is where it
+    /// listens, and there is no need to call again.
+    fn is_known_by(&mut self, addr: SocketAddr, handshake: Handshake) {
+        self.candidates.connected(addr);
+        if let Some(twin) = self.peers.values_mut().find(|p| p.id == handshake.peer_id) {
+            twin.listens_at = Some(addr);
+        }
     }
 
     /// Why a new connection is not kept, if it is not.

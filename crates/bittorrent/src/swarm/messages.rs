@@ -1,6 +1,6 @@
 //! What peers say: each message, checked against what we know, turned into what it changes.
 
-use super::io::{ConnId, DisconnectReason, Output};
+use super::io::{ConnId, DisconnectReason, Output, PeerSource};
 use super::limits::{ALLOWED_FAST_MAX, METADATA_PIPELINE, METADATA_REFUSED_FOR, UPLOAD_QUEUE_MAX};
 use super::metadata::{MetadataFetch, Progress};
 use super::peer::{Peer, Pieces};
@@ -295,9 +295,13 @@ impl Swarm {
             peer.queue_limit = (queue as usize).max(1);
         }
         if let (None, Some(port)) = (peer.listens_at, peer.extensions.port) {
-            peer.listens_at = Some(SocketAddr::new(peer.addr.ip().to_canonical(), port));
+            let addr = SocketAddr::new(peer.addr.ip().to_canonical(), port);
+            peer.listens_at = Some(addr);
+            self.candidates.add(now, addr, PeerSource::Incoming);
+            self.candidates.connected(addr);
         }
-        if complete && peer.extensions.upload_only == Some(true) && peer.is_seed() {
+        let is_seed = |p: &Peer| p.extensions.upload_only == Some(true) && p.is_seed();
+        if complete && self.peers.get(&conn).is_some_and(is_seed) {
             return Err(DisconnectReason::NothingToExchange);
         }
         self.order_metadata(now);

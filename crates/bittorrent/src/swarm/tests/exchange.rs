@@ -1,6 +1,7 @@
 //! Fetching, giving, and what becomes of those who do neither.
 
 use super::*;
+use crate::wire::ExtensionHandshake;
 
 #[test]
 fn first_words_depend_on_what_there_is() {
@@ -361,6 +362,40 @@ fn of_two_connections_between_the_same_peers_both_sides_keep_the_same_one() {
         outputs.extend(table.tell(second));
         assert_eq!(dropped(&outputs, 1), Some(DisconnectReason::Duplicate), "{ours_first}");
         assert_eq!(dropped(&outputs, 2), None, "{ours_first}");
+    }
+}
+
+#[test]
+fn who_is_connected_is_not_called() {
+    let called = |outputs: &[Output]| outputs.iter().any(|o| matches!(o, Output::Connect { .. }));
+    let listens_at = SocketAddr::new(addr(1).ip(), 9);
+    let found = Input::PeersFound { source: PeerSource::Tracker, peers: vec![listens_at] };
+    let handshake = ExtensionHandshake { port: Some(9), ..ExtensionHandshake::default() };
+    let says_where = Message::Extended { id: 0, payload: handshake.encode() };
+    for named_first in [false, true] {
+        let mut table = Table::new(1, &[]);
+        table.connect(1);
+        if named_first {
+            // It is called, answers, and turns out to be the one that is here.
+            assert!(called(&table.tell(found.clone())));
+            let handshake = Handshake {
+                info_hash: table.info_hash,
+                peer_id: peer_id(1),
+                reserved: Handshake::RESERVED,
+            };
+            let (conn, direction) = (ConnId(2), Direction::Outgoing);
+            let outputs =
+                table.tell(Input::Connected { conn, addr: listens_at, direction, handshake });
+            assert_eq!(dropped(&outputs, 2), Some(DisconnectReason::Duplicate));
+            table.tell(Input::Disconnected { conn });
+        } else {
+            table.hear(1, says_where.clone());
+            assert!(!called(&table.tell(found.clone())));
+        }
+        assert!(!called(&table.wait(100)));
+        // Once it is gone, it may be.
+        table.tell(Input::Disconnected { conn: ConnId(1) });
+        assert!(called(&table.wait(100)));
     }
 }
 
