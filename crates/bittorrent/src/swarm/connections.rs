@@ -2,8 +2,8 @@
 
 use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource};
 use super::limits::{
-    CANDIDATES_LOW, FIND_PEERS_INTERVAL, HASH_TIMEOUT, IDLE_AFTER, KEEP_ALIVE_AFTER,
-    METADATA_TIMEOUT, SEND_STALLED_AFTER, SNUBBED_AFTER,
+    ASKED_IN_VAIN_MAX, CANDIDATES_LOW, FIND_PEERS_INTERVAL, HASH_TIMEOUT, IDLE_AFTER, KEEP_ALIVE_AFTER,
+    METADATA_TIMEOUT, PEERS_ENOUGH, SEND_STALLED_AFTER, SNUBBED_AFTER,
 };
 use super::peer::{Peer, Pieces};
 use super::{CHOKE_INTERVAL, Phase, Swarm};
@@ -53,6 +53,7 @@ impl Swarm {
             Some(metainfo) => Pieces::Known(Bitfield::new(metainfo.piece_count())),
             None => Pieces::early(),
         };
+        self.asked_in_vain = 0;
         self.peers.insert(conn, Peer::new(now, addr, direction, &handshake, v2, pieces));
         self.choke_at.get_or_insert(now + CHOKE_INTERVAL);
         self.watch(now, KEEP_ALIVE_AFTER);
@@ -172,9 +173,7 @@ impl Swarm {
         if !peer.orders.is_empty() {
             self.order_from_all(now);
         }
-        if self.candidates.untried(self.is_complete()) < CANDIDATES_LOW {
-            self.want_peers(now);
-        }
+        self.want_peers(now);
         true
     }
 
@@ -214,10 +213,21 @@ impl Swarm {
         }
     }
 
-    /// More peers are asked for as soon as that is decent.
+    /// Whether it could use more peers than it knows of: to fetch from, or anybody at all to give
+    /// to. A seed that cannot be called would else wait until its tracker wants to hear of it again.
+    fn lacks_peers(&self) -> bool {
+        if self.is_complete() {
+            self.peers.is_empty() && self.asked_in_vain < ASKED_IN_VAIN_MAX
+        } else {
+            self.peers.len() < PEERS_ENOUGH && self.candidates.untried(false) < CANDIDATES_LOW
+        }
+    }
+
+    /// More peers are asked for as soon as that is decent, ever more rarely if that is of no use.
     fn want_peers(&mut self, now: Instant) {
-        if self.is_running() && self.find_peers_at.is_none() && !self.is_complete() {
-            self.find_peers_at = Some(now + FIND_PEERS_INTERVAL);
+        if self.is_running() && self.find_peers_at.is_none() && self.lacks_peers() {
+            let patience = 1 << self.asked_in_vain.min(ASKED_IN_VAIN_MAX);
+            self.find_peers_at = Some(now + FIND_PEERS_INTERVAL * patience);
         }
     }
 
@@ -225,9 +235,8 @@ impl Swarm {
         self.find_peers_at = None;
         if self.is_running() {
             self.outputs.push_back(Output::FindPeers);
-            if self.peers.is_empty() {
-                self.want_peers(now);
-            }
+            self.want_peers(now);
+            self.asked_in_vain = self.asked_in_vain.saturating_add(1);
         }
     }
 

@@ -90,8 +90,15 @@ pub const RECONNECT_AFTER: Duration = Duration::from_secs(30);
 /// More peers are asked for when fewer addresses than this are left to try.
 pub const CANDIDATES_LOW: usize = 10;
 
+/// Connections with which a torrent that is being fetched is content (BEP 3's author: 30).
+pub const PEERS_ENOUGH: usize = 30;
+
 /// More peers are asked for at most this often; trackers have their own, longer intervals.
 pub const FIND_PEERS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Each time that no peer has come, the wait doubles, but not more often than this: to 16 minutes.
+/// Whoever has everything stops asking then, and leaves it to the tracker's interval. Guess.
+pub const ASKED_IN_VAIN_MAX: u32 = 4;
 
 /// The longest info dictionary fetched from peers, in bytes: the longest that is read at all.
 pub const METADATA_MAX: u32 = METADATA_BYTES_MAX;

@@ -152,6 +152,8 @@ pub struct Swarm {
     connect_at: Option<Instant>,
     housekeeping_at: Option<Instant>,
     find_peers_at: Option<Instant>,
+    /// How often peers have been asked for since the last one came.
+    asked_in_vain: u32,
 
     totals: stats::Totals,
     outputs: VecDeque<Output>,
@@ -197,6 +199,7 @@ impl Swarm {
             connect_at: None,
             housekeeping_at: None,
             find_peers_at: None,
+            asked_in_vain: 0,
             totals: stats::Totals::default(),
             outputs: VecDeque::new(),
         };
