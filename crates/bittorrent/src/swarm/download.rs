@@ -286,17 +286,7 @@ impl Swarm {
             self.send(now, conn, Message::Have(piece));
         }
         if self.is_complete() && self.selected.get(piece) {
-            self.completed(now);
-        }
-    }
-
-    /// Everything wanted is here: those that only give are of no more use.
-    fn completed(&mut self, now: Instant) {
-        self.outputs.push_back(Output::Completed);
-        let seeds: Vec<ConnId> =
-            self.peers.iter().filter(|(_, p)| p.is_seed()).map(|(conn, _)| *conn).collect();
-        for conn in seeds {
-            self.drop_peer(now, conn, DisconnectReason::NothingToExchange);
+            self.outputs.push_back(Output::Completed);
         }
     }
 

@@ -385,6 +385,7 @@ impl Machine for Swarm {
         }
         if due(self.choke_at) {
             self.choke_round(now);
+            self.part_from_seeds(now);
             self.choke_at = (!self.peers.is_empty()).then(|| now + CHOKE_INTERVAL);
         }
         if due(self.find_peers_at) {

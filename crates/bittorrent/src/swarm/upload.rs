@@ -2,6 +2,7 @@
 
 use super::io::{ConnId, DisconnectReason, Output};
 use super::limits::{ALLOWED_FAST_SET, REQUEST_LEN_MAX, SEND_AHEAD_MAX, UPLOAD_QUEUE_MAX};
+use super::peer::Peer;
 use super::{ChokeCandidate, Phase, Swarm};
 use crate::types::{BlockRef, PieceIndex};
 use crate::wire::{Message, allowed_fast_set};
@@ -14,6 +15,9 @@ type Broken = DisconnectReason;
 
 /// A connection younger than this counts as new to the choker (BEP 3: three rounds).
 const NEW_FOR: Duration = Duration::from_secs(30);
+
+/// What was said so long ago has left for the peer.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Swarm {
     pub(super) fn interest(
@@ -88,6 +92,25 @@ impl Swarm {
             } else {
                 self.choke(now, conn);
             }
+        }
+    }
+
+    /// Once everything wanted is here, those that only give are of no more use. They are let go of
+    /// when they have had time to hear of our last piece: a peer that does not know that we have
+    /// everything will call again.
+    pub(super) fn part_from_seeds(&mut self, now: Instant) {
+        if !self.is_complete() {
+            return;
+        }
+        let heard = |p: &Peer| now.since(p.last_said_at) >= LAST_WORDS;
+        let seeds: Vec<ConnId> = self
+            .peers
+            .iter()
+            .filter(|(_, p)| p.is_seed() && heard(p))
+            .map(|(conn, _)| *conn)
+            .collect();
+        for conn in seeds {
+            self.drop_peer(now, conn, DisconnectReason::NothingToExchange);
         }
     }
 
