@@ -26,10 +26,37 @@ pub(super) async fn create(
     options: CreateOptions,
     progress: impl Fn(u64, u64) + Send + Sync + 'static,
 ) -> Result<Created, CreateError> {
+    let threads = shared.config.disk_threads();
+    let (created, warnings) = make(path, options, threads, progress).await?;
+    for warning in warnings {
+        shared.emit(Event::Note { id: None, sentence: warning.into() });
+    }
+    Ok(created)
+}
+
+/// Makes a torrent from a file or folder without any session, on all cores. With it come sentences
+/// about what was left out. `progress` is told how many bytes of how many have been hashed.
+/// Dropping the future stops it.
+///
+/// # Errors
+/// If the files cannot be read, or the options do not fit.
+pub async fn make_torrent(
+    path: &Path,
+    options: CreateOptions,
+    progress: impl Fn(u64, u64) + Send + Sync + 'static,
+) -> Result<(Created, Vec<String>), CreateError> {
+    make(path, options, Hashing::default().threads, progress).await
+}
+
+async fn make(
+    path: &Path,
+    options: CreateOptions,
+    threads: usize,
+    progress: impl Fn(u64, u64) + Send + Sync + 'static,
+) -> Result<(Created, Vec<String>), CreateError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let cancel = CancelOnDrop(Arc::new(AtomicBool::new(false)));
     let cancelled = Arc::clone(&cancel.0);
-    let threads = shared.config.disk_threads();
     let name = path.clone();
     let hashing = tokio::task::spawn_blocking(move || {
         let content = Content::find(&path)?;
@@ -46,10 +73,7 @@ pub(super) async fn create(
             StoreError::Cancelled => CreateError::Stopping,
             error => CreateError::Content { path: name, reason: error.to_string() },
         })?;
-    for warning in warnings {
-        shared.emit(Event::Note { id: None, sentence: warning.into() });
-    }
-    Ok(Created { metainfo: created.metainfo, location: created.location })
+    Ok((Created { metainfo: created.metainfo, location: created.location }, warnings))
 }
 
 fn builder(content: &Content, options: CreateOptions) -> Builder {

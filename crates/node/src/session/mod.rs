@@ -16,7 +16,7 @@ pub(crate) mod shared;
 mod snapshot;
 mod start;
 
-pub use create::Created;
+pub use create::{Created, make_torrent};
 pub use error::{AddError, CommandError, CreateError, StartError};
 pub use event::Event;
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};

@@ -1,0 +1,430 @@
+//! The command line, defined once: parsing, `--help`, the manual pages and the shells' completions
+//! all come from here.
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const AFTER_HELP: &str = "\
+Try it:
+  althing demo                    five peers on this machine share a real file
+  althing share ~/Pictures        share a folder; prints the line to send to friends
+  althing get 'magnet:?xt=…'      fetch what a friend shares
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the torrent or link is not valid, 4 no daemon
+answers, 5 no such torrent, 130 interrupted before it was done.";
+
+/// One peer for files, search, money and trade, with no server in the middle.
+///
+/// This version shares files with every BitTorrent program there is.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "althing", version, styles = STYLES, after_help = AFTER_HELP)]
+#[command(propagate_version = true, infer_subcommands = false, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The data folder [default: $ALTHING_DIR, else the platform's place for application data].
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// Print JSON: one value, or for long work one line an event (docs/guide.md).
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Say more of what is going on; twice for details, three times for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+
+    /// Print nothing but results and errors.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Talk to the daemon at this address instead of the data folder's; the token is taken from
+    /// $ALTHING_TOKEN, else from the data folder.
+    #[arg(long, global = true, value_name = "ADDR:PORT")]
+    pub(crate) api: Option<SocketAddr>,
+}
+
+/// What can be done.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Share files or folders: prints a link for friends, and goes on until Ctrl-C.
+    ///
+    /// Nothing is copied: the files are shared from where they lie. If a daemon is running, it does
+    /// the sharing and the command ends when the link is ready.
+    Share(Share),
+
+    /// Fetch what a link or torrent file names.
+    ///
+    /// Ends when everything is there. If a daemon is running, it does the fetching, and goes on if
+    /// this is interrupted.
+    Get(Get),
+
+    /// Run the daemon: shares and fetches everything in the data folder, until Ctrl-C.
+    Up(Up),
+
+    /// Stop the daemon.
+    Down,
+
+    /// List torrents.
+    Ls,
+
+    /// Show all about a torrent.
+    Show(Show),
+
+    /// List the peers that a torrent is connected to.
+    Peers(OneTorrent),
+
+    /// Let torrents rest.
+    Pause(Torrents),
+
+    /// Let torrents go on, after a pause or when a fault is mended.
+    Resume(Torrents),
+
+    /// Remove torrents from the list; their files stay.
+    Remove(Remove),
+
+    /// Compare a torrent's files with their hashes, piece by piece.
+    Verify(OneTorrent),
+
+    /// Make a torrent file, without sharing anything.
+    Create(Create),
+
+    /// Say what a torrent file or magnet link is, or why it is refused.
+    Inspect(Inspect),
+
+    /// Run a tracker: where peers of a torrent find each other.
+    Tracker(Tracker),
+
+    /// Show the settings.
+    Config(Config),
+
+    /// See five peers on this machine share a real file or folder.
+    ///
+    /// Starts a tracker and the peers as processes of their own, which talk to nobody but each
+    /// other; one has the content, the others fetch it from each other; then every copy is compared
+    /// byte by byte. Everything is removed afterwards.
+    Demo(Demo),
+
+    /// Print the completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+
+    /// Print the manual page, or write a page for every command to a folder.
+    Man {
+        /// The folder to write to.
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// How other peers reach this one, where a command may run the daemon itself.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Listen {
+    /// Listen for peers here; port 0 lets the system choose [default: every address, port 7716].
+    #[arg(long, value_name = "[ADDR:]PORT")]
+    pub(crate) listen: Option<ListenAddr>,
+}
+
+/// An address that may leave out the part before the port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ListenAddr {
+    pub(crate) ip: Option<IpAddr>,
+    pub(crate) port: u16,
+}
+
+impl ListenAddr {
+    /// As a socket's address, on this machine alone unless it says otherwise.
+    pub(crate) fn or_loopback(self) -> SocketAddr {
+        SocketAddr::new(self.ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), self.port)
+    }
+}
+
+impl FromStr for ListenAddr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(addr) = text.parse::<SocketAddr>() {
+            return Ok(ListenAddr { ip: Some(addr.ip()), port: addr.port() });
+        }
+        let port = text.parse().map_err(|_| {
+            "write a port (7716) or an address and a port (192.168.1.5:7716, [::1]:7716)".to_owned()
+        })?;
+        Ok(ListenAddr { ip: None, port })
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) listen: Listen,
+
+    /// Serve the HTTP API here; port 0 lets the system choose [default: 127.0.0.1:7717].
+    #[arg(long, value_name = "[ADDR:]PORT")]
+    pub(crate) api_listen: Option<ListenAddr>,
+
+    /// End when standard input does: for programs that must not leave a daemon behind.
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_closes: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Share {
+    /// What to share; each becomes a torrent of its own.
+    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) making: Making,
+
+    #[command(flatten)]
+    pub(crate) listen: Listen,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Create {
+    /// The file or folder to make a torrent of.
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) path: PathBuf,
+
+    /// The torrent file to write; it must not be there yet [default: NAME.torrent in this folder].
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) making: Making,
+}
+
+/// How a torrent is made.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Making {
+    /// A tracker where peers find each other; each further one is tried if those before do not
+    /// answer. Join equals with commas.
+    #[arg(long = "tracker", value_name = "URL[,URL…]")]
+    pub(crate) trackers: Vec<String>,
+
+    /// Call it so [default: the file's or folder's name].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+
+    /// Which programs can read it: `hybrid` is for all, old and new.
+    #[arg(long, value_enum, default_value_t = Format::Hybrid)]
+    pub(crate) format: Format,
+
+    /// Size of a piece, a power of two from 16K to 256M [default: by content size].
+    #[arg(long, value_name = "SIZE", value_parser = piece_length)]
+    pub(crate) piece_length: Option<u32>,
+
+    /// Let peers be found through the trackers alone.
+    #[arg(long)]
+    pub(crate) private: bool,
+
+    /// A remark for whoever looks into the torrent.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) comment: Option<String>,
+
+    /// A web server that holds the same files; repeat for more.
+    #[arg(long = "web-seed", value_name = "URL")]
+    pub(crate) web_seeds: Vec<String>,
+
+    /// A word that sets this torrent apart from one of the same files elsewhere.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) source: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// BitTorrent v1 and v2 in one.
+    #[default]
+    Hybrid,
+    /// BitTorrent v1 only (BEP 3).
+    V1,
+    /// BitTorrent v2 only (BEP 52).
+    V2,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Get {
+    /// A magnet link, a torrent file, the address of one, or an info-hash.
+    #[arg(value_name = "MAGNET|FILE|URL|INFOHASH", value_hint = ValueHint::FilePath)]
+    pub(crate) source: String,
+
+    /// Put what is fetched into this folder [default: this folder].
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// A peer that has it; repeat for more.
+    #[arg(long = "peer", value_name = "ADDR:PORT")]
+    pub(crate) peers: Vec<SocketAddr>,
+
+    /// A tracker to ask beside those that the link names; repeat for more.
+    #[arg(long = "tracker", value_name = "URL")]
+    pub(crate) trackers: Vec<String>,
+
+    /// Go on giving it to others when it is complete, until Ctrl-C.
+    #[arg(long)]
+    pub(crate) seed: bool,
+
+    #[command(flatten)]
+    pub(crate) listen: Listen,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OneTorrent {
+    /// Its id, the beginning of its id (four digits or more), or its name.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Torrents {
+    /// Their ids, the beginnings of their ids (four digits or more), or their names.
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    pub(crate) torrent: OneTorrent,
+
+    /// List its files, too.
+    #[arg(long)]
+    pub(crate) files: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Remove {
+    #[command(flatten)]
+    pub(crate) torrents: Torrents,
+
+    /// Delete the downloaded files, too. Files that are shared from their own place stay in any
+    /// case.
+    #[arg(long)]
+    pub(crate) data: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Inspect {
+    /// A torrent file, `-` for standard input, or a magnet link.
+    #[arg(value_name = "FILE|MAGNET", value_hint = ValueHint::FilePath)]
+    pub(crate) source: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Tracker {
+    /// Listen here, for HTTP over TCP and for the UDP protocol; port 0 lets the system choose.
+    #[arg(long, value_name = "[ADDR:]PORT", default_value = "6969")]
+    pub(crate) listen: ListenAddr,
+
+    /// End when standard input does: for programs that must not leave a tracker behind.
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_closes: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) what: Option<ConfigCommand>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Show every setting as it is in force; what a bare `config` does.
+    Show,
+    /// Print where the settings' file lies.
+    Path,
+    /// Print every setting there is, with its default and what it does.
+    Reference,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Demo {
+    /// The file or folder to share [default: something real that is at hand, of 64 MiB or more].
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) path: Option<PathBuf>,
+
+    /// How many peers, the first of which has the content.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..=50))]
+    pub(crate) peers: u16,
+
+    /// Leave the peers running, and say how to talk to them and how to stop them.
+    #[arg(long)]
+    pub(crate) keep: bool,
+
+    /// Draw the last table into this SVG file.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) svg: Option<PathBuf>,
+}
+
+/// Reads `16K`, `4M` or a plain number of bytes.
+fn piece_length(text: &str) -> Result<u32, String> {
+    let problem = || "write a power of two from 16K to 256M, as in 1M".to_owned();
+    let upper = text.trim().to_ascii_uppercase();
+    let upper = upper.trim_end_matches("IB").trim_end_matches('B');
+    let (digits, unit) = match upper.strip_suffix('K') {
+        Some(digits) => (digits, 1 << 10),
+        None => match upper.strip_suffix('M') {
+            Some(digits) => (digits, 1 << 20),
+            None => (upper, 1),
+        },
+    };
+    let number: u32 = digits.trim().parse().map_err(|_| problem())?;
+    let bytes = number.checked_mul(unit).ok_or_else(problem)?;
+    if bytes.is_power_of_two() && ((16 << 10)..=(256 << 20)).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err(problem())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn listen_addresses() {
+        let parse = |text: &str| text.parse::<ListenAddr>().ok();
+        assert_eq!(parse("7716"), Some(ListenAddr { ip: None, port: 7716 }));
+        let v6 = Some("::1".parse().unwrap());
+        assert_eq!(parse("[::1]:80"), Some(ListenAddr { ip: v6, port: 80 }));
+        for wrong in ["", "x", "70000", "localhost:80", "1.2.3.4", ":80"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn piece_lengths() {
+        for (text, bytes) in [("16K", 16384), ("1M", 1 << 20), ("4MiB", 4 << 20), ("32768", 32768)]
+        {
+            assert_eq!(piece_length(text), Ok(bytes), "{text}");
+        }
+        for wrong in ["", "K", "3M", "8K", "512M", "1G", "-1M", "4294967296", "4194304K"] {
+            assert!(piece_length(wrong).is_err(), "{wrong}");
+        }
+    }
+}

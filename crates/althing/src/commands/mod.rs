@@ -1,0 +1,45 @@
+//! One function for each command.
+
+mod config;
+mod follow;
+mod get;
+mod inspect;
+mod list;
+mod make;
+mod reach;
+mod reference;
+mod share;
+mod steer;
+mod tracker;
+mod up;
+
+use crate::cli::{Cli, Command};
+use crate::demo;
+use crate::exit::Failure;
+use crate::screen::Screen;
+use crate::signals::Signals;
+
+/// Does what the command line says.
+pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(), Failure> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Share(args) => share::share(global, args, screen, signals).await,
+        Command::Get(args) => get::get(global, args, screen, signals).await,
+        Command::Up(args) => up::up(global, args, screen, signals).await,
+        Command::Down => up::down(global, screen).await,
+        Command::Ls => list::ls(global, screen).await,
+        Command::Show(args) => list::show(global, args, screen).await,
+        Command::Peers(args) => list::peers(global, args, screen).await,
+        Command::Pause(args) => steer::pause(global, args, screen).await,
+        Command::Resume(args) => steer::resume(global, args, screen).await,
+        Command::Remove(args) => steer::remove(global, args, screen).await,
+        Command::Verify(args) => steer::verify(global, args, screen, signals).await,
+        Command::Create(args) => make::create(args, screen, signals).await,
+        Command::Inspect(args) => inspect::inspect(args, screen).await,
+        Command::Tracker(args) => tracker::tracker(args, screen, signals).await,
+        Command::Config(args) => config::config(global, &args, screen),
+        Command::Demo(args) => demo::demo(args, screen, signals).await,
+        Command::Completions { shell } => reference::completions(shell, screen),
+        Command::Man { dir } => reference::man(dir, screen),
+    }
+}

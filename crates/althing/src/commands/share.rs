@@ -1,0 +1,246 @@
+//! `share`: a path becomes a link that friends can use.
+
+use super::make;
+use super::reach;
+use crate::cli::{Global, Share};
+use crate::client::{Client, torrent_path};
+use crate::daemon::{Daemon, running_or_own};
+use crate::exit::{Exit, Failure};
+use crate::screen::progress::Progress;
+use crate::screen::{Screen, text, units};
+use crate::signals::Signals;
+use althing_node::api::types::{
+    CreateOptions, Event, Job, JobState, SessionInfo, ShareRequest, Torrent, TorrentDetail,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// What `share --json` prints for each path once its link is ready.
+#[derive(Serialize)]
+struct Shared<'a> {
+    r#type: &'static str,
+    link: &'a str,
+    torrent: &'a TorrentDetail,
+}
+
+pub(super) async fn share(
+    global: &Global,
+    args: Share,
+    screen: &Screen,
+    mut signals: Signals,
+) -> Result<(), Failure> {
+    let paths: Vec<PathBuf> =
+        args.paths.iter().map(|path| make::existing(path)).collect::<Result<_, _>>()?;
+    if args.making.name.is_some() && paths.len() > 1 {
+        return Err(Failure::new(
+            "one name cannot be given to several torrents",
+            "share one path at a time, or leave --name out",
+        )
+        .with_exit(Exit::Usage));
+    }
+    let options = make::api_options(&args.making);
+    let reached = running_or_own(global, &args.listen).await?;
+    let result = tokio::select! {
+        result = share_all(&reached.client, &paths, &options, screen) => result,
+        () = signals.interrupted() => {
+            Err(Failure::interrupted("interrupted before everything was hashed", ""))
+        }
+    };
+    let Some(daemon) = reached.own else {
+        if result.is_ok() {
+            screen.note("The daemon goes on sharing it.");
+        }
+        return result;
+    };
+    let result = match result {
+        Ok(()) => seed(&daemon, &reached.client, screen, &mut signals).await,
+        Err(failure) => Err(failure),
+    };
+    daemon.stop().await;
+    result
+}
+
+async fn share_all(
+    client: &Client,
+    paths: &[PathBuf],
+    options: &CreateOptions,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    for path in paths {
+        let detail = share_one(client, path, options, screen).await?;
+        tell(client, &detail, screen).await?;
+    }
+    Ok(())
+}
+
+async fn share_one(
+    client: &Client,
+    path: &Path,
+    options: &CreateOptions,
+    screen: &Screen,
+) -> Result<TorrentDetail, Failure> {
+    let mut events = client.events().await?;
+    let request =
+        ShareRequest { path: path.to_string_lossy().into_owned(), options: options.clone() };
+    let begun: Job = client.post("/share", &request).await?;
+    let mut progress = Progress::new(screen, "hashing");
+    let id = loop {
+        let Some(event) = events.next().await? else {
+            return Err(Failure::new("the daemon stopped before everything was hashed", "")
+                .with_exit(Exit::NoDaemon));
+        };
+        let job = match event {
+            Event::Job { job } => Some(job),
+            Event::Snapshot { jobs, .. } => jobs.into_iter().find(|job| job.id == begun.id),
+            _ => None,
+        };
+        let Some(job) = job.filter(|job| job.id == begun.id) else { continue };
+        screen.value(&Event::Job { job: job.clone() }, true);
+        match job.state {
+            JobState::Running => progress.update(job.done_bytes, job.total_bytes, ""),
+            JobState::Done => break job.torrent.unwrap_or_default(),
+            JobState::Failed => {
+                return Err(job.error.map_or_else(
+                    || Failure::new("it could not be shared", "try again"),
+                    Failure::from,
+                ));
+            }
+        }
+    };
+    client.get(&torrent_path(&id, "")).await
+}
+
+/// Prints the link, and how friends use it.
+async fn tell(client: &Client, detail: &TorrentDetail, screen: &Screen) -> Result<(), Failure> {
+    let session: SessionInfo = client.get("/session").await?;
+    // Of another machine's addresses this one knows nothing.
+    let here = client.addr().ip().is_loopback();
+    let addrs: Vec<SocketAddr> = if detail.trackers.is_empty() && here {
+        let listening: Vec<SocketAddr> =
+            session.peer_addrs.iter().filter_map(|addr| addr.parse().ok()).collect();
+        reach::reachable(&listening)
+    } else {
+        Vec::new()
+    };
+    let mut link = detail.magnet.clone();
+    for addr in &addrs {
+        link.push_str(&format!("&x.pe={addr}"));
+    }
+    screen.value(&Shared { r#type: "shared", link: &link, torrent: detail }, true);
+    let torrent = &detail.torrent;
+    screen.note(&format!(
+        "Sharing {} ({}, {}) from where it lies; nothing is copied.\n\n\
+         Send this link to your friends:\n",
+        text::escape(&torrent.name),
+        units::counted(detail.files.unwrap_or_default().into(), "file"),
+        units::bytes(torrent.size_bytes.unwrap_or_default()),
+    ));
+    screen.result(&link);
+    screen.note(&format!("\n{}\n", how_to_reach(detail, &addrs)));
+    Ok(())
+}
+
+/// Says honestly what a friend needs for the link to work.
+fn how_to_reach(detail: &TorrentDetail, addrs: &[SocketAddr]) -> String {
+    let mut text =
+        "They fetch it with `althing get 'LINK'`, or open it in any BitTorrent program, \
+                    while this runs.\n"
+            .to_owned();
+    if let Some(tracker) = detail.trackers.iter().flatten().next() {
+        let tracker = text::escape(tracker);
+        text.push_str(&format!("They find this computer through the tracker {tracker}."));
+        return text;
+    }
+    let Some(port) = addrs.first().map(SocketAddr::port) else {
+        text.push_str(
+            "The link names no tracker, so that they also need this computer's address:\n  \
+             althing get 'LINK' --peer ADDRESS:PORT",
+        );
+        return text;
+    };
+    let listed = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    if addrs.iter().all(|addr| addr.ip().is_loopback()) {
+        text.push_str(&format!(
+            "It names the address {listed}, which works on this computer only."
+        ));
+    } else if addrs.iter().any(|addr| reach::is_global(addr.ip())) {
+        text.push_str(&format!(
+            "It names this computer's address, {listed}. If a firewall is in the way, let port \
+             {port} through."
+        ));
+    } else {
+        text.push_str(&format!(
+            "It names this computer's address in your own network, {listed}: that works for friends \
+             in the same network.\n\
+             For friends elsewhere this version needs one of two things:\n  \
+             - a tracker that both sides can reach: althing share PATH --tracker URL\n  \
+             - port {port} forwarded to this computer in your router's settings; then they use\n    \
+             althing get 'LINK' --peer YOUR.PUBLIC.ADDRESS:{port}"
+        ));
+    }
+    text
+}
+
+/// Goes on sharing until Ctrl-C, and says how it goes.
+async fn seed(
+    daemon: &Daemon,
+    client: &Client,
+    screen: &Screen,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    screen.note("Sharing until Ctrl-C.");
+    let mut events = client.events().await?;
+    let mut progress = Progress::new(screen, "sharing");
+    let mut torrents = BTreeMap::<String, Torrent>::new();
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event?,
+            () = signals.interrupted() => break,
+            () = daemon.shutdown_requested() => break,
+        };
+        let Some(event) = event else { break };
+        if matches!(event, Event::Torrent { .. } | Event::Note { .. } | Event::Removed { .. }) {
+            screen.value(&event, true);
+        }
+        match event {
+            Event::Snapshot { torrents: all, .. } => {
+                torrents = all.into_iter().map(|torrent| (torrent.id.clone(), torrent)).collect();
+            }
+            Event::Torrent { torrent } => {
+                torrents.insert(torrent.id.clone(), torrent);
+            }
+            Event::Removed { id } => {
+                torrents.remove(&id);
+            }
+            Event::Note { message, .. } => screen.note(&text::escape(&message)),
+            _ => {}
+        }
+        progress.say(&sharing(torrents.values()));
+    }
+    progress.clear();
+    let session: SessionInfo = client.get("/session").await?;
+    screen.note(&format!(
+        "Stopped after sending {}. `althing up` shares it again.",
+        units::bytes(session.uploaded_bytes)
+    ));
+    Ok(())
+}
+
+fn sharing<'a>(torrents: impl Iterator<Item = &'a Torrent>) -> String {
+    let (mut count, mut peers, mut rate, mut sent) = (0_u64, 0_u64, 0_u64, 0_u64);
+    for torrent in torrents {
+        count += 1;
+        peers += u64::from(torrent.peers);
+        rate = rate.saturating_add(torrent.upload_bytes_per_s);
+        sent = sent.saturating_add(torrent.uploaded_bytes);
+    }
+    format!(
+        "{} with {}  ↑ {}  {} sent",
+        units::counted(count, "torrent"),
+        units::counted(peers, "peer"),
+        units::rate(rate),
+        units::bytes(sent)
+    )
+}
