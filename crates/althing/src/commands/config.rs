@@ -19,7 +19,7 @@ pub(super) fn config(global: &Global, args: &Args, screen: &Screen) -> Result<()
         }
         ConfigCommand::Reference => screen.result(Config::reference().trim_end()),
         ConfigCommand::Show => {
-            let config = daemon::config(&dir)?;
+            let config = daemon::config(&dir)?.without_secrets();
             let there = if path.exists() { "" } else { " (not there: every setting is a default)" };
             screen.note(&format!("# {shown}{there}"));
             screen.result(config.to_toml().trim_end());

@@ -67,7 +67,8 @@ pub(super) enum Source {
 /// Tells links from files: a link has a scheme, or is an info-hash and no file.
 pub(super) fn read_source(source: &str) -> Result<Source, Failure> {
     let lower = source.trim().to_ascii_lowercase();
-    if ["magnet:", "http://", "https://"].iter().any(|scheme| lower.starts_with(scheme)) {
+    // The daemon knows which schemes it understands, and says so.
+    if lower.starts_with("magnet:") || lower.contains("://") {
         return Ok(Source::Link(source.trim().to_owned()));
     }
     let path = Path::new(source);
@@ -132,7 +133,7 @@ async fn fetch(
         client.post::<Torrent>(&torrent_path(&added.id, "/resume"), &()).await?;
     }
     let mut follower = Follower::new(client, &added.id, screen).await?;
-    let mut watch = Watch::new(screen);
+    let mut watch = Watch::new(screen, added.downloaded_bytes);
     loop {
         let step = tokio::select! {
             step = follower.next() => step?,
@@ -152,8 +153,7 @@ async fn fetch(
         match step {
             Step::Note(note) => screen.note(&text::escape(&note)),
             Step::Torrent(torrent) if is_complete(&torrent) => {
-                watch.progress.clear();
-                done(&torrent, watch.started.elapsed(), screen);
+                watch.done(&torrent);
                 return Ok(added.id);
             }
             Step::Torrent(torrent) if torrent.state == TorrentState::Failed => {
@@ -185,20 +185,23 @@ struct Watch {
     screen: Screen,
     progress: Progress,
     started: Instant,
-    name: Option<String>,
+    /// Payload received before, in earlier runs.
+    received_before: u64,
+    named: bool,
     had_peers: bool,
     lonely_at: Instant,
     told_lonely: bool,
 }
 
 impl Watch {
-    fn new(screen: &Screen) -> Self {
+    fn new(screen: &Screen, received_before: u64) -> Self {
         let started = Instant::now();
         Watch {
             screen: screen.clone(),
             progress: Progress::new(screen, ""),
             started,
-            name: None,
+            received_before,
+            named: false,
             had_peers: false,
             lonely_at: started + LONELY_AFTER,
             told_lonely: false,
@@ -215,16 +218,16 @@ impl Watch {
             ));
             return;
         };
-        if self.name.is_none() {
-            let name = text::escape(&torrent.name).into_owned();
-            let dir = text::escape(&torrent.save_dir);
+        if !self.named {
+            self.named = true;
             self.screen.note(&format!(
-                "{} {name} ({}) to {dir}",
+                "{} {} ({}) to {}",
                 short_id(&torrent.id),
-                units::bytes(size)
+                text::escape(&torrent.name),
+                units::bytes(size),
+                text::escape(&torrent.save_dir),
             ));
             self.progress.name(text::cut(&torrent.name, 30));
-            self.name = Some(name);
         }
         if torrent.state == TorrentState::Checking {
             let checked = torrent.pieces_checked.unwrap_or_default();
@@ -241,6 +244,27 @@ impl Watch {
             size,
             &format!("↓ {down}  ↑ {up}  {peers}{left}"),
         );
+    }
+
+    /// Says that it is there, and prints where.
+    fn done(&mut self, torrent: &Torrent) {
+        self.progress.clear();
+        let size = torrent.size_bytes.unwrap_or_default();
+        let path = Path::new(&torrent.save_dir).join(&torrent.name);
+        let received = torrent.downloaded_bytes.saturating_sub(self.received_before);
+        if received == 0 {
+            self.screen.note("Everything is there already:");
+        } else {
+            let took = self.started.elapsed();
+            let rate = received as f64 / took.as_secs_f64().max(0.001);
+            self.screen.note(&format!(
+                "Done: {} in {} ({}), every piece verified.",
+                units::bytes(size),
+                units::duration(took),
+                units::rate(rate as u64),
+            ));
+        }
+        self.screen.result(&text::escape(&path.to_string_lossy()));
     }
 }
 
@@ -271,24 +295,6 @@ fn lonely(trackers: &[TrackerInfo]) -> String {
         );
     }
     text
-}
-
-/// Says that it is there, and prints where.
-fn done(torrent: &Torrent, took: Duration, screen: &Screen) {
-    let size = torrent.size_bytes.unwrap_or_default();
-    let path = Path::new(&torrent.save_dir).join(&torrent.name);
-    if torrent.downloaded_bytes == 0 {
-        screen.note("Everything is there already:");
-    } else {
-        let rate = torrent.downloaded_bytes as f64 / took.as_secs_f64().max(0.001);
-        screen.note(&format!(
-            "Done: {} in {} ({}), every piece verified.",
-            units::bytes(size),
-            units::duration(took),
-            units::rate(rate as u64),
-        ));
-    }
-    screen.result(&text::escape(&path.to_string_lossy()));
 }
 
 /// Gives it to others until Ctrl-C.
@@ -331,6 +337,7 @@ mod tests {
             "magnet:?xt=urn:btih:0123456789012345678901234567890123456789",
             " MAGNET:?xt=urn:btih:0123456789012345678901234567890123456789\n",
             "https://example.org/a.torrent",
+            "ftp://example.org/a.torrent",
             "0123456789ABCDEF0123456789abcdef01234567",
         ] {
             assert!(is_link(link), "{link}");

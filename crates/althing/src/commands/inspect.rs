@@ -27,7 +27,7 @@ pub(super) async fn inspect(args: Inspect, screen: &Screen) -> Result<(), Failur
             Ok(metainfo) => api::inspect_torrent(&metainfo),
             Err(error) => return Err(refused(&error)),
         },
-        Source::Link(link) if link.to_ascii_lowercase().starts_with("http") => {
+        Source::Link(link) if link.contains("://") => {
             return Err(Failure::new(
                 "addresses of torrent files are not fetched here",
                 "fetch it first, as in `curl -L ADDRESS | althing inspect -`",

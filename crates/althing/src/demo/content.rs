@@ -40,7 +40,7 @@ pub(super) async fn choose(path: Option<&Path>, scratch: &Path) -> Result<Conten
     if let Some(content) = toolchain().await {
         return Ok(content);
     }
-    made_up(scratch.join("made-up-bytes.bin")).await
+    made_up(scratch.join("made-up-bytes.bin"), BYTES_MIN).await
 }
 
 async fn named(path: PathBuf) -> Result<Content, Failure> {
@@ -106,13 +106,13 @@ async fn measure(path: PathBuf, files_max: u64) -> io::Result<Option<(u64, u64)>
     measured.await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
-async fn made_up(path: PathBuf) -> Result<Content, Failure> {
+async fn made_up(path: PathBuf, bytes: u64) -> Result<Content, Failure> {
     let target = path.clone();
     let written = tokio::task::spawn_blocking(move || {
         let mut file = BufWriter::new(File::create_new(target)?);
         let mut rng = Rng::new(Seed::from_u64(7716));
         let mut block = [0; 1 << 16];
-        for _ in 0..BYTES_MIN / block.len() as u64 {
+        for _ in 0..bytes / block.len() as u64 {
             rng.fill(&mut block);
             file.write_all(&block)?;
         }
@@ -123,7 +123,7 @@ async fn made_up(path: PathBuf) -> Result<Content, Failure> {
             path,
             about: "bytes made up for this, as nothing of 64 MiB or more was found at hand"
                 .to_owned(),
-            bytes: BYTES_MIN,
+            bytes,
             files: 1,
         }),
         Err(error) => Err(Failure::new(
@@ -154,9 +154,11 @@ mod tests {
     #[tokio::test]
     async fn bytes_are_made_up_the_same_each_time() {
         let dir = tempfile::tempdir().unwrap();
-        let content = made_up(dir.path().join("bytes")).await.unwrap();
-        assert_eq!(fs::metadata(&content.path).unwrap().len(), BYTES_MIN);
-        let hash = althing_base::hash::sha1(&fs::read(&content.path).unwrap());
-        assert_eq!(hash.to_string(), "");
+        let content = made_up(dir.path().join("bytes"), 1 << 20).await.unwrap();
+        let bytes = fs::read(&content.path).unwrap();
+        assert_eq!(bytes.len() as u64, content.bytes);
+        let again = made_up(dir.path().join("again"), 1 << 20).await.unwrap();
+        assert_eq!(bytes, fs::read(&again.path).unwrap());
+        assert!(made_up(dir.path().join("again"), 1 << 20).await.is_err());
     }
 }

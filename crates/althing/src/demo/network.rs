@@ -291,7 +291,7 @@ impl Network {
             .map(|pid| pid.to_string())
             .collect();
         note.push_str(&format!(
-            "To stop them all and remove their folders:\n  kill {}; rm -r {dir}",
+            "To stop them all and remove their folders:\n  kill -9 {}; rm -r {dir}",
             pids.join(" ")
         ));
         screen.note(&note);

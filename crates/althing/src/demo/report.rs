@@ -3,7 +3,7 @@
 use super::compare::Compared;
 use super::watch::{PeerState, Watch};
 use crate::screen::table::{Align, lay_out};
-use crate::screen::{Screen, text, units};
+use crate::screen::{Screen, units};
 use althing_node::api::types::TorrentDetail;
 use console::{Term, style};
 use serde::Serialize;
@@ -74,10 +74,7 @@ pub(super) fn table(watch: &Watch) -> Vec<String> {
         ("UP".to_owned(), Align::Right),
     ];
     if matrix {
-        for number in 1..=watch.peers.len() {
-            let title = if number == 1 { "FROM 1".to_owned() } else { number.to_string() };
-            header.push((title, Align::Right));
-        }
+        header.extend(matrix_header(watch.peers.len()));
     }
     let rows: Vec<Vec<String>> = watch
         .peers
@@ -91,22 +88,36 @@ pub(super) fn table(watch: &Watch) -> Vec<String> {
                 rate(peer.upload_bytes_per_s),
             ];
             if matrix {
-                row.extend(peer.received_from.iter().enumerate().map(|(from, bytes)| {
-                    match (from == index, *bytes) {
-                        (true, _) => style("·").dim().to_string(),
-                        (false, 0) => String::new(),
-                        (false, bytes) => format!("{} %", units::percent(bytes, watch.size)),
-                    }
-                }));
+                row.extend(matrix_row(index, &peer.received_from, watch.size));
             }
             row
         })
         .collect();
-    let mut lines = lay_out(&header, &rows);
+    with_bold_head(lay_out(&header, &rows))
+}
+
+fn with_bold_head(mut lines: Vec<String>) -> Vec<String> {
     if let Some(titles) = lines.first_mut() {
         *titles = style(&titles).bold().to_string();
     }
     lines
+}
+
+/// Titles of the columns that say what part of the content came from whom.
+fn matrix_header(peers: usize) -> impl Iterator<Item = (String, Align)> {
+    (1..=peers).map(|number| {
+        let title = if number == 1 { "FROM 1".to_owned() } else { number.to_string() };
+        (title, Align::Right)
+    })
+}
+
+/// What part of the content the peer `index` got from whom.
+fn matrix_row(index: usize, received_from: &[u64], size: u64) -> impl Iterator<Item = String> {
+    received_from.iter().enumerate().map(move |(from, bytes)| match (from == index, *bytes) {
+        (true, _) => style("·").dim().to_string(),
+        (false, 0) => String::new(),
+        (false, bytes) => format!("{} %", units::percent(bytes, size)),
+    })
 }
 
 fn rate(bytes_per_s: u64) -> String {
@@ -141,8 +152,6 @@ pub(super) struct Report {
     copies_compared: u64,
     bytes_compared: u64,
     identical: bool,
-    #[serde(skip)]
-    table: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -188,7 +197,6 @@ impl Report {
             copies_compared: compared.copies,
             bytes_compared: compared.bytes,
             identical: true,
-            table: table(watch),
         }
     }
 
@@ -222,38 +230,44 @@ impl Report {
     }
 
     /// How it went for each peer.
-    pub(super) fn figures(&self) -> Vec<String> {
-        let rows: Vec<Vec<String>> = self
-            .peers
-            .iter()
-            .map(|peer| {
-                vec![
-                    peer.peer.to_string(),
-                    match peer.peer {
-                        1 => "had it".to_owned(),
-                        _ => units::duration(Duration::from_secs_f64(peer.seconds)),
-                    },
-                    units::bytes(peer.received_bytes),
-                    units::bytes(peer.sent_bytes),
-                ]
-            })
-            .collect();
-        let header = [
+    pub(super) fn table(&self) -> Vec<String> {
+        let matrix = self.peers.len() <= MATRIX_PEERS_MAX;
+        let mut header = vec![
             ("PEER".to_owned(), Align::Left),
             ("COMPLETE AFTER".to_owned(), Align::Right),
             ("RECEIVED".to_owned(), Align::Right),
             ("SENT".to_owned(), Align::Right),
         ];
-        lay_out(&header, &rows)
+        if matrix {
+            header.extend(matrix_header(self.peers.len()));
+        }
+        let rows: Vec<Vec<String>> = self
+            .peers
+            .iter()
+            .enumerate()
+            .map(|(index, peer)| {
+                let mut row = vec![
+                    peer.peer.to_string(),
+                    match index {
+                        0 => "had it".to_owned(),
+                        _ => units::duration(Duration::from_secs_f64(peer.seconds)),
+                    },
+                    units::bytes(peer.received_bytes),
+                    units::bytes(peer.sent_bytes),
+                ];
+                if matrix {
+                    row.extend(matrix_row(index, &peer.received_bytes_from, self.size_bytes));
+                }
+                row
+            })
+            .collect();
+        with_bold_head(lay_out(&header, &rows))
     }
 
     pub(super) fn print(&self, screen: &Screen) {
         screen.value(self, true);
-        screen
-            .result(&format!("\n{}: who got how much of it from whom\n", text::escape(&self.name)));
-        self.table.iter().for_each(|line| screen.result(line));
         screen.result("");
-        self.figures().iter().for_each(|line| screen.result(line));
+        self.table().iter().for_each(|line| screen.result(line));
         screen.result("");
         self.sentences().iter().for_each(|line| screen.result(line));
     }

@@ -5,8 +5,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Time between two plain lines.
+/// Time between two plain lines, …
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// … and before the first: what is done sooner needs none.
+const FIRST_LINE_AFTER: Duration = Duration::from_secs(2);
 
 /// How a bar looks where there is something to measure, and where there is not.
 const MEASURED: &str = "{prefix} {bar:24.cyan/dim} {percent:>3} %  {msg}";
@@ -17,15 +20,19 @@ pub(crate) struct Progress {
     screen: Screen,
     what: String,
     bar: Option<ProgressBar>,
-    last_line: Option<Instant>,
+    next_line: Instant,
 }
 
 impl Progress {
     /// Progress of `what`, a word or two.
     pub(crate) fn new(screen: &Screen, what: impl Into<String>) -> Self {
         let bar = screen.redraws().then(|| screen.bars().add(ProgressBar::new(0)));
-        let mut progress =
-            Progress { screen: screen.clone(), what: String::new(), bar, last_line: None };
+        let mut progress = Progress {
+            screen: screen.clone(),
+            what: String::new(),
+            bar,
+            next_line: Instant::now() + FIRST_LINE_AFTER,
+        };
         progress.name(what);
         progress
     }
@@ -74,9 +81,8 @@ impl Progress {
 
     fn line(&mut self, text: &str) {
         let now = Instant::now();
-        let due = self.last_line.is_none_or(|last| now.duration_since(last) >= LINE_INTERVAL);
-        if due && self.screen.shows_progress() {
-            self.last_line = Some(now);
+        if now >= self.next_line && self.screen.shows_progress() {
+            self.next_line = now + LINE_INTERVAL;
             self.screen.note(text.trim());
         }
     }

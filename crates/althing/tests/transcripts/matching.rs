@@ -9,7 +9,7 @@ pub(crate) type Names = BTreeMap<String, String>;
 pub(crate) fn lines_match(patterns: &[&str], lines: &[&str], names: &mut Names) -> bool {
     match patterns {
         [] => lines.is_empty(),
-        ["…", rest @ ..] => (0..=lines.len()).any(|skipped| {
+        [any, rest @ ..] if any.trim() == "…" => (0..=lines.len()).any(|skipped| {
             let mut tried = names.clone();
             let matches = lines_match(rest, &lines[skipped..], &mut tried);
             if matches {

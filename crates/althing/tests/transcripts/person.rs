@@ -5,11 +5,11 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, PipeReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
 
-/// How long a command may take. Nothing here takes a second on an idle machine.
-const LIMIT: Duration = Duration::from_secs(120);
+/// How long a command may be silent. Nothing here takes a second on an idle machine.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Ports of the system's choice, on this machine alone, so that tests never meet each other.
 const CONFIG: &str = "\
@@ -35,8 +35,14 @@ struct Beside {
 
 /// How a command ended, and what it printed.
 pub(crate) struct Ended {
-    pub(crate) lines: Vec<String>,
-    pub(crate) code: Option<i32>,
+    lines: Vec<String>,
+    code: Option<i32>,
+}
+
+impl Ended {
+    pub(crate) fn parts(self) -> (Vec<String>, Option<i32>) {
+        (self.lines, self.code)
+    }
 }
 
 impl Person {
@@ -81,17 +87,19 @@ impl Person {
         Beside { child, lines: read_lines(reader) }.end()
     }
 
-    /// Starts a command that goes on; gives it time to print as many lines as are expected of it.
-    pub(crate) fn start(&mut self, words: &[String], expected: usize) -> Vec<String> {
+    /// Starts a command that goes on; what it prints until that is `enough`, or until it ends.
+    pub(crate) fn start(
+        &mut self,
+        words: &[String],
+        enough: impl Fn(&[String]) -> bool,
+    ) -> Vec<String> {
         let (mut command, reader) = self.command(words);
         let child = command.spawn().expect("the program is there");
         drop(command);
         let beside = Beside { child, lines: read_lines(reader) };
-        let deadline = Instant::now() + LIMIT;
         let mut lines = Vec::new();
-        while lines.len() < expected {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(line) = beside.lines.recv_timeout(left) else { break };
+        while !enough(&lines) {
+            let Ok(line) = beside.lines.recv_timeout(LIMIT) else { break };
             lines.push(line);
         }
         self.beside = Some(beside);
@@ -119,17 +127,18 @@ impl Person {
 
 impl Beside {
     fn end(mut self) -> Ended {
-        let deadline = Instant::now() + LIMIT;
         let mut lines = Vec::new();
-        // The channel closes when the process has closed its output.
-        while let Ok(line) =
-            self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-        {
-            lines.push(line);
-        }
-        if Instant::now() >= deadline {
-            drop(self.child.kill());
-            lines.push("(it took too long and was killed)".to_owned());
+        loop {
+            match self.lines.recv_timeout(LIMIT) {
+                Ok(line) => lines.push(line),
+                // The process has closed its output.
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    drop(self.child.kill());
+                    lines.push("(it took too long and was killed)".to_owned());
+                    break;
+                }
+            }
         }
         let code = self.child.wait().ok().and_then(|status| status.code());
         Ended { lines, code }

@@ -66,24 +66,27 @@ fn steps(block: &str) -> Vec<Step<'_>> {
 
 fn run_step(step: &Step<'_>, person: &mut Person, names: &mut Names, outcome: &mut Outcome) {
     let command = substitute(step.command, names);
-    let (lines, code) = if command == "^C" {
-        let ended = person.interrupt();
-        (ended.lines, ended.code)
-    } else if command == "wait" {
-        let ended = person.wait();
-        (ended.lines, ended.code)
-    } else if let Some(command) = command.strip_suffix(" &") {
-        (person.start(&words(command), step.expected.len()), Some(step.code))
-    } else {
-        let ended = person.run(&words(&command));
-        (ended.lines, ended.code)
-    };
-    // Where the transcript is run is nobody's business.
     let home = person.home().to_string_lossy().into_owned();
     let root = person.home().parent().map(|root| root.to_string_lossy().into_owned());
     let root = root.unwrap_or_default();
-    let lines: Vec<String> =
-        lines.iter().map(|line| line.replace(&home, "~").replace(&root, "/home")).collect();
+    // Where the transcript is run is nobody's business.
+    let shown = |lines: &[String]| -> Vec<String> {
+        lines.iter().map(|line| line.replace(&home, "~").replace(&root, "/home")).collect()
+    };
+    let (lines, code) = match (command.as_str(), command.strip_suffix(" &")) {
+        ("^C", _) => person.interrupt().parts(),
+        ("wait", _) => person.wait().parts(),
+        (_, Some(command)) => {
+            let enough = |lines: &[String]| {
+                let lines = shown(lines);
+                let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+                lines_match(&step.expected, &lines, &mut names.clone())
+            };
+            (person.start(&words(command), enough), Some(step.code))
+        }
+        (command, None) => person.run(&words(command)).parts(),
+    };
+    let lines = shown(&lines);
     let found: Vec<&str> = lines.iter().map(String::as_str).collect();
     let matches = lines_match(&step.expected, &found, names) && code == Some(step.code);
 

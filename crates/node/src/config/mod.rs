@@ -195,6 +195,14 @@ impl Config {
         reference::page()
     }
 
+    /// The settings as they may be shown: a password has become asterisks.
+    pub fn without_secrets(mut self) -> Self {
+        if !self.api.password.is_empty() {
+            self.api.password = "********".to_owned();
+        }
+        self
+    }
+
     /// The settings as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("all keys are strings and tables come last")

@@ -18,10 +18,7 @@ pub(super) async fn session(State(app): State<App>) -> Json<SessionInfo> {
 /// A password is shown as asterisks.
 #[utoipa::path(get, path = "/config", tag = "daemon", responses((status = OK, body = ConfigInfo)))]
 pub(super) async fn config(State(app): State<App>) -> Json<ConfigInfo> {
-    let mut config = app.session().config().clone();
-    if !config.api.password.is_empty() {
-        config.api.password = "********".to_owned();
-    }
+    let config = app.session().config().clone().without_secrets();
     Json(ConfigInfo {
         path: crate::paths::Paths::new(app.dir()).config().to_string_lossy().into_owned(),
         settings: serde_json::to_value(config).expect("settings have only string keys"),
