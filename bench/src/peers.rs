@@ -105,12 +105,11 @@ impl Peer for Althing {
     fn fetch(&self, bench: &Bench<'_>) -> Command {
         let mut command = self.command(bench);
         command.arg("get").arg(&bench.payload.torrent).arg("-o").arg(bench.into);
-        command.arg("--exit-when-done");
         command
     }
 
     fn is_complete(&self, output: &str) -> bool {
-        output.contains("complete")
+        output.lines().any(|line| line.starts_with("Done: "))
     }
 }
 
