@@ -63,32 +63,44 @@ impl Payload {
     /// With the first file that is missing, too many, or different.
     #[track_caller]
     pub fn assert_copied_to(&self, parent: &Path) {
-        self.compare(parent, list(&self.path()));
-    }
-
-    /// The same for a client that writes no empty files.
-    ///
-    /// # Panics
-    /// As [`Payload::assert_copied_to`].
-    #[track_caller]
-    pub fn assert_copied_but_for_empty_files_to(&self, parent: &Path) {
-        let mut expected = list(&self.path());
-        expected.retain(|_, size| *size > 0);
-        self.compare(parent, expected);
-    }
-
-    #[track_caller]
-    fn compare(&self, parent: &Path, expected: BTreeMap<PathBuf, u64>) {
-        let (ours, theirs) = (self.path(), parent.join(NAME));
-        let found = list(&theirs);
-        let names = |files: &BTreeMap<PathBuf, u64>| files.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(&expected), names(&found), "the files under {}", theirs.display());
-        for (path, size) in expected {
-            assert_eq!(found.get(&path), Some(&size), "the size of {}", path.display());
-            let same = fs::read(ours.join(&path)).ok() == fs::read(theirs.join(&path)).ok();
-            assert!(same, "{} has other bytes than it should", path.display());
+        if let Some(difference) = self.difference(parent, Empty::Kept) {
+            panic!("{difference}");
         }
     }
+
+    /// What is wrong with the copy under `parent`, if anything.
+    pub fn difference(&self, parent: &Path, empty: Empty) -> Option<String> {
+        let (ours, theirs) = (self.path(), parent.join(NAME));
+        let (mut expected, found) = (list(&ours), list(&theirs));
+        if empty == Empty::LeftOut {
+            expected.retain(|_, size| *size > 0);
+        }
+        let names = |files: &BTreeMap<PathBuf, u64>| files.keys().cloned().collect::<Vec<_>>();
+        if names(&expected) != names(&found) {
+            let (expected, found) = (names(&expected), names(&found));
+            let theirs = theirs.display();
+            return Some(format!("the files under {theirs} are {found:?}, not {expected:?}"));
+        }
+        expected.iter().find_map(|(path, size)| {
+            let shown = theirs.join(path);
+            let shown = shown.display();
+            let got = found.get(path).copied().unwrap_or(0);
+            if got != *size {
+                return Some(format!("{shown} has {got} bytes, not {size}"));
+            }
+            let same = fs::read(ours.join(path)).ok() == fs::read(theirs.join(path)).ok();
+            (!same).then(|| format!("{shown} has other bytes than it should"))
+        })
+    }
+}
+
+/// What becomes of empty files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Empty {
+    /// They are there.
+    Kept,
+    /// The client does not make them.
+    LeftOut,
 }
 
 /// Writes `size` bytes that no file system compresses and that depend on `seed` alone.
