@@ -208,6 +208,21 @@ fn after_a_clean_end_all_claims_are_trusted_and_nothing_else_is_looked_at() {
 }
 
 #[test]
+fn blocks_written_early_are_no_change_after_a_clean_end() {
+    let scene = scene();
+    scene.run(&[0], &[], true);
+    let bench = Bench::new(1, 0);
+    let torrent = bench.open(&scene.sample, scene.dir.path());
+    let block = scene.sample.metainfo.block(PieceIndex(1), 0).unwrap();
+    torrent.store_block(block, scene.sample.bytes(block));
+    torrent.close();
+    let Event::Closed { durable, fault: None } = bench.event() else { panic!("closed") };
+    assert_eq!(bench.pool.gauges().spilled_bytes, u64::from(BLOCK));
+    scene.records.claim(id(1), 4, &durable, true).unwrap();
+    scene.check(&[0], &[], &[]);
+}
+
+#[test]
 fn after_a_crash_what_is_not_claimed_is_checked() {
     let scene = scene();
     scene.run(&[0, 1], &[2], false);

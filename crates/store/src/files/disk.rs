@@ -347,10 +347,19 @@ mod tests {
     #[test]
     fn the_torrents_own_folder_must_not_be_a_link() {
         let (dir, root) = scene();
-        symlink("../elsewhere", dir.path().join("downloads/t")).unwrap();
-        check_refused(&dir, &root, "x");
-        DiskFiles.link(&root, Path::new("l"), Path::new("x")).unwrap_err();
+        let own = dir.path().join("downloads/t");
+        let other = dir.path().join("downloads/other");
+        fs::create_dir(&other).unwrap();
+        // Neither out of the downloads nor into another torrent's folder.
+        for target in ["../elsewhere", "other"] {
+            symlink(target, &own).unwrap();
+            check_refused(&dir, &root, "x");
+            DiskFiles.link(&root, Path::new("l"), Path::new("x")).unwrap_err();
+            DiskFiles.sync_folder(&root, Some(Path::new(""))).unwrap_err();
+            fs::remove_file(&own).unwrap();
+        }
         assert_eq!(fs::read_dir(dir.path().join("elsewhere")).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(other).unwrap().count(), 0);
     }
 
     #[test]

@@ -50,8 +50,6 @@ pub(super) struct Shared {
     sink: Sink,
     /// No more reads and checks; set when it is being closed.
     closing: AtomicBool,
-    /// No more writes either; set when its data is being deleted.
-    discarding: AtomicBool,
     before_write: Mutex<Option<BeforeWrite>>,
     /// What has been written and not yet flushed.
     pub(super) unsynced: Mutex<Unsynced>,
@@ -67,10 +65,6 @@ impl Shared {
 
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
-    }
-
-    pub(super) fn is_discarding(&self) -> bool {
-        self.discarding.load(Ordering::Acquire)
     }
 
     /// To be called before each write.
@@ -118,7 +112,6 @@ impl Torrent {
             metainfo,
             sink,
             closing: AtomicBool::new(false),
-            discarding: AtomicBool::new(false),
             before_write: Mutex::new(before_write),
             unsynced: Mutex::default(),
             verify: Mutex::default(),
@@ -245,7 +238,6 @@ impl Torrent {
     /// Closes and deletes the torrent's files, and its folders as far as they are empty then.
     /// Answered by [`Event::Closed`].
     pub fn delete(self) {
-        self.shared.discarding.store(true, Ordering::Release);
         self.end(true, true);
     }
 

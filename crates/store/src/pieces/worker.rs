@@ -101,9 +101,6 @@ impl Worker {
             tracing::warn!(?block, len = data.len(), "not a block of the torrent");
             return;
         }
-        if torrent.is_discarding() {
-            return;
-        }
         let tainted = torrent.padded && !padding_is_zeros(layout, block, &data);
         let key = (torrent.slot, block.piece);
         let progress = self.pieces.entry(key).or_insert_with(|| InProgress {
@@ -129,9 +126,6 @@ impl Worker {
         expected: &PieceHash,
         want_digests: bool,
     ) {
-        if torrent.is_discarding() {
-            return;
-        }
         let key = (torrent.slot, index);
         match self.finish(key, torrent, expected, want_digests) {
             Ok(event) => {

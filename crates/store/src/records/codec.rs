@@ -243,7 +243,8 @@ mod tests {
             location in locations(),
             (paused, added, completed) in any::<(bool, i64, Option<i64>)>(),
             (uploaded, downloaded) in (0..=i64::MAX as u64, 0..=i64::MAX as u64),
-            (magnet, trackers) in any::<(Option<String>, Vec<String>)>(),
+            magnet in any::<Option<String>>(),
+            trackers in prop::collection::vec(".*", 0..3),
             peers in peers(),
         ) {
             let record = Record {
