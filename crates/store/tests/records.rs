@@ -104,6 +104,49 @@ fn one_damaged_record_does_not_hide_the_others() {
     assert!(error.contains(&id(1).to_string()) && error.contains("add it again"), "{error}");
 }
 
+/// A real disk that fills up: a file system in memory.
+#[test]
+#[cfg(target_os = "linux")]
+fn after_the_disk_was_full_records_go_on_and_what_was_written_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"])
+        .arg(dir.path())
+        .output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        println!("skipped: mounting a small file system takes root");
+        return;
+    }
+    let outcome = std::panic::catch_unwind(|| fill_the_disk(dir.path()));
+    assert!(Command::new("umount").arg(dir.path()).status().unwrap().success());
+    outcome.unwrap();
+}
+
+fn fill_the_disk(folder: &Path) {
+    let path = folder.join("records");
+    let records = Records::open(&path).unwrap();
+    let torrent = |number: u8| random(&mut Rng::new(Seed::from_u64(number.into())), 300_000);
+    let put = |number: u8| {
+        records.put_torrent(id(number), &torrent(number))?;
+        records.put(id(number), &record(folder))
+    };
+    let ballast = folder.join("ballast");
+    fs::write(&ballast, vec![1; 16 << 20]).unwrap();
+    let mut written: Vec<u8> = (0..).take_while(|&number| put(number).is_ok()).collect();
+    assert!(!written.is_empty());
+    fs::remove_file(&ballast).unwrap();
+    for number in [200, 201] {
+        put(number).unwrap();
+        written.push(number);
+    }
+    drop(records);
+    let records = Records::open(&path).unwrap();
+    for number in written {
+        let stored = records.get(id(number)).unwrap().unwrap();
+        assert_eq!(stored.torrent.unwrap(), torrent(number));
+    }
+}
+
 /// A torrent of three files and four pieces, stored through a pool and recorded.
 struct Scene {
     dir: tempfile::TempDir,

@@ -14,17 +14,24 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Pers
 use std::fmt;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// All torrents' records, by [`InfoHashes::primary`](althing_bittorrent::InfoHashes::primary).
 pub struct Records {
     path: PathBuf,
+    /// `None` after the engine failed and could not be started again; each use tries anew.
+    engine: RwLock<Option<Engine>>,
+    /// Held while resume data are read, changed and written.
+    changing: Mutex<()>,
+}
+
+/// The open store. After a failed write (a full disk, say) it takes no more until it is opened
+/// again, which repairs what the write left behind.
+struct Engine {
     database: Database,
     torrents: Keyspace,
     records: Keyspace,
     resume: Keyspace,
-    /// Held while resume data are read, changed and written.
-    changing: Mutex<()>,
 }
 
 /// What is remembered of a torrent.
@@ -49,6 +56,214 @@ impl Records {
     /// # Errors
     /// They are another process's, or of a later format, or the disk fails.
     pub fn open(path: &Path) -> Result<Records, RecordError> {
+        let engine = RwLock::new(Some(Engine::open(path)?));
+        Ok(Records { path: path.to_owned(), engine, changing: Mutex::new(()) })
+    }
+
+    /// All torrents, in the order of their ids, read as the iterator goes. One that can't be read
+    /// does not hide the others.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Stored, RecordError>> + '_ {
+        let tables = self.with(|engine| {
+            Ok((engine.records.iter(), engine.torrents.iter(), engine.resume.iter()))
+        });
+        let (tables, error) = match tables {
+            Ok(tables) => (Some(tables), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        let stored = tables.into_iter().flat_map(move |(records, torrents, resume)| {
+            let mut torrents = torrents.map(fjall::Guard::into_inner).peekable();
+            let mut resume = resume.map(fjall::Guard::into_inner).peekable();
+            records.map(move |record| {
+                let failed = |error| self.failed(error);
+                let (key, record) = record.into_inner().map_err(failed)?;
+                let torrent = at(&mut torrents, &key).transpose().map_err(failed);
+                let resume = at(&mut resume, &key).transpose().map_err(failed);
+                let id = Sha1Digest::from_slice(&key)
+                    .ok_or(RecordError::Damaged { torrent: Sha1Digest::ZERO, what: "its id" })?;
+                self.stored(id, &record, torrent?.as_deref(), resume?.as_deref())
+            })
+        });
+        error.into_iter().chain(stored)
+    }
+
+    /// One torrent's; `None` if there is none of that id.
+    ///
+    /// # Errors
+    /// It is damaged, or the disk fails.
+    pub fn get(&self, id: Sha1Digest) -> Result<Option<Stored>, RecordError> {
+        let read = |engine: &Engine| {
+            let record = engine.records.get(id.0)?;
+            Ok((record, engine.torrents.get(id.0)?, engine.resume.get(id.0)?))
+        };
+        let (Some(record), torrent, resume) = self.with(read)? else { return Ok(None) };
+        self.stored(id, &record, torrent.as_deref(), resume.as_deref()).map(Some)
+    }
+
+    /// Adds or replaces a torrent's record.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn put(&self, id: Sha1Digest, record: &Record) -> Result<(), RecordError> {
+        let record = codec::encode_record(record);
+        self.with(|engine| engine.records.insert(id.0, record.as_slice()))
+    }
+
+    /// Keeps a torrent's .torrent file.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn put_torrent(&self, id: Sha1Digest, torrent: &[u8]) -> Result<(), RecordError> {
+        self.with(|engine| engine.torrents.insert(id.0, torrent))
+    }
+
+    /// Claims pieces of a torrent that has `piece_count`. `clean` says that it was closed and
+    /// nothing else has been written.
+    ///
+    /// # Errors
+    /// What was claimed before is damaged, or the disk fails.
+    pub fn claim(
+        &self,
+        id: Sha1Digest,
+        piece_count: u32,
+        durable: &Durable,
+        clean: bool,
+    ) -> Result<(), RecordError> {
+        let _changing = guard(&self.changing);
+        let known = self.resume_of(id)?.filter(|resume| resume.pieces.len() == piece_count);
+        let before = known.clone();
+        let mut resume = known.unwrap_or_else(|| Resume::new(piece_count));
+        resume.claim(durable);
+        resume.clean = clean;
+        if before.as_ref() == Some(&resume) {
+            return Ok(());
+        }
+        self.put_resume(id, &resume)
+    }
+
+    /// Takes back the claim to pieces, which have turned out not to be there. Flushed at once.
+    ///
+    /// # Errors
+    /// The record is damaged, or the disk fails.
+    pub fn unclaim(&self, id: Sha1Digest, pieces: &Bitfield) -> Result<(), RecordError> {
+        let _changing = guard(&self.changing);
+        let Some(mut resume) = self.resume_of(id)? else { return Ok(()) };
+        let mut changed = false;
+        for piece in pieces.ones() {
+            changed |= resume.pieces.set(piece, false);
+        }
+        if changed {
+            self.put_resume(id, &resume)?;
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what was claimed of a torrent: damaged, or meant for another layout.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn forget_claims(&self, id: Sha1Digest) -> Result<(), RecordError> {
+        let _changing = guard(&self.changing);
+        self.with(|engine| engine.resume.remove(id.0))?;
+        self.flush()
+    }
+
+    /// What a torrent is to be opened with: notes that more is on disk than is claimed, before the
+    /// first byte is.
+    pub fn before_write(self: &Arc<Self>, id: Sha1Digest, piece_count: u32) -> BeforeWrite {
+        let records = Arc::clone(self);
+        Arc::new(move || {
+            let nothing = Durable::default();
+            let noted = records.claim(id, piece_count, &nothing, false);
+            noted.map_err(|error| StorageFault::Io {
+                path: records.path.display().to_string(),
+                error: error.to_string(),
+            })
+        })
+    }
+
+    /// Forgets a torrent. Flushed at once.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn remove(&self, id: Sha1Digest) -> Result<(), RecordError> {
+        let _changing = guard(&self.changing);
+        self.with(|engine| {
+            let mut batch = engine.database.batch();
+            batch.remove(&engine.records, id.0);
+            batch.remove(&engine.torrents, id.0);
+            batch.remove(&engine.resume, id.0);
+            batch.commit()
+        })?;
+        self.flush()
+    }
+
+    /// Makes all that was written so far survive a power cut.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn flush(&self) -> Result<(), RecordError> {
+        self.with(|engine| engine.database.persist(PersistMode::SyncData))
+    }
+
+    fn stored(
+        &self,
+        id: Sha1Digest,
+        record: &[u8],
+        torrent: Option<&[u8]>,
+        resume: Option<&[u8]>,
+    ) -> Result<Stored, RecordError> {
+        let bad = |error| self.bad(id, error);
+        Ok(Stored {
+            id,
+            record: codec::decode_record(record).map_err(bad)?,
+            torrent: torrent.map(Bytes::copy_from_slice),
+            resume: resume.map(codec::decode_resume).transpose().map_err(bad)?,
+        })
+    }
+
+    fn resume_of(&self, id: Sha1Digest) -> Result<Option<Resume>, RecordError> {
+        let text = self.with(|engine| engine.resume.get(id.0))?;
+        let resume = text.map(|text| codec::decode_resume(&text));
+        resume.transpose().map_err(|error| self.bad(id, error))
+    }
+
+    fn put_resume(&self, id: Sha1Digest, resume: &Resume) -> Result<(), RecordError> {
+        let resume = codec::encode_resume(resume);
+        self.with(|engine| engine.resume.insert(id.0, resume.as_slice()))
+    }
+
+    /// Uses the engine; if it has failed before, starts it again first.
+    fn with<T>(&self, work: impl Fn(&Engine) -> fjall::Result<T>) -> Result<T, RecordError> {
+        let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
+        match engine.as_ref().map(&work) {
+            Some(Err(fjall::Error::Poisoned)) | None => {}
+            Some(done) => return done.map_err(|error| self.failed(error)),
+        }
+        drop(engine);
+        let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        // The folder is locked as long as the old one is there.
+        *engine = None;
+        let started = engine.insert(Engine::open(&self.path)?);
+        work(started).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: fjall::Error) -> RecordError {
+        RecordError::Engine { path: self.path.clone(), error }
+    }
+
+    fn bad(&self, torrent: Sha1Digest, error: DecodeError) -> RecordError {
+        match error {
+            DecodeError::Newer(found) => {
+                RecordError::Newer { path: self.path.clone(), found, known: VERSION }
+            }
+            DecodeError::Damaged(what) => RecordError::Damaged { torrent, what },
+        }
+    }
+}
+
+impl Engine {
+    fn open(path: &Path) -> Result<Engine, RecordError> {
         let failed = |error| match error {
             fjall::Error::Locked => RecordError::InUse { path: path.to_owned() },
             error => RecordError::Engine { path: path.to_owned(), error },
@@ -74,187 +289,12 @@ impl Records {
                 }
             }
         }
-        Ok(Records {
-            path: path.to_owned(),
+        Ok(Engine {
             torrents: database.keyspace("torrents", large).map_err(failed)?,
             records: database.keyspace("records", plain).map_err(failed)?,
             resume: database.keyspace("resume", plain).map_err(failed)?,
             database,
-            changing: Mutex::new(()),
         })
-    }
-
-    /// All torrents, in the order of their ids, read as the iterator goes. One that can't be read
-    /// does not hide the others.
-    pub fn iter(&self) -> impl Iterator<Item = Result<Stored, RecordError>> + '_ {
-        let mut torrents = self.torrents.iter().map(fjall::Guard::into_inner).peekable();
-        let mut resume = self.resume.iter().map(fjall::Guard::into_inner).peekable();
-        self.records.iter().map(move |record| {
-            let (key, record) = record.into_inner().map_err(|error| self.failed(error))?;
-            let torrent = at(&mut torrents, &key).transpose().map_err(|error| self.failed(error));
-            let resume = at(&mut resume, &key).transpose().map_err(|error| self.failed(error));
-            let id = Sha1Digest::from_slice(&key)
-                .ok_or(RecordError::Damaged { torrent: Sha1Digest::ZERO, what: "its id" })?;
-            self.stored(id, &record, torrent?.as_deref(), resume?.as_deref())
-        })
-    }
-
-    /// One torrent's; `None` if there is none of that id.
-    ///
-    /// # Errors
-    /// It is damaged, or the disk fails.
-    pub fn get(&self, id: Sha1Digest) -> Result<Option<Stored>, RecordError> {
-        let Some(record) = self.read(&self.records, id)? else { return Ok(None) };
-        let torrent = self.read(&self.torrents, id)?;
-        let resume = self.read(&self.resume, id)?;
-        self.stored(id, &record, torrent.as_deref(), resume.as_deref()).map(Some)
-    }
-
-    /// Adds or replaces a torrent's record.
-    ///
-    /// # Errors
-    /// The disk fails.
-    pub fn put(&self, id: Sha1Digest, record: &Record) -> Result<(), RecordError> {
-        self.write(&self.records, id, codec::encode_record(record))
-    }
-
-    /// Keeps a torrent's .torrent file.
-    ///
-    /// # Errors
-    /// The disk fails.
-    pub fn put_torrent(&self, id: Sha1Digest, torrent: &[u8]) -> Result<(), RecordError> {
-        self.write(&self.torrents, id, torrent.to_vec())
-    }
-
-    /// Claims pieces of a torrent that has `piece_count`. `clean` says that it was closed and
-    /// nothing else has been written.
-    ///
-    /// # Errors
-    /// What was claimed before is damaged, or the disk fails.
-    pub fn claim(
-        &self,
-        id: Sha1Digest,
-        piece_count: u32,
-        durable: &Durable,
-        clean: bool,
-    ) -> Result<(), RecordError> {
-        let _changing = guard(&self.changing);
-        let known = self.resume_of(id)?.filter(|resume| resume.pieces.len() == piece_count);
-        let before = known.clone();
-        let mut resume = known.unwrap_or_else(|| Resume::new(piece_count));
-        resume.claim(durable);
-        resume.clean = clean;
-        if before.as_ref() == Some(&resume) {
-            return Ok(());
-        }
-        self.write(&self.resume, id, codec::encode_resume(&resume))
-    }
-
-    /// Takes back the claim to pieces, which have turned out not to be there. Flushed at once.
-    ///
-    /// # Errors
-    /// The record is damaged, or the disk fails.
-    pub fn unclaim(&self, id: Sha1Digest, pieces: &Bitfield) -> Result<(), RecordError> {
-        let _changing = guard(&self.changing);
-        let Some(mut resume) = self.resume_of(id)? else { return Ok(()) };
-        let mut changed = false;
-        for piece in pieces.ones() {
-            changed |= resume.pieces.set(piece, false);
-        }
-        if changed {
-            self.write(&self.resume, id, codec::encode_resume(&resume))?;
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    /// Forgets what was claimed of a torrent: damaged, or meant for another layout.
-    ///
-    /// # Errors
-    /// The disk fails.
-    pub fn forget_claims(&self, id: Sha1Digest) -> Result<(), RecordError> {
-        let _changing = guard(&self.changing);
-        self.resume.remove(id.0).map_err(|error| self.failed(error))?;
-        self.flush()
-    }
-
-    /// What a torrent is to be opened with: notes that more is on disk than is claimed, before the
-    /// first byte is.
-    pub fn before_write(self: &Arc<Self>, id: Sha1Digest, piece_count: u32) -> BeforeWrite {
-        let records = Arc::clone(self);
-        Arc::new(move || {
-            let nothing = Durable::default();
-            let noted = records.claim(id, piece_count, &nothing, false);
-            noted.map_err(|error| StorageFault::Io {
-                path: records.path.display().to_string(),
-                error: error.to_string(),
-            })
-        })
-    }
-
-    /// Forgets a torrent. Flushed at once.
-    ///
-    /// # Errors
-    /// The disk fails.
-    pub fn remove(&self, id: Sha1Digest) -> Result<(), RecordError> {
-        let _changing = guard(&self.changing);
-        let mut batch = self.database.batch();
-        batch.remove(&self.records, id.0);
-        batch.remove(&self.torrents, id.0);
-        batch.remove(&self.resume, id.0);
-        batch.commit().map_err(|error| self.failed(error))?;
-        self.flush()
-    }
-
-    /// Makes all that was written so far survive a power cut.
-    ///
-    /// # Errors
-    /// The disk fails.
-    pub fn flush(&self) -> Result<(), RecordError> {
-        self.database.persist(PersistMode::SyncData).map_err(|error| self.failed(error))
-    }
-
-    fn stored(
-        &self,
-        id: Sha1Digest,
-        record: &[u8],
-        torrent: Option<&[u8]>,
-        resume: Option<&[u8]>,
-    ) -> Result<Stored, RecordError> {
-        let bad = |error| self.bad(id, error);
-        Ok(Stored {
-            id,
-            record: codec::decode_record(record).map_err(bad)?,
-            torrent: torrent.map(Bytes::copy_from_slice),
-            resume: resume.map(codec::decode_resume).transpose().map_err(bad)?,
-        })
-    }
-
-    fn resume_of(&self, id: Sha1Digest) -> Result<Option<Resume>, RecordError> {
-        let text = self.read(&self.resume, id)?;
-        let resume = text.map(|text| codec::decode_resume(&text));
-        resume.transpose().map_err(|error| self.bad(id, error))
-    }
-
-    fn read(&self, from: &Keyspace, id: Sha1Digest) -> Result<Option<fjall::Slice>, RecordError> {
-        from.get(id.0).map_err(|error| self.failed(error))
-    }
-
-    fn write(&self, to: &Keyspace, id: Sha1Digest, value: Vec<u8>) -> Result<(), RecordError> {
-        to.insert(id.0, value).map_err(|error| self.failed(error))
-    }
-
-    fn failed(&self, error: fjall::Error) -> RecordError {
-        RecordError::Engine { path: self.path.clone(), error }
-    }
-
-    fn bad(&self, torrent: Sha1Digest, error: DecodeError) -> RecordError {
-        match error {
-            DecodeError::Newer(found) => {
-                RecordError::Newer { path: self.path.clone(), found, known: VERSION }
-            }
-            DecodeError::Damaged(what) => RecordError::Damaged { torrent, what },
-        }
     }
 }
 
