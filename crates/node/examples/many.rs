@@ -9,9 +9,7 @@
 
 use althing_base::{Rng, Seed};
 use althing_node::config::Reach;
-use althing_node::session::{
-    AddOptions, AddSource, CreateOptions, TorrentKind, TorrentState,
-};
+use althing_node::session::{AddOptions, AddSource, CreateOptions, TorrentKind, TorrentState};
 use althing_node::{Config, Session, clock};
 use std::error::Error;
 use std::path::Path;

@@ -26,10 +26,25 @@ pub const HALF_OPEN_PER_IP_MAX: usize = 16;
 /// a cheap home router keeps).
 pub const CONNECTING_MAX: usize = 128;
 
-/// Messages for one peer that wait to be written, in bytes, blocks not counted. A peer that does not
-/// read gets no further than this (a bitfield of the largest torrent, some metadata pieces, and
-/// hundreds of small messages).
-pub const OUT_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Messages for one peer that wait to be written, in bytes, blocks not counted; past it the peer is
+/// disconnected, because it makes us speak and does not listen. A bitfield of the largest torrent has
+/// 256 KiB, a piece of metadata 16 KiB.
+pub const OUT_QUEUE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Messages for all peers of a shard that wait to be written, in bytes; past it a peer has to make do
+/// with [`OUT_QUEUE_BYTES_SPARED`] (guess: a thousand peers have a few kilobytes each on bad days).
+pub const OUT_QUEUES_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// What each peer's messages may take whatever the others do, in bytes.
+pub const OUT_QUEUE_BYTES_SPARED: usize = 64 * 1024;
+
+/// Blocks for all peers of a shard that have been read from disk and wait to be written, in bytes;
+/// past it each peer has [`BLOCKS_SPARED`] at a time. Twice what keeps 8 peers busy at 1 MiB each,
+/// with room for slow ones.
+pub const OUT_BLOCKS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Blocks that each peer may have in memory whatever the others do.
+pub const BLOCKS_SPARED: usize = 4;
 
 /// Events kept for watchers that are behind; older ones are lost to them and they are told so (a
 /// second of the fastest download in 1 MiB pieces).
@@ -113,3 +128,9 @@ pub const TRACKER_HEAD_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of a UDP packet that are read; requests are shorter, a scrape of 74 torrents has 1,496
 /// (BEP 15), and what is cut off is malformed.
 pub const TRACKER_PACKET_BYTES_MAX: usize = 2048;
+
+/// Bytes of a message, its length prefix left out, that every torrent needs room for: a block, a
+/// piece of metadata, 512 hashes with their proof, each with what stands around it. Longer ones are
+/// bitfields, so a peer can make us keep no more of a message than this or its torrent's bitfield
+/// (guess, rounded up).
+pub const FRAME_BYTES_COMMON: usize = 64 * 1024;

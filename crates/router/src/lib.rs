@@ -117,7 +117,8 @@ pub enum Reason {
 /// The machines of many torrents, wired together. See the [crate](self).
 pub struct Router {
     seed: Seed,
-    torrents: BTreeMap<TorrentKey, Torrent>,
+    /// Boxed, because a tree keeps room for twice as many as it has.
+    torrents: BTreeMap<TorrentKey, Box<Torrent>>,
     by_hash: BTreeMap<Sha1Digest, TorrentKey>,
     timers: BTreeSet<(Instant, TorrentKey)>,
     banned: BTreeSet<IpAddr>,
@@ -141,7 +142,7 @@ impl Router {
     pub fn add(&mut self, now: Instant, key: TorrentKey, setup: TorrentSetup) {
         debug_assert!(!self.torrents.contains_key(&key), "torrent keys are never used twice");
         let torrent = Torrent::new(now, self.seed.fork("torrent", key.0), setup);
-        self.torrents.insert(key, torrent);
+        self.torrents.insert(key, Box::new(torrent));
         self.settle(now, key);
     }
 

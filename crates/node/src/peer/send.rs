@@ -6,20 +6,41 @@
 //! batches, one at a time for each connection: while a batch is read the next one gathers, so the
 //! faster the peer, the larger the reads.
 
-use crate::limits::OUT_QUEUE_BYTES_MAX;
+use crate::limits::{
+    BLOCKS_SPARED, OUT_BLOCKS_BYTES_MAX, OUT_QUEUE_BYTES_MAX, OUT_QUEUE_BYTES_SPARED,
+    OUT_QUEUES_BYTES_MAX,
+};
 use althing_bittorrent::BlockRef;
 use althing_bittorrent::wire::{BLOCK_HEADER_LEN, Message, encode_block_header};
 use bytes::{Buf, Bytes, BytesMut};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::rc::Rc;
 
 /// Blocks that one system call may write, header and payload being a slice each: 1 MiB, what the
 /// swarm has under way for one peer at most.
 const BLOCKS_PER_WRITE: usize = 64;
 
-/// The sending half of a connection.
+/// What all connections of a shard have in memory to be written. Each may have a little; what is
+/// more they share, so that many peers who do not read cannot take more than this together.
 #[derive(Default)]
+pub(crate) struct Budget {
+    message_bytes: Cell<usize>,
+    block_bytes: Cell<usize>,
+}
+
+impl Budget {
+    /// Bytes of messages and blocks.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.message_bytes.get() + self.block_bytes.get()
+    }
+}
+
+/// The sending half of a connection.
 pub(crate) struct Sender {
+    budget: Rc<Budget>,
     /// Messages as bytes.
     messages: BytesMut,
     /// Blocks that have been read, in order.
@@ -49,12 +70,28 @@ impl Outgoing {
 pub(crate) struct QueueFull;
 
 impl Sender {
+    pub(crate) fn new(budget: Rc<Budget>) -> Self {
+        Sender {
+            budget,
+            messages: BytesMut::new(),
+            blocks: VecDeque::new(),
+            begun: 0,
+            wanted: Vec::new(),
+            reading: false,
+        }
+    }
+
     /// Queues a message.
     pub(crate) fn push(&mut self, message: &Message) -> Result<(), QueueFull> {
-        if self.messages.len() + message.encoded_len() > OUT_QUEUE_BYTES_MAX {
+        let len = message.encoded_len();
+        let all = self.budget.message_bytes.get() + len;
+        let max =
+            if all > OUT_QUEUES_BYTES_MAX { OUT_QUEUE_BYTES_SPARED } else { OUT_QUEUE_BYTES_MAX };
+        if self.messages.len() + len > max {
             return Err(QueueFull);
         }
         message.encode(&mut self.messages);
+        self.budget.message_bytes.set(all);
         Ok(())
     }
 
@@ -65,13 +102,27 @@ impl Sender {
         self.wanted.len() == 1 && !self.reading
     }
 
+    /// Whether [`next_read`](Self::next_read) may have something.
+    pub(crate) fn wants_read(&self) -> bool {
+        !self.wanted.is_empty() && !self.reading
+    }
+
     /// The blocks to read now, if there are any and none are being read. Answer with
-    /// [`read_done`](Self::read_done).
+    /// [`read_done`](Self::read_done). With the shard's budget used up, a connection gets its next
+    /// few blocks when all it has are written.
     pub(crate) fn next_read(&mut self) -> Option<Vec<BlockRef>> {
-        if self.wanted.is_empty() || self.reading {
+        if !self.wants_read() {
+            return None;
+        }
+        let spent = self.budget.block_bytes.get() >= OUT_BLOCKS_BYTES_MAX;
+        if spent && !self.blocks.is_empty() {
             return None;
         }
         self.reading = true;
+        if spent && self.wanted.len() > BLOCKS_SPARED {
+            let later = self.wanted.split_off(BLOCKS_SPARED);
+            return Some(std::mem::replace(&mut self.wanted, later));
+        }
         Some(std::mem::take(&mut self.wanted))
     }
 
@@ -79,6 +130,8 @@ impl Sender {
     /// next one.
     pub(crate) fn read_done(&mut self, blocks: Vec<(BlockRef, Bytes)>) -> bool {
         self.reading = false;
+        let len: usize = blocks.iter().map(|(_, payload)| payload.len()).sum();
+        self.budget.block_bytes.update(|all| all + len);
         self.blocks.extend(blocks.into_iter().map(|(block, payload)| Outgoing {
             block,
             header: encode_block_header(block),
@@ -146,6 +199,7 @@ impl Sender {
         if self.begun == 0 {
             let part = self.messages.len().min(len);
             self.messages.advance(part);
+            self.budget.message_bytes.update(|all| all - part);
             len -= part;
             while len > 0 && self.messages.is_empty() && !self.blocks.is_empty() {
                 len = self.take_block(len, sent);
@@ -164,10 +218,19 @@ impl Sender {
         self.begun += part;
         if self.begun == first.len() {
             sent.push(first.block);
+            self.budget.block_bytes.update(|all| all - first.payload.len());
             self.blocks.pop_front();
             self.begun = 0;
         }
         len - part
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        let blocks: usize = self.blocks.iter().map(|block| block.payload.len()).sum();
+        self.budget.block_bytes.update(|all| all - blocks);
+        self.budget.message_bytes.update(|all| all - self.messages.len());
     }
 }
 
@@ -216,7 +279,7 @@ mod tests {
             parts in proptest::collection::vec(1..5000usize, 1..60),
             pushes in proptest::collection::vec(0..3u8, 60),
         ) {
-            let mut sender = Sender::default();
+            let mut sender = Sender::new(Rc::default());
             let (mut out, mut sent) = (Vec::new(), Vec::new());
             let (mut messages, mut blocks) = (0u32, 0u32);
             let turns = pushes.iter().zip(parts.iter().cycle());
@@ -240,6 +303,7 @@ mod tests {
                 sender.send(write_to(&mut out, parts[0]), &mut sent).expect("it takes all");
             }
             prop_assert_eq!(sender.queued_bytes(), 0);
+            prop_assert_eq!(sender.budget.bytes(), 0);
             let (mut next_message, mut next_block) = (0, 0);
             let mut rest = &out[..];
             while !rest.is_empty() {
@@ -265,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_message_overtakes_blocks_but_not_the_one_begun() {
-        let mut sender = Sender::default();
+        let mut sender = Sender::new(Rc::default());
         let (mut out, mut sent) = (Vec::new(), Vec::new());
         sender.want(block(1));
         sender.want(block(2));
@@ -281,7 +345,7 @@ mod tests {
 
     #[test]
     fn while_a_batch_is_read_the_next_one_gathers() {
-        let mut sender = Sender::default();
+        let mut sender = Sender::new(Rc::default());
         sender.want(block(1));
         let batch = sender.next_read().expect("one is wanted");
         sender.want(block(2));
@@ -293,9 +357,36 @@ mod tests {
 
     #[test]
     fn a_peer_that_does_not_read_gets_so_much_and_no_more() {
-        let mut sender = Sender::default();
+        let mut sender = Sender::new(Rc::default());
         while sender.push(&Message::Have(PieceIndex(0))).is_ok() {}
         assert!(sender.queued_bytes() <= OUT_QUEUE_BYTES_MAX);
         assert!(sender.queued_bytes() > OUT_QUEUE_BYTES_MAX - 9);
+    }
+
+    #[test]
+    fn many_who_do_not_read_share_a_budget() {
+        let budget = Rc::new(Budget::default());
+        let mut senders: Vec<Sender> = Vec::new();
+        let mut most = 0;
+        for _ in 0..200 {
+            let mut sender = Sender::new(Rc::clone(&budget));
+            while sender.push(&Message::Have(PieceIndex(0))).is_ok() {}
+            for number in 0..2000 {
+                sender.want(block(number));
+            }
+            while let Some(batch) = sender.next_read() {
+                let large = Bytes::from(vec![0; 16 * 1024]);
+                sender.read_done(batch.into_iter().map(|one| (one, large.clone())).collect());
+            }
+            assert!(!sender.is_empty(), "everybody gets a little");
+            senders.push(sender);
+            most = most.max(budget.bytes());
+        }
+        // One connection may overshoot with what its swarm lets it have on the way.
+        let spared = 200 * (OUT_QUEUE_BYTES_SPARED + BLOCKS_SPARED * 16 * 1024);
+        let bound = OUT_QUEUES_BYTES_MAX + OUT_BLOCKS_BYTES_MAX + spared + 2000 * 16 * 1024;
+        assert!(most <= bound, "{most} > {bound}");
+        drop(senders);
+        assert_eq!(budget.bytes(), 0);
     }
 }

@@ -3,13 +3,16 @@
 use super::shared::{self, Entry, Shared, Taken};
 use super::{AddError, AddOptions, AddSource, Event, TorrentId, TorrentState};
 use crate::clock;
+use crate::config::Reach;
 use crate::limits::{ADDRESSES_PER_HOST_MAX, NAMED_PEERS_MAX, TORRENTS_MAX};
 use crate::shard::{Command, NewTorrent, Start, Totals};
 use althing_bittorrent::InfoHashes;
-use althing_bittorrent::metainfo::{Magnet, Metainfo, PeerAddress};
+use althing_bittorrent::metainfo::limits::FILE_COUNT_MAX;
+use althing_bittorrent::metainfo::{FileIndex, Magnet, Metainfo, PeerAddress};
 use althing_bittorrent::swarm::Source;
 use althing_store::files::Location;
 use althing_store::records::Record;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,6 +65,10 @@ pub(super) async fn add(
         shared.torrents.remove(id);
         return Err(AddError::Save { reason });
     }
+    let selected = match &source {
+        Source::Magnet(magnet) => selected(magnet),
+        Source::Metainfo(_) => None,
+    };
     let start = if options.trusted { Start::Complete } else { Start::Look };
     let new = NewTorrent {
         entry: Arc::clone(&entry),
@@ -70,6 +77,7 @@ pub(super) async fn add(
         paused: options.paused,
         location,
         start,
+        selected,
         peers,
         before: Totals::default(),
         note: None,
@@ -101,6 +109,18 @@ pub(super) fn magnet_name(magnet: &Magnet) -> String {
 pub(super) fn shard_of(shared: &Shared, hashes: InfoHashes) -> usize {
     let [first, second, ..] = hashes.primary().0;
     usize::from(u16::from_be_bytes([first, second])) % shared.shards().len().max(1)
+}
+
+/// The files that a link wants (BEP 53); all if it names none.
+pub(super) fn selected(magnet: &Magnet) -> Option<Vec<FileIndex>> {
+    let last = FILE_COUNT_MAX as u32 - 1;
+    let ranges = magnet.select.iter();
+    // A set, because ranges may overlap.
+    let files: BTreeSet<FileIndex> = ranges
+        .flat_map(|range| (*range.start()).min(last)..=(*range.end()).min(last))
+        .map(FileIndex)
+        .collect();
+    (!files.is_empty()).then(|| files.into_iter().collect())
 }
 
 /// Where a torrent's files are or will be.
@@ -173,7 +193,12 @@ fn peers(source: &Source, named: Vec<SocketAddr>) -> (Vec<SocketAddr>, Hosts) {
 
 /// Looks up the names of peers and hands the addresses on.
 fn look_up(shared: &Arc<Shared>, entry: &Arc<Entry>, hosts: Hosts) {
+    // Asking a name server would be talking to somebody beyond this machine.
+    let may_ask = |host: &str| shared.config.network.reach == Reach::Any || host == "localhost";
     for (host, port) in hosts.into_iter().take(NAMED_PEERS_MAX) {
+        if !may_ask(&host) {
+            continue;
+        }
         let (shared, entry) = (Arc::clone(shared), Arc::clone(entry));
         tokio::spawn(async move {
             let found = tokio::net::lookup_host((host, port)).await;

@@ -114,6 +114,8 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
         }
         Source::Magnet(_) => (Start::Look, None),
     };
+    let link = record.magnet.as_ref().and_then(|link| link.parse::<Magnet>().ok());
+    let selected = link.as_ref().and_then(add::selected);
     let hashes = shown.info_hashes;
     let shard = add::shard_of(shared, hashes);
     let entry = Arc::new(Entry::new(shared.torrents.new_key(), shard, shown));
@@ -130,6 +132,7 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
         paused: record.paused,
         location: record.location,
         start,
+        selected,
         peers: record.peers,
         before: Totals { downloaded: record.downloaded, uploaded: record.uploaded },
         note,

@@ -6,10 +6,11 @@ use crate::paths::Paths;
 use crate::shard::Totals;
 use althing_base::UnixTime;
 use althing_bittorrent::Bitfield;
-use althing_bittorrent::metainfo::Metainfo;
+use althing_bittorrent::metainfo::{Magnet, Metainfo};
 use althing_store::pieces::{BeforeWrite, Durable};
 use althing_store::records::{Record, RecordError, Records};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
@@ -116,7 +117,11 @@ impl Persist {
     pub(crate) fn metainfo(&self, id: TorrentId, metainfo: Arc<Metainfo>) {
         self.write(id, move |writer| {
             writer.records.put_torrent(id.0, &metainfo.to_torrent())?;
-            writer.change(id, |record| record.magnet = None)
+            // Which files a link wants, no torrent says.
+            let selects = |link: &String| {
+                link.parse::<Magnet>().is_ok_and(|magnet| !magnet.select.is_empty())
+            };
+            writer.change(id, |record| record.magnet = record.magnet.take().filter(selects))
         });
     }
 
@@ -128,7 +133,7 @@ impl Persist {
     /// Pieces are on disk for good, and so much has gone over the network. `clean` if the torrent's
     /// files have been closed.
     pub(crate) fn progress(&self, id: TorrentId, pieces: u32, saved: Saved) {
-        let Saved { durable, totals, clean } = saved;
+        let Saved { durable, totals, clean, peers } = saved;
         self.write(id, move |writer| {
             if !durable.is_empty() || clean {
                 writer.records.claim(id.0, pieces, &durable, clean)?;
@@ -136,6 +141,9 @@ impl Persist {
             writer.change(id, |record| {
                 record.downloaded = totals.downloaded;
                 record.uploaded = totals.uploaded;
+                if !peers.is_empty() {
+                    record.peers = peers;
+                }
             })
         });
     }
@@ -199,6 +207,8 @@ pub(crate) struct Saved {
     pub(crate) durable: Durable,
     pub(crate) totals: Totals,
     pub(crate) clean: bool,
+    /// Where peers listen that it is connected to.
+    pub(crate) peers: Vec<SocketAddr>,
 }
 
 impl Writer {

@@ -146,9 +146,11 @@ impl Running {
         tasks.iter().for_each(JoinHandle::abort);
         let bound = Duration::from_secs(shared.config.runtime.shutdown_s.into());
         let stopping = async {
-            for shard in shared.shards() {
-                // `None` means that it has ended before.
-                let _ = shard.ask(Command::Stop).await;
+            // All at once; one that has ended before does not answer.
+            let asked: Vec<_> =
+                shared.shards().iter().map(|shard| shard.ask(Command::Stop)).collect();
+            for stopped in asked {
+                let _ = stopped.await;
             }
             shared.persist.close().await;
             // What was on its way when the torrents stopped: their farewell.

@@ -7,10 +7,10 @@ use crate::limits::{CONGESTION_PAUSE, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT};
 use crate::net::{self, Arrival, Place};
 use crate::peer::handshake::{self, HandshakeError};
 use crate::peer::receive::Receiver;
-use crate::peer::send::Sender;
+use crate::peer::send::{Budget, Sender};
 use althing_base::Sha1Digest;
 use althing_bittorrent::swarm::{ConnId, Direction, Input};
-use althing_bittorrent::wire::{DecodeLimits, Handshake};
+use althing_bittorrent::wire::Handshake;
 use althing_bittorrent::{BlockRef, InfoHashes, PeerId};
 use althing_router::TorrentKey;
 use std::cell::{Cell, RefCell};
@@ -34,11 +34,11 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(id: ConnId, torrent: TorrentKey) -> Self {
+    pub(super) fn new(id: ConnId, torrent: TorrentKey, budget: Rc<Budget>) -> Self {
         Conn {
             id,
             torrent,
-            sender: RefCell::default(),
+            sender: RefCell::new(Sender::new(budget)),
             wake: Notify::new(),
             closed: Cell::new(false),
         }
@@ -136,7 +136,10 @@ async fn within<T>(time: std::time::Duration, what: impl Future<Output = T>) -> 
 pub(super) async fn welcome(shard: Rc<Shard>, torrent: TorrentKey, arrival: Arrival, place: Place) {
     let Arrival { stream, addr, incoming, named, deadline, half } = arrival;
     let identity = shard.core.borrow().identity(torrent);
-    let Some(identity) = identity else { return };
+    // Of a torrent that rests nobody needs to know that it is here.
+    let Some(identity) = identity.filter(|_| shard.core.borrow().is_running(torrent)) else {
+        return;
+    };
     let answering = async {
         let mut stream = TcpStream::from_std(stream)?;
         let ours = identity.handshake(named);
@@ -185,7 +188,7 @@ async fn serve(shard: Rc<Shard>, whom: Whom, stream: TcpStream, place: Place) {
 /// The loop of a connection: write what there is, read what there is, wait. `Ok` if the peer ended
 /// it or the core did.
 async fn exchange(shard: &Shard, conn: &Conn, stream: &TcpStream) -> io::Result<()> {
-    let mut receiver = Receiver::new(DecodeLimits::default());
+    let mut receiver = Receiver::new(shard.core.borrow().decode_limits(conn.torrent));
     let mut sent = Vec::new();
     loop {
         flush(shard, conn, stream, &mut sent)?;

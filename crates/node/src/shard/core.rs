@@ -4,19 +4,20 @@
 use super::conn::{Conn, Identity, Whom};
 use super::torrent::Torrent;
 use crate::clock;
-use crate::limits::CONNECTING_MAX;
+use crate::limits::{CONNECTING_MAX, FRAME_BYTES_COMMON};
 use crate::net::Place;
 use crate::peer::receive::Received;
-use crate::peer::send::QueueFull;
+use crate::peer::send::{Budget, QueueFull};
 use crate::session::Event;
 use crate::session::shared::Shared;
 use crate::shard::Command;
 use crate::trackers::{Announce, Whose};
 use althing_base::{Instant, Machine as _, Rng, Seed};
 use althing_bittorrent::metainfo::Metainfo;
-use althing_bittorrent::swarm::{ConnId, DisconnectReason, Input, Output};
+use althing_bittorrent::swarm::{ConnId, DisconnectReason, Input, Output, State, Swarm};
 use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{AnnounceResponse, TrackerError};
+use althing_bittorrent::wire::DecodeLimits;
 use althing_bittorrent::{BlockRef, PeerId};
 use althing_router::{self as router, Router, TorrentKey};
 use althing_store::pieces;
@@ -44,8 +45,11 @@ pub(super) struct Core {
     number: usize,
     pub(super) shared: Arc<Shared>,
     pub(super) router: Router,
-    pub(super) torrents: BTreeMap<TorrentKey, Torrent>,
+    /// Boxed, because a tree keeps room for twice as many as it has.
+    pub(super) torrents: BTreeMap<TorrentKey, Box<Torrent>>,
     conns: HashMap<ConnId, Rc<Conn>>,
+    /// What all of them have in memory to be written.
+    budget: Rc<Budget>,
     next_conn: u64,
     /// What outputs have caused, to be done when all outputs are.
     deferred: VecDeque<Deferred>,
@@ -84,6 +88,7 @@ impl Core {
             router: Router::new(seed.fork("router", 0)),
             torrents: BTreeMap::new(),
             conns: HashMap::new(),
+            budget: Rc::default(),
             next_conn: 0,
             deferred: VecDeque::new(),
             arriving: None,
@@ -252,7 +257,7 @@ impl Core {
     }
 
     fn files(&self, key: TorrentKey) -> Option<&pieces::Torrent> {
-        self.torrents.get(&key).and_then(Torrent::files)
+        self.torrents.get(&key)?.files()
     }
 
     fn disconnect(&mut self, conn: ConnId, reason: DisconnectReason) {
@@ -300,11 +305,31 @@ impl Core {
         Some(Identity { hashes, peer_id: self.torrents.get(&key)?.peer_id })
     }
 
+    /// Whether a torrent deals with peers.
+    pub(super) fn is_running(&self, key: TorrentKey) -> bool {
+        let state = self.router.swarm(key).map(Swarm::state);
+        state.is_some_and(|state| !matches!(state, State::Paused | State::Faulted(_)))
+    }
+
+    /// How long a peer's messages may be: of a torrent that is known, no longer than its bitfield,
+    /// or what a torrent of any size needs.
+    pub(super) fn decode_limits(&self, key: TorrentKey) -> DecodeLimits {
+        let all = DecodeLimits::default();
+        match self.pieces(key) {
+            Some(pieces) => {
+                let bitfield = 1 + pieces.div_ceil(8) as usize;
+                let frame_bytes = bitfield.max(FRAME_BYTES_COMMON).min(all.frame_bytes);
+                DecodeLimits { frame_bytes, ..all }
+            }
+            None => all,
+        }
+    }
+
     /// A connection stands: it gets a name, and the swarm decides whether to keep it.
     pub(super) fn connected(&mut self, whom: Whom) -> Rc<Conn> {
         let id = ConnId(self.next_conn);
         self.next_conn += 1;
-        let conn = Rc::new(Conn::new(id, whom.torrent));
+        let conn = Rc::new(Conn::new(id, whom.torrent, Rc::clone(&self.budget)));
         self.conns.insert(id, Rc::clone(&conn));
         let Whom { torrent, addr, direction, handshake } = whom;
         if self.torrents.contains_key(&torrent) {
@@ -336,6 +361,20 @@ impl Core {
                 trace!(torrent = conn.torrent.0, conn = conn.id.0, ?message, "received");
                 self.input(conn.torrent, Input::Message { conn: conn.id, message });
             }
+        }
+    }
+
+    /// Blocks have been handed to the operating system in full.
+    pub(super) fn blocks_sent(&mut self, conn: &Conn, blocks: &[BlockRef]) {
+        for &block in blocks {
+            self.shared.counters.sent_payload(block.len.into());
+            self.input(conn.torrent, Input::BlockSent { conn: conn.id, block });
+        }
+        // What waited for these to be gone may be read now.
+        if conn.sender.borrow().wants_read()
+            && let Some(conn) = self.conns.get(&conn.id)
+        {
+            self.to_read.push(Rc::clone(conn));
         }
     }
 

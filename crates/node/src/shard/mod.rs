@@ -19,7 +19,7 @@ use crate::buffers::{BlockGauge, BlockPool};
 use crate::net::Arrival;
 use crate::peer::receive::{Received, Scratch};
 use crate::session::shared::Shared;
-use crate::session::{PeerSnapshot, StartError, TorrentDetail};
+use crate::session::{Event, PeerSnapshot, StartError, TorrentDetail};
 use althing_base::Seed;
 use althing_bittorrent::BlockRef;
 use althing_bittorrent::metainfo::Metainfo;
@@ -90,14 +90,14 @@ impl ShardHandle {
         let _ = self.commands.send(command);
     }
 
-    /// Asks something, and waits for the answer; `None` if the shard has ended or does not know.
-    pub(crate) async fn ask<T>(
+    /// Asks something; the answer is an error if the shard has ended or does not know.
+    pub(crate) fn ask<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
-    ) -> Option<T> {
+    ) -> oneshot::Receiver<T> {
         let (reply, answer) = oneshot::channel();
         self.send(command(reply));
-        answer.await.ok()
+        answer
     }
 
     /// The thread, to be waited for after [`Command::Stop`].
@@ -141,6 +141,7 @@ impl Prepared {
         let thread = std::thread::Builder::new().name(format!("shard-{number}"));
         let seed = *seed;
         let thread = thread.spawn(move || {
+            let _watch = Watch(Arc::clone(&shared));
             let (disk, events) = mpsc::unbounded_channel();
             let shard = Rc::new(Shard {
                 core: RefCell::new(Core::new(number, Arc::clone(&shared), &seed, disk)),
@@ -154,6 +155,20 @@ impl Prepared {
         });
         handle.thread = Some(thread.map_err(thread_error)?);
         Ok(handle)
+    }
+}
+
+/// Says so if the thread of a shard panics: the others go on, and nobody would know.
+struct Watch(Arc<Shared>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let sentence = "a part of Althing has failed, and some torrents have stopped; that is a \
+                            mistake in the program: please report it, and restart it";
+            tracing::error!("{sentence}");
+            self.0.emit(Event::Note { id: None, sentence: sentence.into() });
+        }
     }
 }
 
@@ -196,12 +211,7 @@ impl Shard {
 
     /// Blocks have been handed to the operating system in full.
     fn blocks_sent(&self, conn: &Conn, blocks: &[BlockRef]) {
-        let mut core = self.core.borrow_mut();
-        for &block in blocks {
-            self.shared.counters.sent_payload(block.len.into());
-            core.input(conn.torrent, Input::BlockSent { conn: conn.id, block });
-        }
-        drop(core);
+        self.core.borrow_mut().blocks_sent(conn, blocks);
         self.end_turn();
     }
 

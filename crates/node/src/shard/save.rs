@@ -5,10 +5,11 @@ use super::core::Core;
 use super::torrent::{Closing, Files, Totals};
 use crate::clock;
 use crate::session::persist::Saved;
-use althing_bittorrent::swarm::Fault;
-use althing_bittorrent::swarm::{Input, StorageFault};
+use althing_bittorrent::swarm::{Direction, Fault, Input, StorageFault};
 use althing_router::TorrentKey;
+use althing_store::limits::RECORD_PEERS_MAX;
 use althing_store::pieces::Durable;
+use std::net::SocketAddr;
 use tokio::sync::oneshot;
 
 impl Core {
@@ -39,14 +40,23 @@ impl Core {
     pub(super) fn saved(&mut self, key: TorrentKey, durable: Durable, clean: bool) {
         let totals = self.totals(key);
         let pieces = self.pieces(key).unwrap_or(0);
+        let peers = self.peers_to_remember(key);
         let Some(torrent) = self.torrents.get_mut(&key) else { return };
         // A torrent that is being removed has been forgotten.
         let removed = matches!(torrent.closing, Some(Closing::Removed(_)));
         if !removed && (!durable.is_empty() || clean || torrent.saved != totals) {
             torrent.saved = totals;
-            let saved = Saved { durable, totals, clean };
+            let saved = Saved { durable, totals, clean, peers };
             self.shared.persist.progress(torrent.entry.id, pieces, saved);
         }
+    }
+
+    /// Where peers listen that we connected to: where to begin the next time.
+    fn peers_to_remember(&self, key: TorrentKey) -> Vec<SocketAddr> {
+        let Some(swarm) = self.router.swarm(key) else { return Vec::new() };
+        let peers = swarm.peers(clock::now()).into_iter();
+        let outgoing = peers.filter(|peer| peer.direction == Direction::Outgoing);
+        outgoing.map(|peer| peer.addr).take(RECORD_PEERS_MAX).collect()
     }
 
     /// Payload that went over the network since the torrent was added.
@@ -94,9 +104,10 @@ impl Core {
     pub(super) fn stop(&mut self) {
         let keys: Vec<TorrentKey> = self.torrents.keys().copied().collect();
         for key in keys {
+            // While it still has peers to remember.
+            self.saved(key, Durable::default(), false);
             // Trackers and peers are told as when the user pauses it.
             self.input(key, Input::Pause);
-            self.saved(key, Durable::default(), false);
             let Some(torrent) = self.torrents.get_mut(&key) else { continue };
             if torrent.closing.is_some() {
                 continue;

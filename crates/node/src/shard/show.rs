@@ -33,7 +33,13 @@ impl Core {
             State::Faulted(fault) => Some(fault.to_string()),
             _ => torrent.note.as_deref().map(str::to_owned),
         };
-        let done = torrent.size.saturating_sub(stats.left_bytes.unwrap_or(torrent.size));
+        let done = match swarm.metainfo().filter(|_| torrent.partial) {
+            // What is left says nothing of files that nobody wants.
+            Some(metainfo) => {
+                files(metainfo, swarm.have()).iter().map(|file| file.done_bytes).sum()
+            }
+            None => torrent.size.saturating_sub(stats.left_bytes.unwrap_or(torrent.size)),
+        };
         torrent.entry.update(|shown| {
             shown.state = state;
             shown.note = note;
@@ -48,7 +54,7 @@ impl Core {
             shown.peers = stats.peers;
             shown.seeds = stats.seeds;
             shown.known_peers = stats.candidates;
-            let left = torrent.size - done;
+            let left = stats.left_bytes.unwrap_or(0);
             shown.eta = (state == TorrentState::Downloading)
                 .then(|| left.checked_div(stats.download_rate))
                 .flatten()

@@ -39,6 +39,10 @@ pub(crate) async fn resolve(
     // An address needs no lookup, and a lookup of one would be told to a name server by some systems.
     let all: Vec<SocketAddr> = match host.parse::<IpAddr>() {
         Ok(ip) => vec![SocketAddr::new(ip, port)],
+        // Asking a name server would be talking to somebody beyond this machine.
+        Err(_) if filter.reach == Reach::Loopback && host != "localhost" => {
+            return choose(Vec::new(), Filter { family: None, ..filter });
+        }
         Err(_) => {
             let lookup = tokio::net::lookup_host((host, port));
             let found = tokio::time::timeout(LOOKUP_TIMEOUT, lookup)
@@ -96,6 +100,13 @@ mod tests {
         let near = Filter { reach: Reach::Loopback, this_machine: true, ..any };
         check(near, &["192.0.2.1:80", "127.0.0.1:80"], Ok(&["127.0.0.1:80"]));
         check(near, &["192.0.2.1:80"], Err("network.reach"));
+    }
+
+    #[tokio::test]
+    async fn within_this_machine_no_name_server_is_asked() {
+        let filter = Filter { reach: Reach::Loopback, family: None, this_machine: true };
+        let error = resolve("tracker.example", 80, filter).await.expect_err("it is out of reach");
+        assert!(error.to_string().contains("network.reach"), "{error}");
     }
 
     #[tokio::test]

@@ -59,9 +59,10 @@ async fn a_full_disk_stops_the_torrent_with_a_sentence_and_loses_nothing() {
         .until(id, |torrent| torrent.pieces_done > 0 || torrent.state == TorrentState::Faulted)
         .await;
     assert!(again.pieces_done >= before, "{} of {before}", again.pieces_done);
-    disk.resize(64);
-    leecher.session.resume(id).await.expect("it is there");
     leecher.session.add_peers(id, vec![seeder.addr()]).await.expect("it is there");
+    leecher.until(id, |torrent| torrent.state == TorrentState::Faulted).await;
+    // Nobody has to say that there is space again.
+    disk.resize(64);
     leecher.complete(id).await;
     let got = std::fs::read(leecher.downloads().join("file.bin")).expect("it is there");
     assert!(got == bytes);

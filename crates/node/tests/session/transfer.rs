@@ -86,6 +86,31 @@ async fn a_magnet_link() {
 }
 
 #[tokio::test]
+async fn of_a_link_that_wants_some_files_only_those_come() {
+    let files = some_files();
+    let metainfo = torrent("things", Format::V2, &files);
+    let (seeder, leecher) = (Node::start().await, Node::start().await);
+    seeder.seed(&metainfo, &files).await;
+    let path = |at: usize| metainfo.files()[at].path().to_owned();
+    let wanted = (0..metainfo.files().len()).find(|at| path(*at).ends_with("third.bin"));
+    let wanted = wanted.expect("it is there");
+    let mut magnet = metainfo.magnet();
+    magnet.peers = vec![PeerAddress::Ip(seeder.addr())];
+    magnet.select = vec![wanted as u32..=wanted as u32];
+    let source = AddSource::Magnet(magnet);
+    let id = leecher.session.add(source, AddOptions::default()).await.expect("it is added");
+    let done = leecher.complete(id).await;
+    assert_eq!((done.done_bytes, done.pieces_done), (16_384, 1));
+    let folder = leecher.downloads().join("things");
+    assert_eq!(std::fs::read(folder.join("third.bin")).expect("it came"), files[4].1);
+    assert!(!folder.join("b/second.bin").exists());
+    // Nor do the others come later.
+    let leecher = leecher.restart().await;
+    leecher.session.add_peers(id, vec![seeder.addr()]).await.expect("it is there");
+    assert_eq!(leecher.complete(id).await.pieces_done, 1);
+}
+
+#[tokio::test]
 async fn several_peers_and_both_families() {
     let bytes = noise(9, 3 << 20);
     let metainfo = torrent_of_file("file.bin", Format::Hybrid, &bytes, 64 * 1024);
