@@ -9,14 +9,12 @@ use althing_bittorrent::{Bitfield, PieceIndex};
 use althing_store::files::{DiskFiles, Location, Root};
 use althing_store::pieces::{Durable, Event, Opening, Pool, PoolConfig, Torrent, TorrentKey};
 use althing_store::records::{Assessment, Record, RecordError, Records, Resume, Stored, assess};
-use common::{Bench, Entry, Kind, Sample, random};
+use common::{BLOCK, Bench, Entry, Kind, Sample, random};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
-
-const BLOCK: u32 = 16 * 1024;
 
 fn id(number: u8) -> Sha1Digest {
     Sha1Digest([number; 20])

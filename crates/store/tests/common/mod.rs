@@ -8,7 +8,7 @@ pub mod faulty;
 
 use althing_base::bencode::Encoder;
 use althing_base::hash::{sha1, sha256};
-use althing_base::{Rng, Sha256Digest};
+use althing_base::{Rng, Seed, Sha256Digest};
 use althing_bittorrent::metainfo::{File, Metainfo};
 use althing_bittorrent::types::BLOCK_SIZE;
 use althing_bittorrent::{BlockRef, PieceIndex};
@@ -289,6 +289,30 @@ fn pieces_root(data: &[u8], piece_length: u32) -> (Sha256Digest, Option<Vec<u8>>
         level = level.chunks(2).map(parent).collect();
         leaves_each *= 2;
     }
+}
+
+/// Length of a block in bytes.
+pub const BLOCK: u32 = BLOCK_SIZE;
+
+/// The same draws for everyone.
+pub fn rng() -> Rng {
+    Rng::new(Seed::from_u64(1))
+}
+
+/// Three files and two and a half pieces of four blocks.
+pub fn small(kind: Kind) -> Sample {
+    let rng = &mut rng();
+    let entries = [
+        Entry::new("a/one", random(rng, 100_000)),
+        Entry::new("b", random(rng, 1000)),
+        Entry::new("c", random(rng, 50_000)),
+    ];
+    Sample::new(kind, 4 * BLOCK, &entries)
+}
+
+/// The answer for a piece whose digests were not asked for.
+pub fn stored(piece: u32) -> Event {
+    Event::PieceStored { piece: PieceIndex(piece), block_digests: None }
 }
 
 /// A pool and the events of one torrent after the other.
