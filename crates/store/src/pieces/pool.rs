@@ -55,8 +55,8 @@ pub struct Gauges {
 
 /// The threads that hash, read and write for all torrents.
 ///
-/// Dropping it finishes the work that was handed in and ends the threads; handles of torrents
-/// that are still there do nothing any more.
+/// Dropping it finishes the work that was handed in, but for checks, and ends the threads; handles
+/// of torrents that are still there do nothing any more.
 pub struct Pool {
     inner: Arc<Inner>,
     workers: Vec<JoinHandle<()>>,

@@ -143,9 +143,13 @@ impl<J> Queue<J> {
         }
     }
 
-    /// Puts a job back as the next one of its lane, for the worker whose queue this is.
+    /// Puts a job back as the next one of its lane, for the worker whose queue this is. Once the
+    /// queue is closed it is dropped: what goes on and on would keep the worker from ending.
     pub(super) fn put_back(&self, lane: Lane, job: J, cost: u64) {
         let mut state = guard(&self.state);
+        if state.closed {
+            return;
+        }
         let entry = Entry { job, cost: cost + JOB_COST, held: 0 };
         state.lanes[lane as usize].jobs.push_front(entry);
     }
@@ -306,6 +310,7 @@ mod tests {
         push(&queue, Lane::Read, [1], 0);
         queue.close();
         push(&queue, Lane::Read, [2], 0);
+        queue.put_back(Lane::Read, 3, 0);
         assert_eq!(take(&queue), [1]);
         assert!(!queue.take(&mut Vec::new()));
     }
