@@ -148,6 +148,11 @@ fn how_to_reach(detail: &TorrentDetail, addrs: &[SocketAddr]) -> String {
         "They fetch it with `althing get 'LINK'`, or open it in any BitTorrent program, \
                     while this runs.\n"
             .to_owned();
+    if detail.info_hash_v2.is_some() {
+        text.push_str(
+            "Transmission before 4.0 and aria2 before 1.37 need a link made with --format v1.\n",
+        );
+    }
     if let Some(tracker) = detail.trackers.iter().flatten().next() {
         let tracker = text::escape(tracker);
         text.push_str(&format!("They find this computer through the tracker {tracker}."));
