@@ -35,7 +35,7 @@ const START: Instant = Instant::from_nanos(1_000_000_000_000);
 /// How long a run goes on after everybody has finished: what is left over shows.
 const EPILOGUE: Duration = Duration::from_secs(60);
 
-/// A run. See the [module](self).
+/// A run: its hosts, their network and tracker, the time, and what is to happen next.
 pub struct World {
     plan: Plan,
     now: Instant,
