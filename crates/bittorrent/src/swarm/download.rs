@@ -258,8 +258,13 @@ impl Swarm {
         piece: PieceIndex,
         digests: Option<&BlockDigests>,
     ) {
-        if self.open.close(piece).is_none() && self.phase != Phase::Active {
+        if self.phase != Phase::Active {
             return;
+        }
+        if self.open.close(piece).is_some_and(|open| !open.is_complete()) {
+            // A fault came in between, the piece was begun again, and now its first copy is on
+            // disk after all.
+            self.outputs.push_back(Output::AbandonPiece { piece });
         }
         self.picker.remove(piece);
         if !self.have.set(piece, true) {
@@ -291,6 +296,10 @@ impl Swarm {
     }
 
     pub(super) fn piece_corrupt(&mut self, now: Instant, piece: PieceIndex, digests: BlockDigests) {
+        if !self.open.get(piece).is_some_and(OpenPiece::is_complete) {
+            // Begun again since, or given up: who sent what is not known any more.
+            return;
+        }
         let Some(open) = self.open.close(piece) else { return };
         self.totals.corrupt_pieces += 1;
         let size = self.metainfo.as_ref().map_or(0, |m| m.piece_data_size(piece));

@@ -436,6 +436,29 @@ fn a_fault_stops_it_and_a_resume_goes_on() {
 }
 
 #[test]
+fn answers_about_a_copy_given_up_change_nothing_in_the_new_one() {
+    let begun_again = || {
+        let mut table = Table::new(1, &[]);
+        for block in requests(&table.seed(1), 1) {
+            table.give(1, block);
+        }
+        table.tell(Input::StorageFault(StorageFault::DiskFull { path: "box".into() }));
+        table.tell(Input::Resume);
+        table.seed(2);
+        table.give(2, block(0, 0));
+        table
+    };
+    let block_digests = digests(b"abxd");
+    let corrupt = Input::PieceCorrupt { piece: PieceIndex(0), block_digests };
+    let outputs = begun_again().tell(corrupt);
+    assert!(outputs.is_empty(), "{outputs:?}");
+    let stored = Input::PieceStored { piece: PieceIndex(0), block_digests: None };
+    let outputs = begun_again().tell(stored);
+    assert!(matches!(outputs[0], Output::AbandonPiece { .. }), "{outputs:?}");
+    assert!(outputs.iter().any(|o| matches!(o, Output::Completed)));
+}
+
+#[test]
 fn pausing_keeps_what_is_in_progress() {
     let mut table = Table::new(1, &[]);
     let asked = requests(&table.seed(1), 1);
