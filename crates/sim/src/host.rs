@@ -213,16 +213,18 @@ impl Host {
     }
 }
 
-/// A host's address: 10.0.0.1 and upwards.
+/// A host's address. Each has a network of its own, 10.x.y.0/24, as hosts of one swarm do: some
+/// choices follow from the network (BEP 6's sets of pieces).
 pub(crate) fn ip_of(host: HostId) -> IpAddr {
-    let [_, a, b, c] = (host.0 + 1).to_be_bytes();
-    IpAddr::V4(Ipv4Addr::new(10, a, b, c))
+    let [_, _, x, y] = host.0.to_be_bytes();
+    IpAddr::V4(Ipv4Addr::new(10, x, y, 1))
 }
 
 /// The host at an address.
 pub(crate) fn host_at(ip: IpAddr) -> Option<HostId> {
     let IpAddr::V4(ip) = ip.to_canonical() else { return None };
-    let [ten, a, b, c] = ip.octets();
-    let number = u32::from_be_bytes([0, a, b, c]);
-    (ten == 10).then(|| number.checked_sub(1)).flatten().map(HostId)
+    match ip.octets() {
+        [10, x, y, 1] => Some(HostId(u32::from_be_bytes([0, 0, x, y]))),
+        _ => None,
+    }
 }

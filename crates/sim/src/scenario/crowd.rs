@@ -26,11 +26,13 @@ impl Default for FlashCrowd {
 impl FlashCrowd {
     /// Its name.
     pub const NAME: &'static str = "flash-crowd";
+    /// Its name with mixed lines.
+    pub const MIXED_NAME: &'static str = "mixed-crowd";
 }
 
 impl Scenario for FlashCrowd {
     fn name(&self) -> &'static str {
-        Self::NAME
+        if self.mixed_lines { Self::MIXED_NAME } else { Self::NAME }
     }
 
     fn plan(&self, rng: &mut Rng) -> Plan {

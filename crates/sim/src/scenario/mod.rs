@@ -65,6 +65,14 @@ pub const SCENARIOS: &[Entry] = &[
         },
     },
     Entry {
+        name: FlashCrowd::MIXED_NAME,
+        summary: "the same, with lines from a quarter to four times as fast",
+        make: |peers| {
+            let default = FlashCrowd { leechers: 100, pieces: 400, mixed_lines: true };
+            Box::new(FlashCrowd { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
         name: SeederLeaves::NAME,
         summary: "the only seed leaves when one copy has been given out",
         make: |peers| {
