@@ -1,7 +1,9 @@
 //! Ordering blocks from peers and taking them in, until each piece is whole, right and on disk.
 
 use super::io::{ConnId, DisconnectReason, Output};
-use super::limits::{ENDGAME_COPIES_MAX, PIPELINE_ENDGAME, PIPELINE_SNUBBED, REJECTS_MAX};
+use super::limits::{
+    ENDGAME_COPIES_MAX, OPEN_BYTES_ENOUGH, PIPELINE_ENDGAME, PIPELINE_SNUBBED, REJECTS_MAX,
+};
 use super::peer::{Order, Peer};
 use super::pieces::{Arrival, OpenPiece};
 use super::{Phase, Swarm};
@@ -56,9 +58,9 @@ impl Swarm {
         }
     }
 
-    /// The block to ask a peer for next, marked as on order: of the piece it is at work on, of
-    /// the oldest piece in progress, of a new piece, or, when all are on order, a copy of one that
-    /// somebody else owes.
+    /// The block to ask a peer for next, marked as on order: of the piece it is at work on; else of
+    /// the rarest piece that it has, one in progress being preferred to a new one that is no
+    /// rarer; or, when all are on order, a copy of one that somebody else owes.
     fn next_block(&mut self, conn: ConnId) -> Option<BlockRef> {
         let peer = self.peers.get(&conn)?;
         let eligible = |piece: PieceIndex, open: &OpenPiece| {
@@ -72,24 +74,34 @@ impl Swarm {
         {
             return self.block(piece, n);
         }
-        if let Some(piece) = self.open.oldest_with_free(eligible) {
-            let n = self.open.order_free(piece)?;
-            return self.block(piece, n);
+        let begun = self.open.next_with_free(eligible, |piece| self.picker.turn(piece));
+        let before = begun.filter(|_| self.has_enough_open()).map_or(u32::MAX, |_| 0);
+        let before = begun.map_or(before, |piece| before.min(self.picker.turn(piece)));
+        let piece = self.start_piece(conn, before).or(begun);
+        match piece {
+            Some(piece) => {
+                let n = self.open.order_free(piece)?;
+                self.block(piece, n)
+            }
+            None => self.copy_of_a_block(conn),
         }
-        if let Some(piece) = self.start_piece(conn) {
-            let n = self.open.order_free(piece)?;
-            return self.block(piece, n);
-        }
-        self.copy_of_a_block(conn)
+    }
+
+    /// Whether so many pieces are in progress that they come before rarer ones.
+    fn has_enough_open(&self) -> bool {
+        let open = self.open.len();
+        let bytes = self.metainfo.as_ref().map_or(0, |m| open as u64 * u64::from(m.piece_length()));
+        open * 2 > self.peers.len() * 3 || bytes > OPEN_BYTES_ENOUGH
     }
 
     fn block(&self, piece: PieceIndex, n: u32) -> Option<BlockRef> {
         self.metainfo.as_ref()?.block(piece, n)
     }
 
-    /// Opens the piece that the picker wants most of those that the peer has.
-    fn start_piece(&mut self, conn: ConnId) -> Option<PieceIndex> {
-        let peer = self.peers.get(&conn).filter(|p| !p.exhausted)?;
+    /// Opens the piece that the picker wants most of those that the peer has, if its turn comes
+    /// before `before`.
+    fn start_piece(&mut self, conn: ConnId, before: u32) -> Option<PieceIndex> {
+        let peer = self.peers.get(&conn).filter(|p| before > 0 && !p.exhausted)?;
         let (blame, peers) = (&self.blame, &self.peers);
         // Bad data is fetched again, all of it from one peer: best from one that had no hand in it
         // and does not keep us waiting.
@@ -113,6 +125,9 @@ impl Swarm {
             }
             return None;
         };
+        if self.picker.turn(piece) >= before {
+            return None;
+        }
         let blocks = self.metainfo.as_ref()?.block_count(piece);
         let only_from = self.blame.is_suspect(piece).then_some(conn);
         self.picker.remove(piece);

@@ -52,6 +52,10 @@ pub const PIPELINE_ENDGAME: usize = 8;
 /// Peers that one block is asked from at once in the endgame.
 pub const ENDGAME_COPIES_MAX: u8 = 3;
 
+/// Bytes of pieces in progress past which they are finished before rarer ones are begun, as they are
+/// past one and a half pieces for each peer (libtorrent's bound). What the store keeps in memory.
+pub const OPEN_BYTES_ENOUGH: u64 = 64 << 20;
+
 /// Pieces picked at random before rarest-first starts, so that there is soon something to give
 /// (BEP 3's author; libtorrent's `initial_picker_threshold`).
 pub const RANDOM_FIRST_PIECES: u32 = 4;

@@ -21,6 +21,8 @@ pub trait Picker: Send {
     fn pick(&mut self, available: &mut dyn FnMut(PieceIndex) -> bool) -> Option<PieceIndex>;
     /// How many pieces are wanted.
     fn wanted(&self) -> u32;
+    /// How early the piece's turn is, wanted or in progress: the lower the earlier.
+    fn turn(&self, piece: PieceIndex) -> u32;
 }
 
 /// Which picker a swarm uses.
@@ -178,6 +180,10 @@ impl Picker for RarestFirst {
     fn wanted(&self) -> u32 {
         self.wanted_end()
     }
+
+    fn turn(&self, piece: PieceIndex) -> u32 {
+        self.availability.get(piece.0 as usize).map_or(u32::MAX, |count| u32::from(*count))
+    }
 }
 
 struct Sequential {
@@ -203,6 +209,10 @@ impl Picker for Sequential {
 
     fn wanted(&self) -> u32 {
         self.wanted.count_ones()
+    }
+
+    fn turn(&self, piece: PieceIndex) -> u32 {
+        piece.0
     }
 }
 

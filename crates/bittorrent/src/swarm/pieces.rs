@@ -75,7 +75,7 @@ pub(super) enum Arrival {
 #[derive(Debug, Default)]
 pub(super) struct OpenPieces {
     pieces: BTreeMap<PieceIndex, OpenPiece>,
-    /// Those with free blocks, in the order they were opened: what was begun is finished first.
+    /// Those with free blocks, in the order they were opened.
     with_free: BTreeSet<(Opening, PieceIndex)>,
     next: Opening,
 }
@@ -116,15 +116,18 @@ impl OpenPieces {
         self.pieces.len()
     }
 
-    /// The oldest piece with a free block for which `eligible` holds.
-    pub(super) fn oldest_with_free(
+    /// Of the pieces with a free block for which `eligible` holds, the one with the lowest `turn`;
+    /// among equals the oldest.
+    pub(super) fn next_with_free(
         &self,
         mut eligible: impl FnMut(PieceIndex, &OpenPiece) -> bool,
+        turn: impl Fn(PieceIndex) -> u32,
     ) -> Option<PieceIndex> {
         self.with_free
             .iter()
             .map(|(_, piece)| *piece)
-            .find(|piece| self.pieces.get(piece).is_some_and(|open| eligible(*piece, open)))
+            .filter(|piece| self.pieces.get(piece).is_some_and(|open| eligible(*piece, open)))
+            .min_by_key(|piece| turn(*piece))
     }
 
     /// Whether any piece has a free block.
