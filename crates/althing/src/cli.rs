@@ -225,7 +225,7 @@ pub(crate) struct Making {
     #[arg(long)]
     pub(crate) name: Option<String>,
 
-    /// Which programs can read it: `hybrid` is for all, old and new.
+    /// Which programs can read it; `v1` for Transmission before 4.0 and aria2 before 1.37.
     #[arg(long, value_enum, default_value_t = Format::Hybrid)]
     pub(crate) format: Format,
 
