@@ -279,6 +279,14 @@ pub(crate) struct Get {
     #[arg(long = "tracker", value_name = "URL")]
     pub(crate) trackers: Vec<String>,
 
+    /// Put it into this category.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) category: Option<String>,
+
+    /// A word to find it by; repeat for more.
+    #[arg(long = "tag", value_name = "WORD")]
+    pub(crate) tags: Vec<String>,
+
     /// Go on giving it to others when it is complete, until Ctrl-C.
     #[arg(long)]
     pub(crate) seed: bool,

@@ -18,5 +18,6 @@ pub mod types;
 pub mod wire;
 
 pub use types::{
-    Bitfield, BlockDigests, BlockRef, InfoHashes, PeerId, PieceHash, PieceIndex, V2PieceHash,
+    Bitfield, BlockDigests, BlockRef, InfoHashes, PeerId, PieceHash, PieceIndex, Priority,
+    V2PieceHash,
 };

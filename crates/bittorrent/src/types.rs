@@ -33,6 +33,43 @@ pub struct BlockRef {
 /// Size of a block in bytes (BEP 3: what every client requests; BEP 52: a leaf of the hash tree).
 pub const BLOCK_SIZE: u32 = 16 * 1024;
 
+/// How much a file is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Priority {
+    /// Not at all: it is not fetched.
+    Skip,
+    /// After all others.
+    Low,
+    /// As any other.
+    #[default]
+    Normal,
+    /// Before all others.
+    High,
+}
+
+impl Priority {
+    /// 0 skip, 1 low, 2 normal, 3 high.
+    pub const fn as_u8(self) -> u8 {
+        match self {
+            Priority::Skip => 0,
+            Priority::Low => 1,
+            Priority::Normal => 2,
+            Priority::High => 3,
+        }
+    }
+
+    /// The priority of [`as_u8`](Self::as_u8), if there is one of that number.
+    pub const fn from_u8(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Priority::Skip,
+            1 => Priority::Low,
+            2 => Priority::Normal,
+            3 => Priority::High,
+            _ => return None,
+        })
+    }
+}
+
 /// One bit for each piece.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bitfield {

@@ -89,6 +89,12 @@ pub const RECORD_BYTES_MAX: usize = 64 << 20;
 /// Peers remembered with a torrent (guess: more than a swarm connects to at its start).
 pub const RECORD_PEERS_MAX: usize = 100;
 
+/// Bytes of a category's or tag's name (guess: a line of a list has room for it).
+pub const LABEL_BYTES_MAX: usize = 64;
+
+/// Tags of one torrent; more are refused (guess).
+pub const TAGS_MAX: usize = 32;
+
 /// Cache of the record engine, in bytes: records are read once, at the start.
 pub const RECORDS_CACHE_BYTES: u64 = 1 << 20;
 

@@ -76,10 +76,10 @@ fn a_newer_format_and_a_second_process_are_refused_with_advice() {
     drop(records);
     let database = fjall::Database::builder(&path).open().unwrap();
     let meta = database.keyspace("meta", fjall::KeyspaceCreateOptions::default).unwrap();
-    meta.insert("format", "2").unwrap();
+    meta.insert("format", "3").unwrap();
     drop((meta, database));
     let error = Records::open(&path).unwrap_err();
-    assert!(matches!(error, RecordError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, RecordError::Newer { found: 3, known: 2, .. }), "{error}");
     assert!(error.to_string().contains("update Althing"), "{error}");
 }
 

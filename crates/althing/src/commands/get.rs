@@ -41,6 +41,8 @@ pub(super) async fn get(
         paused: false,
         trackers: args.trackers.clone(),
         peers: args.peers.iter().map(ToString::to_string).collect(),
+        category: args.category.clone(),
+        tags: args.tags.clone(),
     };
     let reached = running_or_own(global, &args.listen).await?;
     let own = reached.own.is_some();

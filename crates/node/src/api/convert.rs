@@ -1,5 +1,6 @@
 //! From the session's values to the API's, which change on different days.
 
+use super::change;
 use super::types as api;
 use crate::session::{
     FileSnapshot, PeerSnapshot, TorrentDetail, TorrentSnapshot, TorrentState, TrackerSnapshot,
@@ -38,6 +39,8 @@ pub(super) fn torrent(snapshot: &TorrentSnapshot) -> api::Torrent {
         save_dir: snapshot.save_dir.to_string_lossy().into_owned(),
         added_unix_s: snapshot.added.as_secs(),
         completed_unix_s: snapshot.completed.map(UnixTime::as_secs),
+        category: snapshot.settings.category.as_ref().map(ToString::to_string),
+        tags: snapshot.settings.tags.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -77,6 +80,9 @@ pub(super) fn detail(detail: &TorrentDetail, metainfo: Option<&Metainfo>) -> api
         piece_length_bytes: metainfo.map(Metainfo::piece_length),
         files: metainfo.map(|_| u32::try_from(detail.files.len()).unwrap_or(u32::MAX)),
         wasted_bytes: detail.wasted_bytes,
+        settings: change::settings(&detail.torrent.settings),
+        active_s: detail.torrent.active.as_secs(),
+        seeding_s: detail.torrent.seeding.as_secs(),
         trackers,
         web_seeds: metainfo.map(|metainfo| metainfo.web_seeds().to_vec()).unwrap_or_default(),
         comment: detail.comment.clone(),

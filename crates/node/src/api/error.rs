@@ -115,6 +115,9 @@ impl From<CommandError> for ApiError {
             CommandError::Unknown { .. } => ErrorCode::NotFound,
             CommandError::Ambiguous { .. } => ErrorCode::Ambiguous,
             CommandError::NoMetadata { .. } => ErrorCode::Conflict,
+            CommandError::NoSuchFile { .. } | CommandError::TooManyTags { .. } => {
+                ErrorCode::BadRequest
+            }
             CommandError::Storage { .. } => ErrorCode::Storage,
             CommandError::Stopping => ErrorCode::Stopping,
         };

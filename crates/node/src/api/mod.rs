@@ -7,6 +7,7 @@
 //! Handlers do little: they read a [`types`] value, ask the session, and answer with another.
 
 mod app;
+mod change;
 mod convert;
 mod error;
 mod extract;

@@ -5,7 +5,7 @@ use super::{AddError, AddOptions, AddSource, Event, TorrentId, TorrentState};
 use crate::clock;
 use crate::config::Reach;
 use crate::limits::{ADDRESSES_PER_HOST_MAX, NAMED_PEERS_MAX, TORRENTS_MAX};
-use crate::shard::{Command, NewTorrent, Start, Totals};
+use crate::shard::{Command, NewTorrent, Spent, Start, Totals};
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::limits::FILE_COUNT_MAX;
 use althing_bittorrent::metainfo::{FileIndex, Magnet, Metainfo, PeerAddress};
@@ -35,6 +35,8 @@ pub(super) async fn add(
     let added = clock::unix_now();
     let mut shown = shared::blank(hashes, name, added);
     shown.save_dir = folder(&location);
+    let settings = Arc::new(options.settings);
+    shown.settings = Arc::clone(&settings);
     if let Source::Metainfo(metainfo) = &source {
         shared::describe(&mut shown, metainfo);
         shown.state = TorrentState::Checking { done: 0, total: metainfo.piece_count() };
@@ -54,6 +56,7 @@ pub(super) async fn add(
     let mut record = Record::new(location.clone(), added);
     record.paused = options.paused;
     record.trackers = options.trackers;
+    record.settings = Arc::clone(&settings);
     let metainfo = match &source {
         Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
         Source::Magnet(magnet) => {
@@ -80,6 +83,8 @@ pub(super) async fn add(
         selected,
         peers,
         before: Totals::default(),
+        spent: Spent::default(),
+        settings,
         note: None,
     };
     shared.emit(Event::Added { id, name });

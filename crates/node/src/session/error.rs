@@ -3,7 +3,7 @@
 
 use super::TorrentId;
 use crate::entropy::EntropyError;
-use althing_bittorrent::metainfo::{BuildError, MetainfoError};
+use althing_bittorrent::metainfo::{BuildError, FileIndex, MetainfoError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -152,6 +152,20 @@ pub enum CommandError {
     NoMetadata {
         /// Its name.
         name: String,
+    },
+    /// It has no such file.
+    #[error("{name} has no file number {}; `althing show ID --files` lists them", file.0)]
+    NoSuchFile {
+        /// Its name.
+        name: String,
+        /// The file's index in the torrent.
+        file: FileIndex,
+    },
+    /// It would have more tags than a torrent may.
+    #[error("a torrent has at most {max} tags; take others away first")]
+    TooManyTags {
+        /// How many it may have.
+        max: usize,
     },
     /// The disk refused.
     #[error("{reason}")]

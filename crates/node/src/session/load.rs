@@ -4,7 +4,7 @@
 use super::add;
 use super::shared::{self, Entry, Shared};
 use super::{Event, StartError, TorrentId, TorrentState};
-use crate::shard::{Command, NewTorrent, Start, Totals};
+use crate::shard::{Command, NewTorrent, Spent, Start, Totals};
 use althing_bittorrent::metainfo::{Magnet, Metainfo};
 use althing_bittorrent::swarm::Source;
 use althing_store::files::{DiskFiles, Root};
@@ -104,6 +104,7 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
     // A magnet link may have named the torrent by another of its info-hashes.
     shown.id = TorrentId(id);
     shown.completed = record.completed;
+    shown.settings = Arc::clone(&record.settings);
     shown.save_dir = add::folder(&record.location);
     let (start, note) = match &source {
         Source::Metainfo(metainfo) => {
@@ -134,6 +135,8 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
         start,
         selected,
         peers: record.peers,
+        spent: Spent { active: record.active, seeding: record.seeding },
+        settings: record.settings,
         before: Totals { downloaded: record.downloaded, uploaded: record.uploaded },
         note,
     };

@@ -12,6 +12,7 @@ mod id;
 mod load;
 mod options;
 pub(crate) mod persist;
+mod settings;
 pub(crate) mod shared;
 mod snapshot;
 mod start;
@@ -21,6 +22,7 @@ pub use error::{AddError, CommandError, CreateError, StartError};
 pub use event::Event;
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};
 pub use options::{AddOptions, AddSource, CreateOptions, TorrentKind};
+pub use settings::TorrentChange;
 pub use snapshot::{
     FileSnapshot, PeerFlags, PeerSnapshot, Protocol, SessionStats, TorrentDetail, TorrentSnapshot,
     TorrentState, TrackerSnapshot, TrackerStatus,
@@ -31,6 +33,7 @@ use crate::metrics;
 use crate::shard::Command;
 use althing_bittorrent::metainfo::Metainfo;
 pub use althing_store::files::Location;
+pub use althing_store::records::{Goal, Label, LabelError, Ratio, TorrentSettings};
 use shared::{Entry, Shared};
 use start::Running;
 use std::net::SocketAddr;

@@ -2,6 +2,7 @@
 
 use althing_bittorrent::metainfo::Magnet;
 use althing_store::files::Location;
+use althing_store::records::TorrentSettings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -30,6 +31,8 @@ pub struct AddOptions {
     pub trackers: Vec<String>,
     /// Peers to try at once.
     pub peers: Vec<SocketAddr>,
+    /// Everything else that is set for it.
+    pub settings: TorrentSettings,
 }
 
 /// Which kind of torrent to make.

@@ -3,16 +3,17 @@
 
 use super::{StartError, TorrentId};
 use crate::paths::Paths;
-use crate::shard::Totals;
+use crate::shard::{Spent, Totals};
 use althing_base::UnixTime;
 use althing_bittorrent::Bitfield;
 use althing_bittorrent::metainfo::{Magnet, Metainfo};
 use althing_store::pieces::{BeforeWrite, Durable};
-use althing_store::records::{Record, RecordError, Records};
+use althing_store::records::{Record, RecordError, Records, TorrentSettings};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing::warn;
 
@@ -113,6 +114,30 @@ impl Persist {
         .await
     }
 
+    /// The user has set something for a torrent. `changed` hears the outcome on the thread that wrote
+    /// it down, so that changes take effect in their order.
+    pub(super) async fn settings(
+        &self,
+        id: TorrentId,
+        change: impl FnOnce(&mut TorrentSettings) + Send + 'static,
+        changed: impl FnOnce(&Arc<TorrentSettings>) + Send + 'static,
+    ) -> Result<(), String> {
+        self.ask(move |writer| {
+            writer.change(id, |record| {
+                let mut settings = TorrentSettings::clone(&record.settings);
+                change(&mut settings);
+                if settings != *record.settings {
+                    record.settings = Arc::new(settings);
+                }
+            })?;
+            if let Some(record) = writer.known.get(&id) {
+                changed(&record.settings);
+            }
+            writer.records.flush()
+        })
+        .await
+    }
+
     /// A magnet link's info dictionary, or more of a v2 torrent's hashes.
     pub(crate) fn metainfo(&self, id: TorrentId, metainfo: Arc<Metainfo>) {
         self.write(id, move |writer| {
@@ -133,7 +158,7 @@ impl Persist {
     /// Pieces are on disk for good, and so much has gone over the network. `clean` if the torrent's
     /// files have been closed.
     pub(crate) fn progress(&self, id: TorrentId, pieces: u32, saved: Saved) {
-        let Saved { durable, totals, clean, peers } = saved;
+        let Saved { durable, totals, spent, clean, peers } = saved;
         self.write(id, move |writer| {
             if !durable.is_empty() || clean {
                 writer.records.claim(id.0, pieces, &durable, clean)?;
@@ -141,6 +166,8 @@ impl Persist {
             writer.change(id, |record| {
                 record.downloaded = totals.downloaded;
                 record.uploaded = totals.uploaded;
+                record.active = whole(spent.active);
+                record.seeding = whole(spent.seeding);
                 if !peers.is_empty() {
                     record.peers = peers;
                 }
@@ -206,9 +233,15 @@ impl Persist {
 pub(crate) struct Saved {
     pub(crate) durable: Durable,
     pub(crate) totals: Totals,
+    pub(crate) spent: Spent,
     pub(crate) clean: bool,
     /// Where peers listen that it is connected to.
     pub(crate) peers: Vec<SocketAddr>,
+}
+
+/// Records have whole seconds.
+fn whole(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs())
 }
 
 impl Writer {

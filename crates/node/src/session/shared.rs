@@ -2,10 +2,11 @@
 
 use super::persist::Persist;
 use super::{Event, TorrentId, TorrentSnapshot, TorrentState};
+use crate::clock;
 use crate::config::Config;
 use crate::metrics::Counters;
 use crate::net::{Admission, Places};
-use crate::shard::{Command, ShardHandle};
+use crate::shard::{Command, ShardHandle, Spent, Uptime};
 use crate::trackers::Trackers;
 use althing_base::{Sha1Digest, UnixTime};
 use althing_bittorrent::InfoHashes;
@@ -13,10 +14,12 @@ use althing_bittorrent::metainfo::Metainfo;
 use althing_bittorrent::tracker::Family;
 use althing_router::TorrentKey;
 use althing_store::pieces::Pool;
+use althing_store::records::TorrentSettings;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::broadcast;
 
 /// See the [module](self).
@@ -93,7 +96,19 @@ impl Entry {
     }
 
     pub(crate) fn snapshot(&self) -> TorrentSnapshot {
-        self.lock().clone()
+        let mut shown = self.lock().clone();
+        // A torrent that rests is not published, but time goes on.
+        let spent = shown.uptime.spent(clock::now());
+        (shown.active, shown.seeding) = (spent.active, spent.seeding);
+        shown
+    }
+
+    pub(crate) fn settings(&self) -> Arc<TorrentSettings> {
+        Arc::clone(&self.lock().settings)
+    }
+
+    pub(super) fn set_settings(&self, settings: Arc<TorrentSettings>) {
+        self.lock().settings = settings;
     }
 
     pub(crate) fn name(&self) -> String {
@@ -233,6 +248,10 @@ pub(crate) fn blank(hashes: InfoHashes, name: String, added: UnixTime) -> Torren
         ratio: 0.0,
         added,
         completed: None,
+        settings: Arc::default(),
+        active: Duration::ZERO,
+        seeding: Duration::ZERO,
+        uptime: Uptime::new(clock::now(), Spent::default()),
         save_dir: PathBuf::new(),
         private: false,
     }

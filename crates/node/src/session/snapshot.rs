@@ -1,11 +1,14 @@
 //! What a user interface shows: plain values, read at one moment.
 
 use super::TorrentId;
+use crate::shard::Uptime;
 use althing_base::UnixTime;
 use althing_bittorrent::swarm::{Direction, PeerSource};
 use althing_bittorrent::{Bitfield, InfoHashes, PeerId};
+use althing_store::records::TorrentSettings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a torrent is doing.
@@ -74,6 +77,14 @@ pub struct TorrentSnapshot {
     pub added: UnixTime,
     /// When its last piece came in, or when it was added if it was complete.
     pub completed: Option<UnixTime>,
+    /// What the user has set for it.
+    pub settings: Arc<TorrentSettings>,
+    /// Time that it ran, over all runs of the program.
+    pub active: Duration,
+    /// Time that it ran and was complete.
+    pub seeding: Duration,
+    /// What counts the two times above.
+    pub(crate) uptime: Uptime,
     /// The folder its files lie in.
     pub save_dir: PathBuf,
     /// Whether only its own trackers may name peers (BEP 27).

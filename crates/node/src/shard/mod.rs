@@ -13,6 +13,7 @@ mod run;
 mod save;
 mod show;
 mod torrent;
+mod uptime;
 
 use self::core::Core;
 use crate::buffers::{BlockGauge, BlockPool};
@@ -27,6 +28,7 @@ use althing_bittorrent::swarm::Input;
 use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{AnnounceResponse, TrackerError};
 use althing_router::TorrentKey;
+use althing_store::records::TorrentSettings;
 use conn::{Conn, Whom};
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::{Notify, mpsc, oneshot};
 pub(crate) use torrent::{NewTorrent, Start, Totals};
+pub(crate) use uptime::{Spent, Uptime};
 
 /// What a shard is asked to do, by whoever is on another thread. The queue has no bound of its own:
 /// those who fill it wait for answers (the API), are bounded themselves (half-open connections,
@@ -46,6 +49,8 @@ pub(crate) enum Command {
     Arrival(TorrentKey, Box<Arrival>),
     /// Let it rest.
     Pause(TorrentKey),
+    /// The user has set something for it: all its settings.
+    Settings(TorrentKey, Arc<TorrentSettings>),
     /// Addresses that a user named.
     Peers(TorrentKey, Vec<SocketAddr>),
     /// Let it go on, and look at its files first if they were the reason that it stopped.

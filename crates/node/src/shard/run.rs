@@ -84,6 +84,7 @@ impl Shard {
                 core.publish(torrent);
             }
             Command::Resume(torrent) => core.resume(torrent),
+            Command::Settings(torrent, settings) => core.set_settings(torrent, settings),
             Command::Peers(torrent, peers) => core.peers_named(torrent, peers),
             Command::Announced { torrent, id, result } => core.announced(torrent, id, result),
             Command::Verify(torrent) => core.verify(torrent),

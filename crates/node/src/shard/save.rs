@@ -4,6 +4,7 @@
 use super::core::Core;
 use super::torrent::{Closing, Files, Totals};
 use crate::clock;
+use crate::limits::UPTIME_SAVED_WITHIN;
 use crate::session::persist::Saved;
 use althing_bittorrent::swarm::{Direction, Fault, Input, StorageFault};
 use althing_router::TorrentKey;
@@ -39,14 +40,21 @@ impl Core {
     /// are closed.
     pub(super) fn saved(&mut self, key: TorrentKey, durable: Durable, clean: bool) {
         let totals = self.totals(key);
+        let now = clock::now();
         let pieces = self.pieces(key).unwrap_or(0);
         let peers = self.peers_to_remember(key);
         let Some(torrent) = self.torrents.get_mut(&key) else { return };
         // A torrent that is being removed has been forgotten.
         let removed = matches!(torrent.closing, Some(Closing::Removed(_)));
-        if !removed && (!durable.is_empty() || clean || torrent.saved != totals) {
+        let spent = torrent.uptime.spent(now);
+        // A torrent that rests has nothing to be written down but the time, which may wait.
+        let overdue =
+            spent.active.saturating_sub(torrent.saved_spent.active) >= UPTIME_SAVED_WITHIN;
+        let changed = torrent.saved != totals || overdue;
+        if !removed && (!durable.is_empty() || clean || changed) {
             torrent.saved = totals;
-            let saved = Saved { durable, totals, clean, peers };
+            torrent.saved_spent = spent;
+            let saved = Saved { durable, totals, spent, clean, peers };
             self.shared.persist.progress(torrent.entry.id, pieces, saved);
         }
     }

@@ -27,8 +27,10 @@ impl Core {
         else {
             return;
         };
-        let stats = swarm.stats(clock::now());
+        let now = clock::now();
+        let stats = swarm.stats(now);
         let state = state(&stats.state, &torrent.files);
+        torrent.uptime.turns(now, state);
         let note = match &stats.state {
             State::Faulted(fault) => Some(fault.to_string()),
             _ => torrent.note.as_deref().map(str::to_owned),
@@ -42,6 +44,7 @@ impl Core {
         };
         torrent.entry.update(|shown| {
             shown.state = state;
+            shown.uptime = torrent.uptime;
             shown.note = note;
             shown.size_bytes = torrent.size;
             shown.done_bytes = done;

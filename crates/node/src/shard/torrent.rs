@@ -2,6 +2,7 @@
 //! to users.
 
 use super::core::{Core, Deferred};
+use super::uptime::{Spent, Uptime};
 use crate::clock;
 use crate::session::shared::Entry;
 use crate::session::{Event, TorrentState};
@@ -13,6 +14,7 @@ use althing_bittorrent::{Bitfield, PeerId, PieceIndex};
 use althing_router::{TorrentKey, TorrentSetup};
 use althing_store::files::Location;
 use althing_store::pieces;
+use althing_store::records::TorrentSettings;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -32,6 +34,10 @@ pub(crate) struct NewTorrent {
     pub(crate) peers: Vec<SocketAddr>,
     /// What went over the network before this run.
     pub(crate) before: Totals,
+    /// For how long it ran before this run.
+    pub(crate) spent: Spent,
+    /// What the user has set for it.
+    pub(crate) settings: Arc<TorrentSettings>,
     /// Something a user should read.
     pub(crate) note: Option<Arc<str>>,
 }
@@ -90,8 +96,13 @@ pub(super) struct Torrent {
     /// How the files are to be opened once it is known what they are.
     start: Start,
     pub(super) before: Totals,
+    pub(super) uptime: Uptime,
+    /// What the user has set for it.
+    pub(super) settings: Arc<TorrentSettings>,
     /// The totals that were written down last.
     pub(super) saved: Totals,
+    /// The time spent that was written down last.
+    pub(super) saved_spent: Spent,
     /// There are pieces on disk that are not flushed and written down.
     pub(super) unsaved: bool,
     /// Something a user should read; a fault of the swarm goes before it.
@@ -151,6 +162,9 @@ impl Core {
             start: new.start,
             before: new.before,
             saved: new.before,
+            uptime: Uptime::new(clock::now(), new.spent),
+            settings: new.settings,
+            saved_spent: new.spent,
             unsaved: false,
             note: new.note,
             size: 0,
@@ -168,6 +182,13 @@ impl Core {
         self.peers_named(key, new.peers);
         self.stir(key);
         self.publish(key);
+    }
+
+    /// The user has set something for it.
+    pub(super) fn set_settings(&mut self, key: TorrentKey, settings: Arc<TorrentSettings>) {
+        if let Some(torrent) = self.torrents.get_mut(&key) {
+            torrent.settings = settings;
+        }
     }
 
     /// Tries addresses that a user named.

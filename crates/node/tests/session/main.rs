@@ -6,6 +6,7 @@ mod faults;
 mod hostile;
 mod kill;
 mod manage;
+mod settings;
 mod stranger;
 mod support;
 mod trackers;

@@ -3,6 +3,8 @@
 //! software would do harm.
 
 use super::record::{Record, Resume};
+use super::settings::TorrentSettings;
+use super::settings_codec;
 use crate::files::{Location, Stamp};
 use crate::limits::{RECORD_BYTES_MAX, RECORD_PEERS_MAX};
 use althing_base::UnixTime;
@@ -12,9 +14,12 @@ use althing_bittorrent::metainfo::FileIndex;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-/// The version that is written.
-pub(super) const VERSION: u64 = 1;
+/// The version that is written. 2 added the settings of a torrent: older software would write records
+/// without them, and fetch what the user does not want.
+pub(super) const VERSION: u64 = 2;
 
 /// Why a value can't be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +34,7 @@ const STAMP_LEN: usize = 4 + 8 + 8 + 8;
 pub(super) fn encode_record(record: &Record) -> Vec<u8> {
     let mut out = Encoder::new();
     out.dict(|out| {
+        out.key(b"active_s").int(seconds(record.active));
         out.key(b"added").int(record.added.0);
         if let Some(completed) = record.completed {
             out.key(b"completed").int(completed.0);
@@ -50,6 +56,10 @@ pub(super) fn encode_record(record: &Record) -> Vec<u8> {
             let peers = record.peers.iter().take(RECORD_PEERS_MAX);
             peers.for_each(|peer| out.bytes(peer.to_string().as_bytes()));
         });
+        out.key(b"seeding_s").int(seconds(record.seeding));
+        if *record.settings != TorrentSettings::default() {
+            settings_codec::encode(&record.settings, out.key(b"settings"));
+        }
         out.key(b"trackers").list(|out| {
             record.trackers.iter().for_each(|tracker| out.bytes(tracker.as_bytes()));
         });
@@ -81,6 +91,11 @@ pub(super) fn decode_record(text: &[u8]) -> Result<Record, DecodeError> {
         completed: dict.int(b"completed").map(UnixTime),
         uploaded: to_u64(dict.int(b"uploaded")),
         downloaded: to_u64(dict.int(b"downloaded")),
+        active: Duration::from_secs(to_u64(dict.int(b"active_s"))),
+        seeding: Duration::from_secs(to_u64(dict.int(b"seeding_s"))),
+        settings: dict
+            .dict(b"settings")
+            .map_or_else(Arc::default, |dict| Arc::new(settings_codec::decode(dict))),
         magnet: dict.str(b"magnet").map(str::to_owned),
         trackers: strings(b"trackers").collect(),
         peers: strings(b"peers")
@@ -179,6 +194,10 @@ fn to_i64(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
+fn seconds(time: Duration) -> i64 {
+    to_i64(time.as_secs())
+}
+
 fn to_u64(value: Option<i64>) -> u64 {
     value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0)
 }
@@ -212,6 +231,7 @@ fn path_of(bytes: &[u8]) -> Result<PathBuf, DecodeError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings_codec::tests::settings;
     use super::*;
     use althing_bittorrent::PieceIndex;
     use proptest::prelude::*;
@@ -243,6 +263,8 @@ mod tests {
             location in locations(),
             (paused, added, completed) in any::<(bool, i64, Option<i64>)>(),
             (uploaded, downloaded) in (0..=i64::MAX as u64, 0..=i64::MAX as u64),
+            (active, seeding) in (0..=i64::MAX as u64, 0..=i64::MAX as u64),
+            settings in settings(),
             magnet in any::<Option<String>>(),
             trackers in prop::collection::vec(".*", 0..3),
             peers in peers(),
@@ -254,6 +276,9 @@ mod tests {
                 completed: completed.map(UnixTime),
                 uploaded,
                 downloaded,
+                active: Duration::from_secs(active),
+                seeding: Duration::from_secs(seeding),
+                settings: Arc::new(settings),
                 magnet,
                 trackers,
                 peers,
@@ -290,7 +315,7 @@ mod tests {
 
     #[test]
     fn damage_and_newer_versions_are_told_apart() {
-        check("d5:counti8e1:vi2ee", DecodeError::Newer(2));
+        check("d5:counti8e1:vi3ee", DecodeError::Newer(3));
         check("d5:counti8ee", DecodeError::Damaged("no version"));
         check("d5:counti8e6:pieces2:xx1:vi1ee", DecodeError::Damaged("its pieces"));
         check("d5:counti8e6:stamps3:xxx1:vi1ee", DecodeError::Damaged("its files' stamps"));
@@ -298,5 +323,26 @@ mod tests {
         check("le", DecodeError::Damaged("no dictionary"));
         check("junk", DecodeError::Damaged("no bencode"));
         assert_eq!(decode_record(b"d1:vi1ee"), Err(DecodeError::Damaged("no path")));
+    }
+
+    /// Bytes that version 1 wrote.
+    #[test]
+    fn records_of_the_first_format_are_read() {
+        let text = b"d5:addedi1700000000e9:completedi1700000100e10:downloadedi7e\
+            4:path10:/home/anna6:pausedi1e5:peersl14:192.0.2.7:7716e\
+            8:trackersl25:http://t.example/announcee5:underi1e8:uploadedi9e1:vi1ee";
+        let expected = Record {
+            paused: true,
+            completed: Some(UnixTime(1_700_000_100)),
+            uploaded: 9,
+            downloaded: 7,
+            trackers: vec!["http://t.example/announce".into()],
+            peers: vec!["192.0.2.7:7716".parse().expect("an address")],
+            ..Record::new(Location::Under("/home/anna".into()), UnixTime(1_700_000_000))
+        };
+        assert_eq!(decode_record(text), Ok(expected));
+        let resume = b"d5:cleani1e5:counti3e6:pieces1:\xa06:stamps0:1:vi1ee";
+        let resume = decode_resume(resume).expect("the first format");
+        assert!(resume.clean && resume.pieces.count_ones() == 2);
     }
 }

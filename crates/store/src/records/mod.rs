@@ -18,11 +18,14 @@ mod assess;
 mod codec;
 mod error;
 mod record;
+mod settings;
+mod settings_codec;
 mod table;
 
 pub use assess::{Assessment, assess};
 pub use error::RecordError;
 pub use record::{Record, Resume};
+pub use settings::{Goal, Label, LabelError, Ratio, TorrentSettings};
 pub use table::{Records, Stored};
 
 #[cfg(doc)]

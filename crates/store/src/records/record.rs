@@ -1,5 +1,6 @@
 //! What is remembered.
 
+use super::settings::TorrentSettings;
 use crate::files::{Location, Stamp};
 use crate::pieces::Durable;
 use althing_base::UnixTime;
@@ -7,6 +8,8 @@ use althing_bittorrent::Bitfield;
 use althing_bittorrent::metainfo::FileIndex;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// What the user wants of a torrent, and what has come of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +26,13 @@ pub struct Record {
     pub uploaded: u64,
     /// Payload received, in bytes, what was thrown away included.
     pub downloaded: u64,
+    /// Time that it ran, whole seconds.
+    pub active: Duration,
+    /// Time that it ran and was complete, whole seconds.
+    pub seeding: Duration,
+    /// What the user has set for it. Shared, because it is looked at from many places and seldom
+    /// changes.
+    pub settings: Arc<TorrentSettings>,
     /// The magnet link it was added by, as long as that is all there is.
     pub magnet: Option<String>,
     /// Trackers besides those the torrent names.
@@ -42,6 +52,9 @@ impl Record {
             completed: None,
             uploaded: 0,
             downloaded: 0,
+            active: Duration::ZERO,
+            seeding: Duration::ZERO,
+            settings: Arc::default(),
             magnet: None,
             trackers: Vec::new(),
             peers: Vec::new(),

@@ -287,6 +287,10 @@ impl Engine {
                     let path = path.to_owned();
                     return Err(RecordError::Newer { path, found, known: VERSION });
                 }
+                if found < VERSION {
+                    // What is written from now on, older software must not touch.
+                    meta.insert(FORMAT, VERSION.to_string()).map_err(failed)?;
+                }
             }
         }
         Ok(Engine {

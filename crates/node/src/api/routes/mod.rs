@@ -94,7 +94,7 @@ fn table() -> OpenApiRouter<App> {
         .layer(DefaultBodyLimit::max(UPLOAD_BODY_BYTES_MAX));
     let others = OpenApiRouter::new()
         .routes(routes!(torrents::list))
-        .routes(routes!(torrents::show, torrents::remove))
+        .routes(routes!(torrents::show, torrents::change, torrents::remove))
         .routes(routes!(torrents::pause))
         .routes(routes!(torrents::resume))
         .routes(routes!(torrents::verify))

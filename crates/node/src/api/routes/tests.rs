@@ -200,6 +200,44 @@ async fn requests_that_make_no_sense_are_told_so() {
 }
 
 #[tokio::test]
+async fn settings_of_a_torrent_are_changed_and_shown() {
+    let api = Api::start().await;
+    let body = r#"{"link": "0123456789012345678901234567890123456789", "paused": true,
+        "tags": ["b", "a"]}"#;
+    let (status, answer) = api.ask(Method::POST, "/api/v1/torrents", body).await;
+    assert_eq!((status, &answer["tags"]), (StatusCode::CREATED, &serde_json::json!(["a", "b"])));
+    let patch = async |body: &str| api.ask(Method::PATCH, "/api/v1/torrents/0123", body).await;
+    let body = r#"{"category": "c", "remove_tags": ["a"], "upload_limit_bytes_per_s": 9,
+        "ratio_limit": 1.5, "seed_time_limit_s": "never", "sequential": true}"#;
+    let (status, answer) = patch(body).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    assert_eq!(answer["category"], "c");
+    assert_eq!(answer["tags"], serde_json::json!(["b"]));
+    let expected = serde_json::json!({
+        "upload_limit_bytes_per_s": 9,
+        "ratio_limit": 1.5,
+        "seed_time_limit_s": "never",
+        "forced": false,
+        "priorities": {},
+        "sequential": true,
+        "super_seeding": false,
+    });
+    assert_eq!(answer["settings"], expected);
+    let (_, answer) = patch(r#"{"category": "", "upload_limit_bytes_per_s": 0}"#).await;
+    assert!(answer["category"].is_null(), "{answer}");
+    assert!(answer["settings"]["upload_limit_bytes_per_s"].is_null(), "{answer}");
+    for (body, code) in [
+        (r#"{"tags": ["a,b"]}"#, "bad_request"),
+        (r#"{"ratio_limit": -1}"#, "bad_request"),
+        (r#"{"priorities": {"0": "high"}}"#, "conflict"),
+        (r#"{"priority": {}}"#, "bad_request"),
+    ] {
+        let (status, answer) = patch(body).await;
+        assert!(status.is_client_error() && answer["error"]["code"] == code, "{body}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn the_password_is_not_told() {
     let api = Api::start().await;
     let (status, answer) = api.ask(Method::GET, "/api/v1/config", "").await;

@@ -1,17 +1,20 @@
 //! Torrents: adding, watching, steering, removing.
 
 use super::super::app::App;
+use super::super::change;
 use super::super::convert;
 use super::super::error::ApiError;
 use super::super::extract::{Json, Path, Query, too_large};
 use super::super::limits::TORRENT_BYTES_MAX;
 use super::super::source::{self, Source};
 use super::super::types::{
-    AddPeersRequest, AddRequest, ErrorCode, ErrorReply, FileProgress, Peer, PeersQuery, PieceMap,
-    RemoveQuery, Torrent, TorrentDetail, TrackerInfo,
+    AddPeersRequest, AddRequest, ChangeRequest, ErrorCode, ErrorReply, FileProgress, Peer,
+    PeersQuery, PieceMap, RemoveQuery, Torrent, TorrentDetail, TrackerInfo,
 };
 use super::making::absolute;
-use crate::session::{self, AddError, AddOptions, AddSource, CommandError, TorrentId};
+use crate::session::{
+    self, AddError, AddOptions, AddSource, CommandError, TorrentId, TorrentSettings,
+};
 use axum::body::Bytes;
 use axum::extract::{FromRequest as _, Request, State};
 use http::{HeaderValue, StatusCode, header};
@@ -82,6 +85,11 @@ async fn add_request(app: &App, request: Request) -> Result<(Source, AddOptions)
         trusted: false,
         trackers: request.trackers,
         peers: addresses(&request.peers)?,
+        settings: TorrentSettings {
+            category: request.category.as_deref().map(change::label).transpose()?,
+            tags: change::labels(&request.tags)?,
+            ..TorrentSettings::default()
+        },
     };
     let source = source::read(app, request.link.as_deref(), request.torrent.as_deref()).await?;
     Ok((source, options))
@@ -111,6 +119,23 @@ pub(super) async fn show(
     let (id, detail) = detail(&app, &id).await?;
     let metainfo = app.session().metainfo(id).await;
     Ok(axum::Json(convert::detail(&detail, metainfo.as_deref())))
+}
+
+/// Change a torrent's settings
+///
+/// What is left out stays as it is. The change is durable and in force when the answer comes.
+#[utoipa::path(patch, path = "/torrents/{id}", tag = "torrents",
+    params(("id" = String, Path, description = "A torrent's id, an unambiguous beginning of it, or its name")),
+    request_body = ChangeRequest,
+    responses((status = OK, body = TorrentDetail), (status = "4XX", body = ErrorReply)))]
+pub(super) async fn change(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Json(request): Json<ChangeRequest>,
+) -> Result<axum::Json<TorrentDetail>, ApiError> {
+    let id = app.session().resolve(&id)?;
+    app.session().change(id, change::change(request)?).await?;
+    show(State(app), Path(id.to_string())).await
 }
 
 /// Remove a torrent

@@ -2,10 +2,11 @@
 //! something that the API would not read or write.
 
 use super::{
-    AddPeersRequest, AddRequest, ConfigInfo, CreateOptions, CreateRequest, Direction, ErrorBody,
-    ErrorCode, ErrorReply, Event, FileInfo, FileProgress, Format, InspectReport, InspectRequest,
-    Job, JobKind, JobState, Peer, PeerSource, PieceMap, Protocol, SessionInfo, ShareRequest,
-    Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState, Version,
+    AddPeersRequest, AddRequest, ChangeRequest, ConfigInfo, CreateOptions, CreateRequest,
+    Direction, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo, FilePriority, FileProgress,
+    Format, InspectReport, InspectRequest, Job, JobKind, JobState, NoLimit, Peer, PeerSource,
+    PieceMap, Protocol, RatioLimit, SessionInfo, ShareRequest, TimeLimit, Torrent, TorrentDetail,
+    TorrentSettings, TorrentState, TrackerInfo, TrackerState, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -43,6 +44,7 @@ pub fn schema_examples() -> Vec<SchemaExample> {
     vec![
         entry::<AddPeersRequest>("AddPeersRequest"),
         entry::<AddRequest>("AddRequest"),
+        entry::<ChangeRequest>("ChangeRequest"),
         entry::<ConfigInfo>("ConfigInfo"),
         entry::<CreateOptions>("CreateOptions"),
         entry::<CreateRequest>("CreateRequest"),
@@ -58,6 +60,7 @@ pub fn schema_examples() -> Vec<SchemaExample> {
         entry::<ShareRequest>("ShareRequest"),
         entry::<Torrent>("Torrent"),
         entry::<TorrentDetail>("TorrentDetail"),
+        entry::<TorrentSettings>("TorrentSettings"),
         entry::<TrackerInfo>("TrackerInfo"),
     ]
 }
@@ -155,6 +158,8 @@ impl Example for Torrent {
             save_dir: "/home/anna/Downloads".into(),
             added_unix_s: 1_767_225_600,
             completed_unix_s: None,
+            category: Some("pictures".into()),
+            tags: vec!["family".into()],
         }
     }
 }
@@ -172,11 +177,42 @@ impl Example for TorrentDetail {
             piece_length_bytes: Some(4_194_304),
             files: Some(1204),
             wasted_bytes: 0,
+            settings: Example::example(),
+            active_s: 86_400,
+            seeding_s: 0,
             trackers: vec![vec![TRACKER.into()]],
             web_seeds: Vec::new(),
             comment: Some("Pictures of the summer".into()),
             created_by: Some("Althing 0.1.0".into()),
             created_unix_s: Some(1_767_225_600),
+        }
+    }
+}
+
+impl Example for ChangeRequest {
+    fn example() -> Self {
+        ChangeRequest {
+            category: Some("pictures".into()),
+            add_tags: vec!["family".into()],
+            upload_limit_bytes_per_s: Some(512_000),
+            ratio_limit: Some(RatioLimit::Ratio(1.5)),
+            priorities: [(3, FilePriority::High)].into(),
+            ..ChangeRequest::default()
+        }
+    }
+}
+
+impl Example for TorrentSettings {
+    fn example() -> Self {
+        TorrentSettings {
+            upload_limit_bytes_per_s: Some(512_000),
+            download_limit_bytes_per_s: None,
+            ratio_limit: RatioLimit::Ratio(1.5),
+            seed_time_limit_s: TimeLimit::Word(NoLimit::Inherited),
+            forced: false,
+            priorities: [(3, FilePriority::High)].into(),
+            sequential: false,
+            super_seeding: false,
         }
     }
 }

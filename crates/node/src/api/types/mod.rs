@@ -12,6 +12,7 @@ mod event;
 mod example;
 mod request;
 mod session;
+mod settings;
 mod torrent;
 
 pub use error::{ErrorBody, ErrorCode, ErrorReply};
@@ -22,6 +23,7 @@ pub use request::{
     RemoveQuery, ShareRequest,
 };
 pub use session::{ConfigInfo, Job, JobKind, JobState, SessionInfo};
+pub use settings::{ChangeRequest, FilePriority, NoLimit, RatioLimit, TimeLimit, TorrentSettings};
 pub use torrent::{
     Direction, FileInfo, FileProgress, InspectReport, Peer, PeerSource, PieceMap, Protocol,
     Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState, Version,

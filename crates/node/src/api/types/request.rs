@@ -25,6 +25,11 @@ pub struct AddRequest {
     pub trackers: Vec<String>,
     /// Peers to try, `ADDRESS:PORT` or `[ADDRESS]:PORT`.
     pub peers: Vec<String>,
+    /// The category to put it in. Its save path holds unless `save_dir` is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Words to find it by.
+    pub tags: Vec<String>,
 }
 
 /// A path on the daemon's machine to share: a torrent is made of it, and it is seeded in place.

@@ -1,5 +1,6 @@
 //! Torrents and what belongs to them.
 
+use super::settings::TorrentSettings;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -55,6 +56,12 @@ pub struct Torrent {
     /// 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_unix_s: Option<i64>,
+    /// The category it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// Words to find it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 /// What a torrent is doing.
@@ -76,7 +83,7 @@ pub enum TorrentState {
 }
 
 /// A torrent with all that is known about it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TorrentDetail {
     /// What lists show.
     #[serde(flatten)]
@@ -104,6 +111,12 @@ pub struct TorrentDetail {
     pub files: Option<u32>,
     /// Bytes that came from peers and hashed to something else.
     pub wasted_bytes: u64,
+    /// What is set for it.
+    pub settings: TorrentSettings,
+    /// Time that it ran.
+    pub active_s: u64,
+    /// Time that it ran and was complete.
+    pub seeding_s: u64,
     /// Tiers of trackers (BEP 12).
     pub trackers: Vec<Vec<String>>,
     /// Web servers that hold the same files (BEP 19).
