@@ -19,6 +19,7 @@ pub type Target = fn(&[u8]);
 /// All targets by name.
 pub const TARGETS: &[(&str, Target)] = &[
     ("bencode", targets::bencode::run),
+    ("encrypted_handshake", targets::encrypted_handshake::run),
     ("extension_handshake", targets::extension_handshake::run),
     ("handshake", targets::handshake::run),
     ("magnet", targets::magnet::run),

@@ -1,6 +1,7 @@
 //! One file for each target.
 
 pub mod bencode;
+pub mod encrypted_handshake;
 pub mod extension_handshake;
 pub mod handshake;
 pub mod magnet;

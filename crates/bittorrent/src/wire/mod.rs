@@ -32,6 +32,7 @@ mod handshake;
 pub mod limits;
 mod message;
 mod metadata;
+pub mod mse;
 
 pub use client::client_name;
 pub use decode::{DecodeLimits, Decoded, decode, decode_block_header};
