@@ -1,0 +1,34 @@
+//! What bounds the answers of name servers, proxies and lists. Each constant says its unit, what
+//! happens past it and where the figure comes from.
+
+/// Bytes of a name, without the dot at its end; a longer one is refused (RFC 1035, section 2.3.4:
+/// 255 with the lengths of its labels).
+pub const NAME_BYTES_MAX: usize = 253;
+
+/// Bytes of a label of a name (RFC 1035).
+pub const LABEL_BYTES_MAX: usize = 63;
+
+/// Aliases that are followed within one answer; a longer chain is malformed (guess: large content
+/// networks use three).
+pub const ALIASES_MAX: usize = 16;
+
+/// Addresses taken from one answer; the rest are dropped (the largest trackers have four).
+pub const ADDRESSES_MAX: usize = 32;
+
+/// Records of an answer that are looked at; the rest are not (guess: twice what fits a packet of
+/// 4 KiB with aliases).
+pub const RECORDS_MAX: usize = 256;
+
+/// Bytes of user name and of password for a proxy, each (RFC 1929: one byte says how many).
+pub const CREDENTIAL_BYTES_MAX: usize = 255;
+
+/// Bytes of an address that lists are read from; a larger list is refused. The largest in use, with
+/// 300,000 ranges and their names, have 20 MB.
+pub const LIST_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Ranges of a list; further lines are skipped and counted. Six times the largest list in use; 2
+/// million are 16 MB of IPv4 or 64 MB of IPv6.
+pub const RANGES_MAX: usize = 2_000_000;
+
+// A byte says how long a name is in SOCKS5, too.
+const _: () = assert!(NAME_BYTES_MAX <= u8::MAX as usize);
