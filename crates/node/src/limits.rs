@@ -57,6 +57,29 @@ pub const BANNED_MAX: usize = 16 * 1024;
 /// Time for a name to be looked up. The system's own bound is often half a minute.
 pub const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time that a name server gets for one packet, where it is asked directly (glibc waits 5 s, and
+/// for the first of several servers, too).
+pub const DNS_TRY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Packets sent to one name server before the next one is asked (glibc's default).
+pub const DNS_TRIES: usize = 2;
+
+/// Bytes of a name server's answer over TCP that are read; a longer one is malformed (guess: 200
+/// addresses with their names).
+pub const DNS_ANSWER_BYTES_MAX: usize = 16 * 1024;
+
+/// Time that a proxy gets to connect to somebody for us. As [`CONNECT_TIMEOUT`], and some for the
+/// proxy itself.
+pub const PROXY_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Names of UDP trackers that are remembered for a proxy to look up; past it all are forgotten (guess:
+/// more trackers than there are).
+pub const PROXY_NAMES_MAX: usize = 4096;
+
+/// Packets that wait for a proxy's relay, and answers that are waited for through it; past it some
+/// are lost, and asked for again (guess: thousands of torrents that announce at once).
+pub const PROXY_PACKETS_WAITING_MAX: usize = 4096;
+
 /// Addresses of one host that are looked at; the rest are dropped (the largest trackers have four).
 pub const ADDRESSES_PER_HOST_MAX: usize = 16;
 

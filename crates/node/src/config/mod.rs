@@ -1,8 +1,11 @@
 //! `config.toml`: every setting, its default and what it does, said once. The structs, their
 //! defaults and the reference page all come from the same lines below.
 
+mod proxy;
 mod reference;
 mod section;
+
+pub use proxy::ProxySetting;
 
 use section::section;
 use serde::{Deserialize, Serialize};
@@ -14,9 +17,20 @@ section! {
     pub struct Network("network") {
         /// Port for peers, TCP and UDP; 0 lets the system choose one.
         pub port: u16 = 7716,
-        /// Addresses to listen on and connect from; empty means all, IPv4 and IPv6. Name a VPN's
-        /// address here and nothing of BitTorrent leaves by another way.
+        /// Addresses to listen on and connect from; empty means all, IPv4 and IPv6. For a VPN,
+        /// `interface` is better: it also holds when the address goes away.
         pub bind: Vec<IpAddr> = Vec::new(),
+        /// The one interface by which peers, trackers and name servers are talked to, as "wg0";
+        /// empty means any. While it is missing, down or without an address, nothing goes out.
+        pub interface: String = String::new(),
+        /// Name servers to ask, through the same interface, where `bind` or `interface` is set;
+        /// empty means those that the system names. They are not used otherwise.
+        pub dns: Vec<IpAddr> = Vec::new(),
+        /// A proxy that carries everything, "socks5://host:port" or
+        /// "socks5://user:password@host:port"; it looks names up, too. Empty means none.
+        pub proxy: ProxySetting = ProxySetting::default(),
+        /// Whether peers may still connect to this machine directly when there is a proxy.
+        pub proxy_incoming: bool = false,
         /// Whom to talk to: "any", or "loopback" for peers and trackers on this machine only.
         pub reach: Reach = Reach::Any,
         /// Connections to peers, of all torrents together.
@@ -152,6 +166,17 @@ pub enum ConfigError {
         /// What and where.
         error: Box<toml::de::Error>,
     },
+    /// As [`Syntax`](Self::Syntax), on a line that is not to be repeated.
+    #[error(
+        "{} has a mistake in line {line}, which is not shown because of the password in it; \
+         docs/config.md lists every setting", path.display()
+    )]
+    SecretSyntax {
+        /// Which file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
     /// A value outside its range.
     #[error("{setting} = {value} cannot be: {reason}")]
     Value {
@@ -182,9 +207,12 @@ impl Config {
     /// # Errors
     /// If they cannot be used.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Config = toml::from_str(text).map_err(|error| ConfigError::Syntax {
-            path: path.to_owned(),
-            error: Box::new(error),
+        let config: Config = toml::from_str(text).map_err(|error| {
+            let path = path.to_owned();
+            match secret_line(text, &error) {
+                Some(line) => ConfigError::SecretSyntax { path, line },
+                None => ConfigError::Syntax { path, error: Box::new(error) },
+            }
         })?;
         config.check()?;
         Ok(config)
@@ -200,6 +228,7 @@ impl Config {
         if !self.api.password.is_empty() {
             self.api.password = "********".to_owned();
         }
+        self.network.proxy = self.network.proxy.without_secrets();
         self
     }
 
@@ -209,6 +238,14 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
+        if let Some(error) = self.network.proxy.error() {
+            // Without the value: there may be a password in it.
+            return Err(ConfigError::Value {
+                setting: "network.proxy",
+                value: "(not shown)".to_owned(),
+                reason: error,
+            });
+        }
         at_least_1("network.connections", self.network.connections)?;
         at_least_1("network.connections_per_torrent", self.network.connections_per_torrent)?;
         at_least_1("sharing.request_queue", self.sharing.request_queue)?;
@@ -228,6 +265,16 @@ impl Config {
     pub(crate) fn disk_threads(&self) -> usize {
         or_cores(self.storage.threads)
     }
+}
+
+/// The line of a mistake, if there may be a password in it.
+fn secret_line(text: &str, error: &toml::de::Error) -> Option<usize> {
+    let at = error.span()?.start;
+    let before = text.get(..at)?;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text.get(start..)?.lines().next()?;
+    let secret = line.contains("password") || line.contains("proxy");
+    secret.then(|| before.matches('\n').count() + 1)
 }
 
 fn or_cores(setting: u32) -> usize {
@@ -292,6 +339,28 @@ mod tests {
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_repeated_nowhere() {
+        let with = |value: &str| format!("[network]\nproxy = {value}");
+        let config = parse(&with("'socks5://anna:s3cret@[::1]:9'")).expect("a proxy");
+        let back = parse(&config.to_toml()).expect("it comes back");
+        assert_eq!(back, config);
+        assert!(back.network.proxy.url().is_some_and(|url| url.credentials().is_some()));
+        for shown in [format!("{config:?}"), config.without_secrets().to_toml()] {
+            assert!(!shown.contains("s3cret") && shown.contains("[::1]:9"), "{shown}");
+        }
+        for wrong in ["'http://anna:s3cret@h'", "'socks5://anna:s3cret@'", "socks5://anna:s3cret@h"]
+        {
+            let error = parse(&with(wrong)).expect_err(wrong);
+            assert!(
+                !error.contains("s3cret") && error.contains("has a mistake in line 2")
+                    || error.contains("network.proxy"),
+                "{error}"
+            );
+            assert!(!error.contains("s3cret"), "{error}");
         }
     }
 

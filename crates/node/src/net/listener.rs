@@ -2,7 +2,9 @@
 //! which torrent is meant, and goes to the thread that has it.
 
 use super::admission::{Admission, Half};
+use super::device::{self, Local};
 use super::socket;
+use super::way::{Look, Way};
 use crate::clock;
 use crate::config::{Network, Reach};
 use crate::limits::HANDSHAKE_TIMEOUT;
@@ -11,14 +13,18 @@ use crate::session::StartError;
 use althing_base::{Instant, Sha1Digest};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tracing::{debug, trace, warn};
 
 /// Wait after the system refused to accept a connection, most often because the process has all
 /// the descriptors it may have: until then some will have been closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
+
+/// Wait until listening is tried again on an interface on which it failed.
+const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// A peer that connected and said which torrent it means.
 pub(crate) struct Arrival {
@@ -37,29 +43,60 @@ pub(crate) struct Arrival {
 /// Where arrivals go: says whether the torrent is here.
 pub(crate) type Route = Arc<dyn Fn(Arrival) -> bool + Send + Sync>;
 
+/// The port that peers connect to. Where the sockets are opened again and again, as the interface
+/// comes and goes, the system chooses none, so one is chosen here.
+pub(crate) fn port(network: &Network, way: &Way) -> u16 {
+    if network.port != 0 || !way.has_interface() {
+        return network.port;
+    }
+    // Those that nobody has reserved (RFC 6335). Without entropy nothing else works either.
+    let draw = getrandom::u32().unwrap_or_default();
+    49_152 | draw as u16
+}
+
+/// Whether peers may connect to this machine.
+pub(crate) fn listens(network: &Network) -> bool {
+    network.incoming && (!network.proxy.is_set() || network.proxy_incoming)
+}
+
 /// Opens the sockets that peers connect to: those that `network` names, or one for each family.
+/// None while the interface that is named is not there.
 ///
 /// # Errors
 /// If one that was named cannot be opened; of the two families by default, one is enough.
-pub(crate) fn listen(network: &Network) -> Result<Vec<std::net::TcpListener>, StartError> {
-    if !network.incoming {
+pub(crate) fn listen(
+    network: &Network,
+    way: &Way,
+    port: u16,
+) -> Result<Vec<std::net::TcpListener>, StartError> {
+    if !listens(network) {
         return Ok(Vec::new());
     }
-    let open = |ip, port| {
-        let addr = SocketAddr::new(ip, port);
-        socket::listener(addr).map_err(|error| StartError::Listen { addr, error })
+    let open_local = |local: &Local, port| {
+        let error = |error| StartError::Listen { addr: SocketAddr::new(local.ip, port), error };
+        socket::listener(local, port).map_err(error)
     };
+    let open = |ip, port| open_local(&Local { ip, device: None }, port);
+    if way.has_interface() {
+        let Look { v4, v6, .. } = way.look();
+        // Held to the interface, a socket may take all its addresses; else the one there is.
+        let all = |local: Local| match device::BINDS_DEVICES {
+            true => Local { ip: Local::any(local.ip.is_ipv6()).ip, ..local },
+            false => local,
+        };
+        return v4.into_iter().chain(v6).map(|local| open_local(&all(local), port)).collect();
+    }
     if !network.bind.is_empty() {
-        return network.bind.iter().map(|&ip| open(ip, network.port)).collect();
+        return network.bind.iter().map(|&ip| open(ip, port)).collect();
     }
     let (v4, v6): (IpAddr, IpAddr) = match network.reach {
         Reach::Any => (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()),
         Reach::Loopback => (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()),
     };
-    match open(v4, network.port) {
+    match open(v4, port) {
         Ok(first) => {
             // Both families under one port, also if the system chose it.
-            let port = first.local_addr().map_or(network.port, |addr| addr.port());
+            let port = first.local_addr().map_or(port, |addr| addr.port());
             match open(v6, port) {
                 Ok(second) => Ok(vec![first, second]),
                 Err(error) => {
@@ -71,8 +108,66 @@ pub(crate) fn listen(network: &Network) -> Result<Vec<std::net::TcpListener>, St
         Err(error) if is_about_the_port(&error) => Err(error),
         Err(error) => {
             debug!(%error, "no peers over IPv4");
-            Ok(vec![open(v6, network.port)?])
+            Ok(vec![open(v6, port)?])
         }
+    }
+}
+
+/// Listening for peers, again each time the interface comes back.
+pub(crate) struct Listening {
+    pub(crate) network: Network,
+    pub(crate) way: Way,
+    pub(crate) port: u16,
+    pub(crate) admission: Admission,
+    pub(crate) route: Route,
+    /// Where peers can connect to at the moment.
+    pub(crate) addrs: Arc<Mutex<Vec<SocketAddr>>>,
+}
+
+impl Listening {
+    /// Accepts peers for as long as it is polled; `sockets` are those that [`listen`] opened first.
+    pub(crate) async fn run(self, sockets: Vec<std::net::TcpListener>) {
+        let mut changes = self.way.changes();
+        let mut accepting = self.accept_on(sockets);
+        loop {
+            let missing = accepting.is_empty() && listens(&self.network);
+            let retry = missing && self.way.has_interface() && self.way.is_open();
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() {
+                    return;
+                },
+                () = tokio::time::sleep(LISTEN_AGAIN), if retry => {}
+            }
+            if !self.way.has_interface() {
+                continue;
+            }
+            // First the old ones have to go: they have the port.
+            accepting.shutdown().await;
+            accepting = match listen(&self.network, &self.way, self.port) {
+                Ok(sockets) => self.accept_on(sockets),
+                Err(error) => {
+                    warn!("{error}");
+                    self.accept_on(Vec::new())
+                }
+            };
+        }
+    }
+
+    fn accept_on(&self, sockets: Vec<std::net::TcpListener>) -> JoinSet<()> {
+        let mut accepting = JoinSet::new();
+        let mut addrs = Vec::new();
+        for socket in sockets {
+            addrs.extend(socket.local_addr());
+            match TcpListener::from_std(socket) {
+                Ok(socket) => {
+                    let (admission, route) = (self.admission.clone(), self.route.clone());
+                    accepting.spawn(accept(socket, self.way.clone(), admission, route));
+                }
+                Err(error) => warn!(%error, "no peer can connect"),
+            }
+        }
+        *self.addrs.lock().unwrap_or_else(PoisonError::into_inner) = addrs;
+        accepting
     }
 }
 
@@ -84,7 +179,7 @@ fn is_about_the_port(error: &StartError) -> bool {
 }
 
 /// Accepts peers for as long as it is polled.
-pub(crate) async fn accept(listener: TcpListener, admission: Admission, route: Route) {
+async fn accept(listener: TcpListener, way: Way, admission: Admission, route: Route) {
     loop {
         let (stream, addr) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -96,6 +191,10 @@ pub(crate) async fn accept(listener: TcpListener, admission: Admission, route: R
                 continue;
             }
         };
+        if let Err(error) = way.hold(&stream, addr.ip()) {
+            debug!(%addr, %error, "an incoming connection came by another way");
+            continue;
+        }
         match admission.admit(addr.ip()) {
             Ok(half) => {
                 let route = route.clone();
@@ -150,8 +249,14 @@ mod tests {
         toml::from_str(settings).expect("valid settings")
     }
 
+    fn open(settings: &str) -> Result<Vec<std::net::TcpListener>, StartError> {
+        let network = network(settings);
+        let way = Way::new(&network);
+        listen(&network, &way, port(&network, &way))
+    }
+
     fn addrs(settings: &str) -> Vec<SocketAddr> {
-        let sockets = listen(&network(settings)).expect("some port is free");
+        let sockets = open(settings).expect("some port is free");
         sockets.iter().map(|socket| socket.local_addr().expect("it listens")).collect()
     }
 
@@ -167,6 +272,11 @@ mod tests {
     fn named_addresses_are_the_only_ones() {
         assert_eq!(addrs("port = 0\nbind = ['127.0.0.1']")[0].ip(), Ipv4Addr::LOCALHOST);
         assert_eq!(addrs("port = 0\nincoming = false"), []);
+        assert_eq!(addrs("port = 0\ninterface = 'no-such-if'"), []);
+        assert_eq!(addrs("port = 0\nproxy = 'socks5://127.0.0.1:1'"), []);
+        let asked =
+            "port = 0\nreach = 'loopback'\nproxy_incoming = true\nproxy = 'socks5://127.0.0.1:1'";
+        assert_ne!(addrs(asked), []);
     }
 
     #[test]
@@ -174,7 +284,7 @@ mod tests {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("some port is free");
         let port = taken.local_addr().expect("it listens").port();
         let settings = format!("port = {port}\nreach = 'loopback'");
-        let error = listen(&network(&settings)).expect_err("it is taken").to_string();
+        let error = open(&settings).expect_err("it is taken").to_string();
         assert!(error.contains(&port.to_string()) && error.contains("network.port"), "{error}");
     }
 }

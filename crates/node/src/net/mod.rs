@@ -1,9 +1,15 @@
-//! Sockets: how they are set up, listening for peers, and who may be talked to.
+//! Sockets: how they are set up and by which way they go out, listening for peers, and who may be
+//! talked to.
 
 mod admission;
+pub(crate) mod device;
 mod listener;
+pub(crate) mod proxy;
+mod resolver;
 mod socket;
+mod way;
 
 pub(crate) use admission::{Admission, Place, Places};
-pub(crate) use listener::{Arrival, Route, accept, listen};
-pub(crate) use socket::{connect, may_be_peer};
+pub(crate) use listener::{Arrival, Listening, Route, listen, listens, port};
+pub(crate) use socket::may_be_peer;
+pub(crate) use way::Way;

@@ -4,7 +4,7 @@ use super::shared::{self, Entry, Shared, Taken};
 use super::{AddError, AddOptions, AddSource, Event, TorrentId, TorrentState};
 use crate::clock;
 use crate::config::Reach;
-use crate::limits::{ADDRESSES_PER_HOST_MAX, NAMED_PEERS_MAX, TORRENTS_MAX};
+use crate::limits::{NAMED_PEERS_MAX, TORRENTS_MAX};
 use crate::shard::{Command, NewTorrent, Spent, Start, Totals};
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::limits::FILE_COUNT_MAX;
@@ -198,17 +198,17 @@ fn peers(source: &Source, named: Vec<SocketAddr>) -> (Vec<SocketAddr>, Hosts) {
 
 /// Looks up the names of peers and hands the addresses on.
 fn look_up(shared: &Arc<Shared>, entry: &Arc<Entry>, hosts: Hosts) {
-    // Asking a name server would be talking to somebody beyond this machine.
-    let may_ask = |host: &str| shared.config.network.reach == Reach::Any || host == "localhost";
+    // Asking a name server would be talking to somebody beyond this machine, or past the proxy.
+    let reach = shared.config.network.reach;
+    let direct = shared.way.proxy().is_none();
+    let may_ask = |host: &str| direct && (reach == Reach::Any || host == "localhost");
     for (host, port) in hosts.into_iter().take(NAMED_PEERS_MAX) {
         if !may_ask(&host) {
             continue;
         }
         let (shared, entry) = (Arc::clone(shared), Arc::clone(entry));
         tokio::spawn(async move {
-            let found = tokio::net::lookup_host((host, port)).await;
-            let Ok(peers) = found else { return };
-            let peers = peers.take(ADDRESSES_PER_HOST_MAX).collect();
+            let Ok(peers) = shared.way.lookup(&host, port).await else { return };
             shared.send(&entry, Command::Peers(entry.key, peers));
         });
     }

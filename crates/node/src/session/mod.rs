@@ -38,7 +38,7 @@ use shared::{Entry, Shared};
 use start::Running;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::{broadcast, oneshot};
 
 /// A running session.
@@ -255,9 +255,15 @@ impl Session {
         &self.shared.config
     }
 
-    /// The addresses it listens on for peers.
+    /// The addresses it listens on for peers at the moment.
     pub fn peer_addrs(&self) -> Vec<SocketAddr> {
-        self.running.peer_addrs().to_vec()
+        self.shared.peer_addrs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why nothing can go out, as a user should read it, if that is so: the interface that
+    /// `network.interface` names is not there.
+    pub fn blocked(&self) -> Option<String> {
+        self.shared.way.look().blocked
     }
 
     /// Stops: trackers are told, progress is saved, connections are closed. Takes at most

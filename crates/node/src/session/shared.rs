@@ -5,7 +5,7 @@ use super::{Event, TorrentId, TorrentSnapshot, TorrentState};
 use crate::clock;
 use crate::config::Config;
 use crate::metrics::Counters;
-use crate::net::{Admission, Places};
+use crate::net::{Admission, Places, Way};
 use crate::shard::{Command, ShardHandle, Spent, Uptime};
 use crate::trackers::Trackers;
 use althing_base::{Sha1Digest, UnixTime};
@@ -16,6 +16,7 @@ use althing_router::TorrentKey;
 use althing_store::pieces::Pool;
 use althing_store::records::TorrentSettings;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -26,6 +27,8 @@ use tokio::sync::broadcast;
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) pool: Pool,
+    /// By which everything goes out.
+    pub(crate) way: Way,
     pub(crate) admission: Admission,
     pub(crate) places: Places,
     pub(crate) counters: Counters,
@@ -36,8 +39,10 @@ pub(crate) struct Shared {
     pub(crate) torrents: Registry,
     /// Where downloads go unless the user names another place.
     pub(crate) download_dir: PathBuf,
-    /// Where peers can connect to, if anywhere.
+    /// The port that peers can connect to, if any.
     pub(crate) listen_port: Option<u16>,
+    /// Where peers can connect to at the moment.
+    pub(crate) peer_addrs: Arc<Mutex<Vec<SocketAddr>>>,
     pub(crate) events: broadcast::Sender<Event>,
     /// Set once, right after the threads have been started.
     pub(crate) shards: OnceLock<Vec<ShardHandle>>,

@@ -2,12 +2,12 @@
 
 use super::persist::Persist;
 use super::shared::{Registry, Shared};
-use super::{StartError, load};
+use super::{Event, StartError, load};
 use crate::config::Config;
 use crate::entropy;
 use crate::limits::{EVENTS_KEPT, TRACKERS_TOLD_WITHIN};
 use crate::metrics::Counters;
-use crate::net::{self, Admission, Arrival, Places, Route};
+use crate::net::{self, Admission, Arrival, Listening, Places, Route, Way};
 use crate::paths::Paths;
 use crate::shard::{Command, Prepared};
 use crate::trackers::{self, Trackers};
@@ -24,7 +24,6 @@ use tracing::{debug, info, warn};
 
 /// What a session has running beside its shards.
 pub(super) struct Running {
-    peer_addrs: Vec<SocketAddr>,
     stopping: AtomicBool,
     /// Let go when the session has stopped.
     until_stopped: Mutex<Option<UntilStopped>>,
@@ -50,8 +49,13 @@ pub(super) async fn start(
         error => StartError::InUse { reason: error.to_string() },
     })?;
     let seed = entropy::seed()?;
-    let listeners = net::listen(&config.network)?;
+    let way = Way::new(&config.network);
+    let port = net::port(&config.network, &way);
+    let listeners = net::listen(&config.network, &way, port)?;
     let peer_addrs: Vec<_> = listeners.iter().filter_map(|one| one.local_addr().ok()).collect();
+    // While the interface is missing, the port that will be listened on is known all the same.
+    let later = (net::listens(&config.network) && !way.is_open()).then_some(port);
+    let listen_port = peer_addrs.first().map(SocketAddr::port).or(later);
     let pool = PoolConfig {
         workers: config.disk_threads(),
         held_bytes_max: (config.storage.memory_mib as usize) << 20,
@@ -62,7 +66,8 @@ pub(super) async fn start(
     let (trackers, announces) = Trackers::new();
     let shared = Arc::new(Shared {
         trackers,
-        families: trackers::families(&config),
+        families: trackers::families(&config, &way),
+        way,
         pool: Pool::new(&pool).map_err(|error| StartError::Thread { error })?,
         admission: Admission::new(config.network.reach),
         places: Places::new(config.network.connections as usize),
@@ -74,7 +79,8 @@ pub(super) async fn start(
             false => config.storage.download_dir.clone(),
         },
         config,
-        listen_port: peer_addrs.first().map(SocketAddr::port),
+        listen_port,
+        peer_addrs: Arc::new(Mutex::new(peer_addrs)),
         events,
         shards: OnceLock::new(),
     });
@@ -94,20 +100,25 @@ pub(super) async fn start(
     load::load(&shared)?;
     let asking = trackers::run(
         shared.config.clone(),
+        shared.way.clone(),
         Arc::downgrade(&shared),
         announces,
         seed.fork("trackers", 0),
     );
     let mut tasks = Vec::new();
     let trackers = tokio::spawn(asking);
-    for listener in listeners {
-        let listener = tokio::net::TcpListener::from_std(listener).map_err(folder_error)?;
-        let accepting = net::accept(listener, shared.admission.clone(), route(&shared));
-        tasks.push(tokio::spawn(accepting));
-    }
+    let listening = Listening {
+        network: shared.config.network.clone(),
+        way: shared.way.clone(),
+        port,
+        admission: shared.admission.clone(),
+        route: route(&shared),
+        addrs: Arc::clone(&shared.peer_addrs),
+    };
+    tasks.push(tokio::spawn(listening.run(listeners)));
+    tasks.push(tokio::spawn(watch_way(&shared)));
     info!(torrents = shared.torrents.len(), port = shared.listen_port, "running");
     let running = Running {
-        peer_addrs,
         stopping: AtomicBool::new(false),
         until_stopped: Mutex::new(Some(UntilStopped { tasks, trackers, threads, lock })),
         shared: Arc::clone(&shared),
@@ -126,11 +137,35 @@ fn route(shared: &Arc<Shared>) -> Route {
     })
 }
 
-impl Running {
-    pub(super) fn peer_addrs(&self) -> &[SocketAddr] {
-        &self.peer_addrs
+/// Says when the interface that is named goes and comes, and lets the shards know.
+fn watch_way(shared: &Arc<Shared>) -> impl Future<Output = ()> + use<> {
+    if let Some(sentence) = shared.way.look().blocked {
+        warn!("{sentence}");
+        shared.emit(Event::Note { id: None, sentence: sentence.into() });
     }
+    let way = shared.way.clone();
+    let shared = Arc::downgrade(shared);
+    way.watch(move |look| {
+        let Some(shared) = shared.upgrade() else { return };
+        let sentence = match &look.blocked {
+            Some(sentence) => {
+                warn!("{sentence}");
+                sentence.as_str()
+            }
+            None => {
+                info!("there is a way out again");
+                "the interface is back, and work goes on"
+            }
+        };
+        shared.emit(Event::Note { id: None, sentence: sentence.into() });
+        let open = look.is_open();
+        for shard in shared.shards() {
+            shard.send(Command::Way { open });
+        }
+    })
+}
 
+impl Running {
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }

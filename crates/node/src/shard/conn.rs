@@ -107,7 +107,7 @@ async fn reach(
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         };
         next = names.next();
-        let connecting = net::connect(addr, &shard.shared.config.network);
+        let connecting = shard.shared.way.connect(addr);
         let mut stream = within(CONNECT_TIMEOUT, connecting).await??;
         let greeting = handshake::greet(&mut stream, identity.hashes, identity.handshake(name));
         match within(HANDSHAKE_TIMEOUT, greeting).await? {

@@ -285,16 +285,25 @@ impl Core {
 
     /// Ends all connections to an address that lied to another shard.
     pub(super) fn banned_elsewhere(&mut self, ip: IpAddr) {
-        let of_ip: Vec<ConnId> = self
+        self.close_where("it lied elsewhere", |addr| addr.ip().to_canonical() == ip);
+    }
+
+    /// Ends all connections: the interface that they went by is gone.
+    pub(super) fn close_all(&mut self) {
+        self.close_where("there is no way out", |_| true);
+    }
+
+    fn close_where(&mut self, why: &'static str, which: impl Fn(SocketAddr) -> bool) {
+        let chosen: Vec<ConnId> = self
             .router
             .torrents()
             .filter_map(|key| self.router.swarm(key))
             .flat_map(|swarm| swarm.peers(clock::now()))
-            .filter(|peer| peer.addr.ip().to_canonical() == ip)
+            .filter(|peer| which(peer.addr))
             .map(|peer| peer.conn)
             .collect();
-        for conn in of_ip {
-            self.close(conn, "it lied elsewhere");
+        for conn in chosen {
+            self.close(conn, why);
         }
         self.drain();
     }
@@ -400,7 +409,9 @@ impl Core {
 
     /// The next address to connect to, if there is room for another attempt.
     pub(super) fn next_dial(&mut self) -> Option<(TorrentKey, SocketAddr, Place)> {
-        if self.dialling >= CONNECTING_MAX || self.dials.is_empty() {
+        // Without a way out, attempts wait instead of failing: peers are not to blame.
+        let may = self.dialling < CONNECTING_MAX && self.shared.way.is_open();
+        if !may || self.dials.is_empty() {
             return None;
         }
         let place = self.shared.places.take()?;
@@ -411,7 +422,8 @@ impl Core {
 
     /// Whether [`next_dial`](Self::next_dial) might have something.
     pub(super) fn has_dials(&self) -> bool {
-        !self.dials.is_empty() && self.dialling < CONNECTING_MAX
+        let may = self.dialling < CONNECTING_MAX && self.shared.way.is_open();
+        may && !self.dials.is_empty()
     }
 
     /// An attempt has come to its end, whichever.

@@ -78,6 +78,10 @@ pub(crate) enum Command {
     Metainfo(TorrentKey, oneshot::Sender<Option<Arc<Metainfo>>>),
     /// An address lied to another shard.
     Banned(IpAddr),
+    /// The interface that is named has come or gone.
+    Way {
+        open: bool,
+    },
     /// Close everything; answered when all progress is saved.
     Stop(oneshot::Sender<()>),
 }

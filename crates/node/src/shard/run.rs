@@ -109,6 +109,9 @@ impl Shard {
                 drop(reply.send(core.metainfo(torrent)));
             }
             Command::Banned(ip) => core.banned_elsewhere(ip),
+            // When it comes back, the loop goes on with what waits to be connected to.
+            Command::Way { open: true } => {}
+            Command::Way { open: false } => core.close_all(),
             // The loop takes it out before.
             Command::Stop(_) => {}
         }

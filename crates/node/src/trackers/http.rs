@@ -1,30 +1,34 @@
 //! Getting what HTTP trackers say (BEP 3): a client that is bounded in time, size and redirects,
 //! never goes through a proxy it was not told of, and looks at every address before it connects.
 
-use super::resolve::{Filter, resolve};
-use crate::config::Network;
+use super::resolve::{Filter, choose, resolve};
 use crate::limits::{
     HTTP_CONNECT_TIMEOUT, HTTP_IDLE_PER_HOST_MAX, HTTP_REDIRECTS_MAX, HTTP_TIMEOUT,
 };
+use crate::net::Way;
+use crate::net::device::Local;
 use althing_bittorrent::tracker::limits::HTTP_RESPONSE_BYTES_MAX;
 use althing_bittorrent::tracker::{Family, TrackerError};
 use bytes::BytesMut;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Response, Url, header, redirect};
+use reqwest::{Client, ClientBuilder, Response, Url, header, redirect};
 use std::error::Error as _;
-use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Gets from HTTP trackers. Connections are kept for a while: many torrents have the same tracker.
 pub(crate) struct HttpClient {
-    network: Network,
+    way: Way,
     /// By family, and whether this machine may be asked.
-    clients: [[OnceLock<Client>; 2]; 3],
+    clients: [[Mutex<Option<BoundClient>>; 2]; 3],
 }
 
+/// A client, and what it is bound to.
+type BoundClient = (Local, Client);
+
 impl HttpClient {
-    pub(crate) fn new(network: &Network) -> Self {
-        HttpClient { network: network.clone(), clients: Default::default() }
+    pub(crate) fn new(way: Way) -> Self {
+        HttpClient { way, clients: Default::default() }
     }
 
     /// Gets `url`, from an address of the given family if one is named; the body of the answer.
@@ -53,20 +57,53 @@ impl HttpClient {
 
     async fn request(&self, url: &Url, family: Option<Family>) -> Result<Response, TrackerError> {
         let this_machine = url.path().starts_with("/announce") || url.path().starts_with("/scrape");
-        let filter = Filter { reach: self.network.reach, family, this_machine };
+        let filter = Filter { reach: self.way.reach(), family, this_machine };
         // The client looks names up through the filter, but takes addresses as they are.
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        if host.parse::<IpAddr>().is_ok() {
-            resolve(host, 0, filter).await?;
+        let ip = host.parse::<IpAddr>().ok();
+        if let Some(ip) = ip {
+            choose(vec![SocketAddr::new(ip, 0)], filter)?;
+        } else if self.way.proxy().is_some() {
+            // The proxy looks it up, to an address that nobody here sees.
+            super::resolve::may_be_named(host, filter)?;
         }
-        let of_family = match family {
+        let client = self.client(ip.map(Family::of), filter)?;
+        client.get(url.clone()).send().await.map_err(|error| words(&error))
+    }
+
+    /// The client for such requests, bound to what there is now.
+    fn client(&self, of: Option<Family>, filter: Filter) -> Result<Client, TrackerError> {
+        let unreachable = |why: String| TrackerError::Unreachable(why);
+        let look = self.way.look();
+        if let Some(blocked) = look.blocked {
+            return Err(unreachable(blocked));
+        }
+        let either = || look.v4.clone().or(look.v6.clone());
+        let local = match (filter.family.or(of), self.way.proxy()) {
+            (Some(family), None) => look.of(family).cloned(),
+            _ => either(),
+        };
+        let family = filter.family.or(of).unwrap_or(Family::V4);
+        let local = local.ok_or(TrackerError::NoAddress(family))?;
+        // Where nothing is bound one client does for both families.
+        let is_free = local.device.is_none() && local.ip.is_unspecified();
+        let local = if is_free { Local::any(false) } else { local };
+        let of_family = match filter.family {
             None => &self.clients[0],
             Some(Family::V4) => &self.clients[1],
             Some(Family::V6) => &self.clients[2],
         };
-        let client =
-            of_family[usize::from(this_machine)].get_or_init(|| client(&self.network, filter));
-        client.get(url.clone()).send().await.map_err(|error| words(&error))
+        let slot = &of_family[usize::from(filter.this_machine)];
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*slot {
+            // What connections there are belong to an interface that is gone, or to another address.
+            Some((bound, client)) if *bound == local => Ok(client.clone()),
+            _ => {
+                let made = client(&self.way, &local, filter)?;
+                *slot = Some((local, made.clone()));
+                Ok(made)
+            }
+        }
     }
 }
 
@@ -115,37 +152,75 @@ fn words(error: &reqwest::Error) -> TrackerError {
     TrackerError::Unreachable("the request failed".to_owned())
 }
 
-fn client(network: &Network, filter: Filter) -> Client {
-    let source = network.bind.iter().find(|ip| filter.is_of_family(**ip)).copied();
+/// A client that goes out by `way` alone.
+fn client(way: &Way, local: &Local, filter: Filter) -> Result<Client, TrackerError> {
+    // A proxy that the client cannot use must not be gone past.
+    let unusable = |error| TrackerError::Unreachable(format!("the proxy cannot be used: {error}"));
+    let proxy = way.proxy().map(crate::net::proxy::for_http).transpose().map_err(unusable)?;
     let builder = || {
-        Client::builder()
+        let mut builder = Client::builder()
             .user_agent(concat!("Althing/", env!("CARGO_PKG_VERSION")))
             .http1_only()
-            .no_proxy()
             .redirect(redirect::Policy::none())
             .connect_timeout(HTTP_CONNECT_TIMEOUT)
             .pool_max_idle_per_host(HTTP_IDLE_PER_HOST_MAX)
-            .local_address(source)
-            .dns_resolver(Arc::new(Resolver(filter)))
+            .dns_resolver(Arc::new(Resolver(way.clone(), filter)));
+        builder = match &proxy {
+            // It is given names, so that nothing is looked up here but its own.
+            Some(proxy) => builder.proxy(proxy.clone()),
+            None => builder.no_proxy(),
+        };
+        let over_loopback = way.proxy_is_here();
+        if !local.ip.is_unspecified() && !over_loopback {
+            builder = builder.local_address(local.ip);
+        }
+        bind(builder, local, over_loopback)
     };
     // An error means that some other part of the process chose one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    builder().build().unwrap_or_else(|error| {
+    Ok(builder().build().unwrap_or_else(|error| {
         // A system without certificates: no HTTPS tracker can be trusted, all others work.
         tracing::warn!(%error, "no certificates on this system, so no https trackers; install \
             ca-certificates");
         builder().tls_certs_only([]).build().expect("only certificates can be missing")
-    })
+    }))
 }
 
-/// Looks names up through a [`Filter`].
-struct Resolver(Filter);
+/// Holds the client to its interface, where there are means to.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "macos", target_os = "ios"))]
+fn bind(builder: ClientBuilder, local: &Local, over_loopback: bool) -> ClientBuilder {
+    match local.device.as_ref().and_then(|device| device.binding()) {
+        Some(name) if !over_loopback => builder.interface(name),
+        _ => builder,
+    }
+}
+
+/// Here the address alone has to do.
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "macos",
+    target_os = "ios"
+)))]
+fn bind(builder: ClientBuilder, _local: &Local, _over_loopback: bool) -> ClientBuilder {
+    builder
+}
+
+/// Looks names up through a [`Filter`]; behind a proxy only the proxy's own.
+struct Resolver(Way, Filter);
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let filter = self.0;
+        let Resolver(way, filter) = self;
+        let (way, filter) = (way.clone(), *filter);
         Box::pin(async move {
-            let found = resolve(name.as_str(), 0, filter).await?;
+            let found = match way.proxy() {
+                Some(proxy) if proxy.host() == name.as_str() => {
+                    way.lookup(name.as_str(), 0).await?
+                }
+                Some(_) => return Err("the proxy looks names up".into()),
+                None => resolve(&way, name.as_str(), 0, filter).await?,
+            };
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
@@ -154,7 +229,7 @@ impl Resolve for Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::SocketAddr;
+    use crate::config::Network;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -184,7 +259,7 @@ mod tests {
 
     async fn get(path: &str, answers: Vec<String>) -> Result<String, String> {
         let addr = serve(answers).await;
-        let client = HttpClient::new(&Network::default());
+        let client = HttpClient::new(Way::new(&Network::default()));
         let body = client.get(&format!("http://{addr}{path}"), Some(Family::V4)).await;
         body.map(|body| String::from_utf8(body).expect("text")).map_err(|error| error.to_string())
     }
@@ -220,7 +295,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_family_that_was_asked_for() {
-        let client = HttpClient::new(&Network::default());
+        let client = HttpClient::new(Way::new(&Network::default()));
         let error = client.get("http://127.0.0.1:1/announce", Some(Family::V6)).await;
         assert_eq!(error, Err(TrackerError::NoAddress(Family::V6)));
     }

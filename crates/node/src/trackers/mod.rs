@@ -10,6 +10,7 @@ mod udp;
 
 use crate::config::Config;
 use crate::limits::{LOOKUPS_KEPT, LOOKUPS_KEPT_FOR};
+use crate::net::Way;
 use crate::session::shared::Shared;
 use crate::shard::Command;
 use althing_base::Seed;
@@ -17,6 +18,7 @@ use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{
     self, AnnounceRequest, AnnounceResponse, Family, Scheme, TrackerError, TrackerUrl,
 };
+use althing_net::socks5::Target;
 use althing_router::TorrentKey;
 use http::HttpClient;
 use resolve::{Filter, resolve};
@@ -89,11 +91,11 @@ impl Trackers {
 }
 
 /// Makes the announces of a session until the session ends.
-pub(crate) async fn run(config: Config, shared: Weak<Shared>, jobs: Jobs, seed: Seed) {
+pub(crate) async fn run(config: Config, way: Way, shared: Weak<Shared>, jobs: Jobs, seed: Seed) {
     let (answers, answered) = mpsc::unbounded_channel();
-    let udp = UdpClient::start(&config.network, seed, answers);
-    let http = HttpClient::new(&config.network);
-    let asker = Arc::new(Asker { config, http, udp, lookups: std::sync::Mutex::default() });
+    let udp = UdpClient::start(way.clone(), seed, answers);
+    let http = HttpClient::new(way.clone());
+    let asker = Arc::new(Asker { config, way, http, udp, lookups: std::sync::Mutex::default() });
     let work = Work {
         asker,
         shared,
@@ -111,10 +113,10 @@ struct Work {
     asker: Arc<Asker>,
     shared: Weak<Shared>,
     waiting: VecDeque<Announce>,
-    running: JoinSet<Step>,
+    running: JoinSet<(Announce, Step)>,
     whose: BTreeMap<Id, (Whose, AbortHandle)>,
     /// Requests that the UDP client has.
-    over_udp: BTreeMap<udp::RequestId, Whose>,
+    over_udp: BTreeMap<udp::RequestId, Announce>,
     finish: Vec<oneshot::Sender<()>>,
 }
 
@@ -131,8 +133,10 @@ impl Work {
         mut jobs: mpsc::UnboundedReceiver<Job>,
         mut answered: mpsc::UnboundedReceiver<(udp::RequestId, Outcome)>,
     ) {
+        let mut changes = self.asker.way.changes();
         loop {
             tokio::select! {
+                Ok(()) = changes.changed() => self.way_changed(),
                 job = jobs.recv() => match job {
                     Some(Job::Announce(announce)) => self.waiting.push_back(announce),
                     Some(Job::Cancel(whose)) => self.cancel(whose),
@@ -141,18 +145,18 @@ impl Work {
                 },
                 Some(ended) = self.running.join_next_with_id() => {
                     // An error is a cancelled task.
-                    if let Ok((task, step)) = ended
-                        && let Some((whose, _)) = self.whose.remove(&task)
+                    if let Ok((task, (announce, step))) = ended
+                        && self.whose.remove(&task).is_some()
                     {
                         match step {
-                            Step::Done(outcome) => self.answer(whose, outcome),
-                            Step::OverUdp(id) => drop(self.over_udp.insert(id, whose)),
+                            Step::Done(outcome) => self.done(announce, outcome),
+                            Step::OverUdp(id) => drop(self.over_udp.insert(id, announce)),
                         }
                     }
                 }
                 Some((id, outcome)) = answered.recv() => {
-                    if let Some(whose) = self.over_udp.remove(&id) {
-                        self.answer(whose, outcome);
+                    if let Some(announce) = self.over_udp.remove(&id) {
+                        self.done(announce, outcome);
                     }
                 }
             }
@@ -166,14 +170,37 @@ impl Work {
         }
     }
 
+    /// While there is no way out, announces wait instead of failing: a tracker is not to blame.
+    fn done(&mut self, announce: Announce, outcome: Outcome) {
+        if outcome.is_err() && !self.asker.way.is_open() {
+            self.waiting.push_back(announce);
+        } else {
+            self.answer(announce.whose, outcome);
+        }
+    }
+
+    /// What was on its way over UDP got lost with the interface, and is asked for anew.
+    fn way_changed(&mut self) {
+        for (id, announce) in std::mem::take(&mut self.over_udp) {
+            self.asker.udp.cancel(id);
+            self.waiting.push_back(announce);
+        }
+    }
+
     fn start_more(&mut self) {
+        if !self.asker.way.is_open() {
+            return;
+        }
         let concurrent = self.asker.config.trackers.concurrent as usize;
         while self.running.len() < concurrent
             && let Some(announce) = self.waiting.pop_front()
         {
             let whose = announce.whose;
             let asker = Arc::clone(&self.asker);
-            let task = self.running.spawn(async move { asker.ask(announce).await });
+            let task = self.running.spawn(async move {
+                let step = asker.ask(&announce).await;
+                (announce, step)
+            });
             self.whose.insert(task.id(), (whose, task));
         }
     }
@@ -186,7 +213,7 @@ impl Work {
         {
             task.abort();
         }
-        let over_udp = self.over_udp.iter().find(|(_, other)| **other == whose);
+        let over_udp = self.over_udp.iter().find(|(_, announce)| announce.whose == whose);
         if let Some(id) = over_udp.map(|(id, _)| *id) {
             self.over_udp.remove(&id);
             self.asker.udp.cancel(id);
@@ -211,6 +238,7 @@ impl Work {
 /// Asks one tracker at a time.
 struct Asker {
     config: Config,
+    way: Way,
     http: HttpClient,
     udp: UdpClient,
     lookups: std::sync::Mutex<Lookups>,
@@ -223,21 +251,40 @@ struct Lookups {
 }
 
 impl Asker {
-    async fn ask(&self, announce: Announce) -> Step {
+    async fn ask(&self, announce: &Announce) -> Step {
         let Announce { url, family, request, .. } = announce;
+        let family = *family;
         match url.scheme() {
             Scheme::Http | Scheme::Https => {
-                let full = tracker::http::announce_url(&url, &request);
+                let full = tracker::http::announce_url(url, request);
                 let body = self.http.get(&full, family).await;
                 Step::Done(body.and_then(|body| tracker::http::parse_announce(&body)))
             }
-            Scheme::Udp => match self.look_up(&url, family).await {
-                Ok(addr) => {
-                    let target = url.target().as_bytes().to_vec();
-                    Step::OverUdp(self.udp.announce(addr, target, request))
-                }
+            Scheme::Udp => match self.over_udp(announce).await {
+                Ok(id) => Step::OverUdp(id),
                 Err(error) => Step::Done(Err(error)),
             },
+        }
+    }
+
+    async fn over_udp(&self, announce: &Announce) -> Result<udp::RequestId, TrackerError> {
+        let Announce { url, family, request, .. } = announce;
+        let target = url.target().as_bytes().to_vec();
+        if self.way.proxy().is_none() {
+            let addr = self.look_up(url, *family).await?;
+            return Ok(self.udp.announce(addr, target, request.clone()));
+        }
+        let filter = Filter { reach: self.way.reach(), family: *family, this_machine: true };
+        match Target::parse(url.host(), url.port()) {
+            Some(Target::Addr(addr)) => {
+                resolve::choose(vec![addr], filter)?;
+                Ok(self.udp.announce(addr, target, request.clone()))
+            }
+            Some(name) => {
+                resolve::may_be_named(url.host(), filter)?;
+                Ok(self.udp.announce_by_name(name, target, request.clone()))
+            }
+            None => Err(TrackerError::Unreachable("no host can have such a name".to_owned())),
         }
     }
 
@@ -255,7 +302,7 @@ impl Asker {
         }
         let reach = self.config.network.reach;
         let filter = Filter { reach, family, this_machine: true };
-        let found = resolve(url.host(), url.port(), filter).await?;
+        let found = resolve(&self.way, url.host(), url.port(), filter).await?;
         let nowhere = || TrackerError::Unreachable("its name leads nowhere".to_owned());
         let addr = *found.first().ok_or_else(nowhere)?;
         let mut lookups = self.lookups();
@@ -272,9 +319,17 @@ impl Asker {
 }
 
 /// The kinds of address that there is a way out on, for trackers that know peers of both (BEP 7).
-pub(crate) fn families(config: &Config) -> Vec<Family> {
+pub(crate) fn families(config: &Config, way: &Way) -> Vec<Family> {
     let network = &config.network;
     let both = [Family::V4, Family::V6];
+    if way.proxy().is_some() {
+        // Which addresses it sees is its own business.
+        return Vec::new();
+    }
+    if way.has_interface() {
+        let look = way.look();
+        return both.into_iter().filter(|family| look.of(*family).is_some()).collect();
+    }
     if !network.bind.is_empty() {
         let bound = |family| network.bind.iter().any(|ip| Family::of(*ip) == family);
         return both.into_iter().filter(|family| bound(*family)).collect();

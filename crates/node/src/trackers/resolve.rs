@@ -1,8 +1,9 @@
 //! Names into addresses that may be talked to.
 
 use crate::config::Reach;
-use crate::limits::{ADDRESSES_PER_HOST_MAX, LOOKUP_TIMEOUT};
+use crate::net::Way;
 use althing_bittorrent::tracker::{Family, TrackerError};
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 
 /// Which of a host's addresses count.
@@ -32,6 +33,7 @@ impl Filter {
 
 /// The addresses of `host` that `filter` lets through; at least one.
 pub(crate) async fn resolve(
+    way: &Way,
     host: &str,
     port: u16,
     filter: Filter,
@@ -43,19 +45,26 @@ pub(crate) async fn resolve(
         Err(_) if filter.reach == Reach::Loopback && host != "localhost" => {
             return choose(Vec::new(), Filter { family: None, ..filter });
         }
-        Err(_) => {
-            let lookup = tokio::net::lookup_host((host, port));
-            let found = tokio::time::timeout(LOOKUP_TIMEOUT, lookup)
-                .await
-                .map_err(|_| TrackerError::TimedOut)?
-                .map_err(|error| TrackerError::Unreachable(error.to_string()))?;
-            found.take(ADDRESSES_PER_HOST_MAX).collect()
-        }
+        Err(_) => way.lookup(host, port).await.map_err(|error| match error.kind() {
+            ErrorKind::TimedOut => TrackerError::TimedOut,
+            _ => TrackerError::Unreachable(error.to_string()),
+        })?,
     };
     choose(all, filter)
 }
 
-fn choose(mut all: Vec<SocketAddr>, filter: Filter) -> Result<Vec<SocketAddr>, TrackerError> {
+/// Whether a host may be asked for by its name, where nobody here sees its address.
+pub(super) fn may_be_named(host: &str, filter: Filter) -> Result<(), TrackerError> {
+    match filter.reach {
+        Reach::Loopback if host != "localhost" => choose(Vec::new(), filter).map(drop),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn choose(
+    mut all: Vec<SocketAddr>,
+    filter: Filter,
+) -> Result<Vec<SocketAddr>, TrackerError> {
     all.retain(|addr| filter.is_of_family(addr.ip()));
     if let (true, Some(family)) = (all.is_empty(), filter.family) {
         return Err(TrackerError::NoAddress(family));
@@ -102,17 +111,22 @@ mod tests {
         check(near, &["192.0.2.1:80"], Err("network.reach"));
     }
 
+    fn way() -> Way {
+        Way::new(&Default::default())
+    }
+
     #[tokio::test]
     async fn within_this_machine_no_name_server_is_asked() {
         let filter = Filter { reach: Reach::Loopback, family: None, this_machine: true };
-        let error = resolve("tracker.example", 80, filter).await.expect_err("it is out of reach");
+        let error =
+            resolve(&way(), "tracker.example", 80, filter).await.expect_err("it is out of reach");
         assert!(error.to_string().contains("network.reach"), "{error}");
     }
 
     #[tokio::test]
     async fn an_address_is_not_looked_up() {
         let filter = Filter { reach: Reach::Any, family: Some(Family::V6), this_machine: true };
-        let found = resolve("::1", 80, filter).await.expect("it is an address");
+        let found = resolve(&way(), "::1", 80, filter).await.expect("it is an address");
         assert_eq!(found, ["[::1]:80".parse().expect("an address")]);
     }
 }
