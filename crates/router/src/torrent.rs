@@ -40,7 +40,7 @@ impl Torrent {
             self.swarm.handle_timeout(now);
         }
         if due(self.announcer.poll_timeout().map(|(at, _)| at)) {
-            self.announcer.set_transfer(self.transfer());
+            self.report();
             self.announcer.handle_timeout(now);
         }
     }
@@ -61,7 +61,7 @@ impl Torrent {
             Ok(response) => announcer::Input::Response { id, response },
             Err(error) => announcer::Input::Failed { id, error },
         };
-        self.announcer.set_transfer(self.transfer());
+        self.report();
         self.announcer.handle_input(now, input);
     }
 
@@ -86,7 +86,8 @@ impl Torrent {
                         steps.push_back(Step::Swarm(swarm::Input::ConnectFailed { addr: *addr }));
                         continue;
                     }
-                    swarm::Output::Completed => {
+                    // Trackers count those that have everything.
+                    swarm::Output::Completed if !self.swarm.is_partial_seed() => {
                         steps.push_back(Step::Announcer(announcer::Input::Completed));
                     }
                     swarm::Output::Ban { ip } => {
@@ -120,7 +121,7 @@ impl Torrent {
             match steps.pop_front() {
                 Some(Step::Swarm(input)) => self.swarm.handle_input(now, input),
                 Some(Step::Announcer(input)) => {
-                    self.announcer.set_transfer(self.transfer());
+                    self.report();
                     self.announcer.handle_input(now, input);
                 }
                 None => return,
@@ -139,9 +140,12 @@ impl Torrent {
         Some(Step::Announcer(input))
     }
 
-    fn transfer(&self) -> Transfer {
+    /// Tells the announcer what it may have to tell trackers.
+    fn report(&mut self) {
         let (downloaded, uploaded) = self.swarm.transferred_bytes();
-        Transfer { uploaded, downloaded, left: self.swarm.left_bytes() }
+        let left = self.swarm.absent_bytes();
+        self.announcer.set_transfer(Transfer { uploaded, downloaded, left });
+        self.announcer.set_partial_seed(self.swarm.is_partial_seed());
     }
 }
 

@@ -126,7 +126,7 @@ impl Swarm {
             self.send(now, conn, Message::HaveNone);
         }
         if extended {
-            self.send_extension_handshake(now, conn);
+            self.send_extension_handshake(now, conn, self.is_complete().then_some(true));
         }
         self.offer_allowed_fast(now, conn);
     }
@@ -163,7 +163,7 @@ impl Swarm {
             } else {
                 self.candidates.failed(now, addr);
             }
-            if peer.is_seed() {
+            if peer.only_gives() {
                 self.candidates.is_seed(addr);
             }
         }

@@ -29,23 +29,35 @@ impl Swarm {
         if !peer.interesting || (peer.chokes_us && peer.allowed_fast.is_empty()) {
             return;
         }
-        let mut room = peer.room();
-        let was_idle = peer.orders.is_empty();
+        if !self.deadlines.is_empty() && self.order_urgent(now, conn) {
+            return;
+        }
+        let pressed = self.is_pressed(now);
+        let room = |p: &Peer| if pressed { p.urgent_room(now) } else { p.room() };
+        let mut room = self.peers.get(&conn).map_or(0, room);
         while room > 0
             && let Some(block) = self.next_block(conn)
         {
             room -= 1;
-            let counted_in = self.open.opening(block.piece);
-            let Some(peer) = self.peers.get_mut(&conn) else { return };
-            if peer.orders.is_empty() {
-                // It owes us from now on: the time before was not its fault.
-                peer.last_block_at = now;
+            self.order(now, conn, block);
+            if let Some(peer) = self.peers.get_mut(&conn) {
+                peer.current = Some(block.piece);
             }
-            peer.orders.push_back(Order { block, at: now, counted_in });
-            peer.current = Some(block.piece);
-            self.send(now, conn, Message::Request(block));
         }
-        if was_idle && self.peers.get(&conn).is_some_and(|p| !p.orders.is_empty()) {
+    }
+
+    /// Asks a peer for a block that has been marked as on order.
+    pub(super) fn order(&mut self, now: Instant, conn: ConnId, block: BlockRef) {
+        let counted_in = self.open.opening(block.piece);
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let was_idle = peer.orders.is_empty();
+        if was_idle {
+            // It owes us from now on: the time before was not its fault.
+            peer.last_block_at = now;
+        }
+        peer.orders.push_back(Order { block, at: now, counted_in });
+        self.send(now, conn, Message::Request(block));
+        if was_idle {
             self.watch(now, Duration::from_secs(1));
         }
     }
@@ -74,9 +86,9 @@ impl Swarm {
         {
             return self.block(piece, n);
         }
-        let begun = self.open.next_with_free(eligible, |piece| self.picker.turn(piece));
-        let before = begun.filter(|_| self.has_enough_open()).map_or(u32::MAX, |_| 0);
-        let before = begun.map_or(before, |piece| before.min(self.picker.turn(piece)));
+        let begun = self.open.next_with_free(eligible, |piece| self.turn(piece));
+        let before = begun.filter(|_| self.has_enough_open()).map_or(u64::MAX, |_| 0);
+        let before = begun.map_or(before, |piece| before.min(self.turn(piece)));
         let piece = self.start_piece(conn, before).or(begun);
         match piece {
             Some(piece) => {
@@ -94,13 +106,17 @@ impl Swarm {
         open * 2 > self.peers.len() * 3 || bytes > OPEN_BYTES_ENOUGH
     }
 
-    fn block(&self, piece: PieceIndex, n: u32) -> Option<BlockRef> {
+    fn turn(&self, piece: PieceIndex) -> u64 {
+        self.picker.turn(piece, self.priorities.of(piece))
+    }
+
+    pub(super) fn block(&self, piece: PieceIndex, n: u32) -> Option<BlockRef> {
         self.metainfo.as_ref()?.block(piece, n)
     }
 
     /// Opens the piece that the picker wants most of those that the peer has, if its turn comes
     /// before `before`.
-    fn start_piece(&mut self, conn: ConnId, before: u32) -> Option<PieceIndex> {
+    fn start_piece(&mut self, conn: ConnId, before: u64) -> Option<PieceIndex> {
         let peer = self.peers.get(&conn).filter(|p| before > 0 && !p.exhausted)?;
         let (blame, peers) = (&self.blame, &self.peers);
         // Bad data is fetched again, all of it from one peer: best from one that had no hand in it
@@ -125,14 +141,21 @@ impl Swarm {
             }
             return None;
         };
-        if self.picker.turn(piece) >= before {
+        if self.turn(piece) >= before {
             return None;
         }
-        let blocks = self.metainfo.as_ref()?.block_count(piece);
+        self.open_piece(conn, piece).then_some(piece)
+    }
+
+    /// Begins a wanted piece; one that was wrong before is taken from `conn` alone.
+    pub(super) fn open_piece(&mut self, conn: ConnId, piece: PieceIndex) -> bool {
+        let Some(blocks) = self.metainfo.as_ref().map(|m| m.block_count(piece)) else {
+            return false;
+        };
         let only_from = self.blame.is_suspect(piece).then_some(conn);
         self.picker.remove(piece);
         self.open.open(piece, blocks, only_from);
-        Some(piece)
+        true
     }
 
     /// The endgame: nothing is left to order once, so that the slowest peer would decide when the
@@ -174,7 +197,10 @@ impl Swarm {
     }
 
     fn want_again(&mut self, piece: PieceIndex) {
-        self.picker.add(piece);
+        if !self.priorities.selected.get(piece) {
+            return;
+        }
+        self.picker.add(piece, self.priorities.of(piece));
         for peer in self.peers.values_mut() {
             peer.exhausted = false;
         }
@@ -282,10 +308,11 @@ impl Swarm {
             self.outputs.push_back(Output::AbandonPiece { piece });
         }
         self.picker.remove(piece);
+        self.deadlines.stored(piece);
         if !self.have.set(piece, true) {
             return;
         }
-        if self.selected.get(piece) {
+        if self.priorities.selected.get(piece) {
             self.missing -= 1;
         }
         if let Some(digests) = digests {
@@ -298,15 +325,16 @@ impl Swarm {
         for conn in conns {
             if let Some(peer) = self.peers.get_mut(&conn)
                 && peer.has(piece)
-                && self.selected.get(piece)
+                && self.priorities.selected.get(piece)
             {
                 peer.useful = peer.useful.saturating_sub(1);
                 self.update_interest(now, conn);
             }
             self.send(now, conn, Message::Have(piece));
         }
-        if self.is_complete() && self.selected.get(piece) {
+        if self.is_complete() && self.priorities.selected.get(piece) {
             self.outputs.push_back(Output::Completed);
+            self.tell_upload_only(now);
         }
     }
 

@@ -193,7 +193,7 @@ impl Swarm {
         self.outputs.push_back(Output::LayersReceived { metainfo: Arc::clone(&grown) });
         for piece in files.into_iter().flat_map(|file| grown.file_pieces(file)).map(PieceIndex) {
             if self.wants(piece) && self.open.get(piece).is_none() {
-                self.picker.add(piece);
+                self.picker.add(piece, self.priorities.of(piece));
             }
         }
         self.peers.values_mut().for_each(|p| p.exhausted = false);

@@ -1,9 +1,12 @@
 //! What a swarm is told and what it asks for.
 
+use super::deadlines::ReaderId;
+use super::picker::PickerKind;
+use super::priority::FilePriorities;
 use crate::metainfo::Metainfo;
 use crate::types::{Bitfield, BlockDigests, BlockRef, PieceHash, PieceIndex};
 use crate::wire::{Handshake, Message};
-use althing_base::Sha256Digest;
+use althing_base::{Instant, Sha256Digest};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -112,6 +115,21 @@ pub enum Input {
         piece: PieceIndex,
         /// SHA-256 of each of its 16 KiB blocks, not padded; `None` if it could not be read.
         leaves: Option<Vec<Sha256Digest>>,
+    },
+    /// The user wants other files than before, or some of them more. What is in progress and not
+    /// wanted any more is given up.
+    SetPriorities(FilePriorities),
+    /// The user wants pieces in another order.
+    SetPicker(PickerKind),
+    /// Somebody reads while it is being fetched, and needs these pieces at these times, in the place
+    /// of those that the same reader needed before; none when the reader is done. Pieces that are
+    /// not wanted or on disk already are no harm.
+    SetDeadlines {
+        /// Who.
+        reader: ReaderId,
+        /// What, and when at the latest; at most
+        /// [`DEADLINE_PIECES_MAX`](super::limits::DEADLINE_PIECES_MAX) of them count.
+        pieces: Vec<(PieceIndex, Instant)>,
     },
     /// The user wants it to stop: connections are closed, nothing is sent or fetched.
     Pause,

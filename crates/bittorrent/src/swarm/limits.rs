@@ -60,6 +60,45 @@ pub const OPEN_BYTES_ENOUGH: u64 = 64 << 20;
 /// (BEP 3's author; libtorrent's `initial_picker_threshold`).
 pub const RANDOM_FIRST_PIECES: u32 = 4;
 
+/// Readers of one torrent whose deadlines are kept; a further one pushes out the oldest. A household
+/// has a handful of screens (guess).
+pub const READERS_MAX: usize = 32;
+
+/// Pieces that one reader may have deadlines for: at 16 KiB, the smallest there are, 8 MiB (guess).
+pub const DEADLINE_PIECES_MAX: usize = 512;
+
+/// Pieces with deadlines that are looked at for each block, the most urgent first: what keeps a
+/// block's price the same however far readers look ahead. libtorrent looks at all of them, and its
+/// users lose speed by it.
+pub const URGENT_LOOKED_AT_MAX: usize = 64;
+
+/// How much of a peer's rate is on order while something is due soon: enough to bridge a round trip,
+/// and all that the next urgent block has to wait for ([`PIPELINE_TIME_S`] otherwise). Guess.
+pub const URGENT_QUEUE_TIME: Duration = Duration::from_millis(500);
+
+/// Urgent blocks on order at least, with a peer that has shown nothing yet: little is lost if it is
+/// slow. libtorrent gives as many in slow start.
+pub const URGENT_BLOCKS_UNPROVEN: usize = 4;
+
+/// A piece that is due within this time is worth other orders' being taken back, and copies.
+pub const URGENT_SOON: Duration = Duration::from_secs(PIPELINE_TIME_S);
+
+/// Peers that one urgent block is on order with at once.
+pub const URGENT_COPIES_MAX: u8 = 3;
+
+/// How often late blocks are looked for while somebody waits: a fraction of what a viewer notices.
+pub const HURRY_INTERVAL: Duration = Duration::from_millis(200);
+
+/// A peer that has owed a block for so long and sent none has stalled as far as readers are
+/// concerned; it is no snub yet ([`SNUBBED_AFTER`]). Several round trips of a bad line (guess).
+pub const STALLED_AFTER: Duration = Duration::from_secs(1);
+
+/// Pieces whose late blocks are looked for at a time, the most urgent first.
+pub const RESCUED_PIECES_MAX: usize = 8;
+
+/// Copies ordered at a time: at most 2.5 MB a second go to waste if all of them were needless.
+pub const RESCUED_AT_ONCE_MAX: usize = 32;
+
 /// Requests a peer may have waiting with us: told as `reqq` (BEP 10). libtorrent's
 /// `max_allowed_in_request_queue`.
 pub const UPLOAD_QUEUE_MAX: usize = 2000;
@@ -152,5 +191,7 @@ pub const SUSPECT_PIECES_MAX: usize = 64;
 pub const DEPARTED_MAX: usize = 64;
 
 const _: () = assert!(PIPELINE_MIN < PIPELINE_MAX && PIPELINE_MAX <= UPLOAD_QUEUE_MAX);
+const _: () = assert!(URGENT_QUEUE_TIME.as_secs() < PIPELINE_TIME_S);
+const _: () = assert!(HURRY_INTERVAL.as_nanos() < STALLED_AFTER.as_nanos());
 const _: () = assert!(KEEP_ALIVE_AFTER.as_secs() < IDLE_AFTER.as_secs());
 const _: () = assert!(SEND_AHEAD_MAX >= REQUEST_LEN_MAX);

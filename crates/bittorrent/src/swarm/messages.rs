@@ -182,15 +182,23 @@ impl Swarm {
         if !bits.is_full() {
             bits.ones().for_each(|piece| self.picker.more_common(piece));
         }
-        let (selected, have) = (&self.selected, &self.have);
-        peer.useful = bits.ones().filter(|p| selected.get(*p) && !have.get(*p)).count() as u32;
-        peer.exhausted = false;
-        if bits.is_full() {
+        let is_full = bits.is_full();
+        self.appraise(conn);
+        if is_full {
             self.met_a_seed(now, conn);
         }
         self.update_interest(now, conn);
         self.order_from(now, conn);
         self.order_hashes(now);
+    }
+
+    /// Counts what a peer has that we want.
+    pub(super) fn appraise(&mut self, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let Pieces::Known(bits) = &peer.pieces else { return };
+        let (selected, have) = (&self.priorities.selected, &self.have);
+        peer.useful = bits.ones().filter(|p| selected.get(*p) && !have.get(*p)).count() as u32;
+        peer.exhausted = false;
     }
 
     /// Takes a peer's pieces out of the count.
@@ -259,7 +267,13 @@ impl Swarm {
 
     // Extensions.
 
-    pub(super) fn send_extension_handshake(&mut self, now: Instant, conn: ConnId) {
+    /// The first one, or a later one for what it says of BEP 21.
+    pub(super) fn send_extension_handshake(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        upload_only: Option<bool>,
+    ) {
         let Some(peer) = self.peers.get(&conn) else { return };
         let metadata_size = self.metainfo.as_ref().map(|m| m.info_bytes().len() as u32);
         let handshake = ExtensionHandshake {
@@ -269,7 +283,7 @@ impl Swarm {
             request_queue: Some(UPLOAD_QUEUE_MAX as u32),
             your_ip: Some(peer.addr.ip().to_canonical()),
             metadata_size,
-            upload_only: self.is_complete().then_some(true),
+            upload_only,
             ..ExtensionHandshake::default()
         };
         self.send(now, conn, Message::Extended { id: 0, payload: handshake.encode() });
@@ -300,8 +314,12 @@ impl Swarm {
             self.candidates.add(now, addr, PeerSource::Incoming);
             self.candidates.connected(addr);
         }
-        let is_seed = |p: &Peer| p.extensions.upload_only == Some(true) && p.is_seed();
-        if complete && self.peers.get(&conn).is_some_and(is_seed) {
+        let idle = |p: &Peer| p.extensions.upload_only == Some(true);
+        if complete && self.peers.get(&conn).is_some_and(idle) {
+            // It may be a partial seed (BEP 21), which is of no use either as long as we want nothing.
+            if let Some(addr) = self.peers.get(&conn).and_then(|p| p.listens_at) {
+                self.candidates.is_seed(addr);
+            }
             return Err(DisconnectReason::NothingToExchange);
         }
         self.order_metadata(now);

@@ -9,13 +9,15 @@
 //! **active**: it fetches what is wanted and gives what it has.
 //!
 //! Where to find things: `connections` (who is connected), `messages` (what they say),
-//! `download` (ordering blocks), `upload` (giving them, choking), `hashes` (BEP 52's trees),
+//! `download` (ordering blocks), `urgent` (those that somebody waits for), `wishes` (what is wanted
+//! changes), `upload` (giving them, choking), `hashes` (BEP 52's trees),
 //! `stats` (what a user sees). The policies are types of their own: [`Picker`] and [`Choker`].
 
 mod blame;
 mod candidates;
 mod choker;
 mod connections;
+mod deadlines;
 mod download;
 mod hashes;
 mod io;
@@ -25,28 +27,35 @@ mod metadata;
 mod peer;
 mod picker;
 mod pieces;
+mod priority;
 mod rate;
 mod stats;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod urgent;
+mod wishes;
 
 pub use choker::{ChokeCandidate, Choker, ChokerKind};
+pub use deadlines::ReaderId;
 pub use io::{ConnId, Direction, DisconnectReason, Input, Output, PeerSource, StorageFault};
 pub use picker::{Picker, PickerKind};
+pub use priority::{FilePriorities, Priority};
 pub use stats::{Fault, PeerStats, State, SwarmStats};
 
-use crate::metainfo::{FileIndex, Magnet, Metainfo};
+use crate::metainfo::{Magnet, Metainfo};
 use crate::types::{Bitfield, InfoHashes, PeerId, PieceIndex};
 use althing_base::time::Duration;
 use althing_base::{Instant, Machine, Rng, Seed};
 use blame::Blame;
 use candidates::Candidates;
+use deadlines::Deadlines;
 use hashes::HashFetch;
 use limits::{CHOKE_INTERVAL, CONNECTING_MAX, CONNECTIONS_MAX, UNCHOKE_SLOTS};
 use metadata::MetadataFetch;
 use peer::Peers;
 use pieces::OpenPieces;
+use priority::PiecePriorities;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -67,8 +76,8 @@ pub struct SwarmConfig {
     pub picker: PickerKind,
     /// Who is given to.
     pub choker: ChokerKind,
-    /// The files that are wanted (BEP 53's `so`); all if `None`.
-    pub selected_files: Option<Vec<FileIndex>>,
+    /// How much each file is wanted at the start; [`Input::SetPriorities`] changes it.
+    pub priorities: FilePriorities,
     /// Name and version of this program (BEP 10's `v`).
     pub client: String,
 }
@@ -84,7 +93,7 @@ impl SwarmConfig {
             unchoke_slots: UNCHOKE_SLOTS,
             picker: PickerKind::default(),
             choker: ChokerKind::default(),
-            selected_files: None,
+            priorities: FilePriorities::default(),
             client: concat!("Althing ", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -117,6 +126,8 @@ pub enum Reason {
     Housekeeping,
     /// More peers may be asked for.
     FindPeers,
+    /// Somebody waits for pieces that may be late.
+    Deadlines,
 }
 
 /// One torrent's dealings with its peers. See the [module](self).
@@ -137,10 +148,12 @@ pub struct Swarm {
 
     /// On disk and right.
     have: Bitfield,
-    /// Part of a selected file.
-    selected: Bitfield,
-    /// Selected and not on disk.
+    /// How much each piece is wanted.
+    priorities: PiecePriorities,
+    /// Wanted and not on disk.
     missing: u32,
+    /// What is needed when.
+    deadlines: Deadlines,
     picker: Box<dyn Picker>,
     open: OpenPieces,
     blame: Blame,
@@ -152,6 +165,7 @@ pub struct Swarm {
     connect_at: Option<Instant>,
     housekeeping_at: Option<Instant>,
     find_peers_at: Option<Instant>,
+    hurry_at: Option<Instant>,
     /// How often peers have been asked for since the last one came.
     asked_in_vain: u32,
 
@@ -190,8 +204,9 @@ impl Swarm {
             candidates: Candidates::default(),
             departed: VecDeque::new(),
             have: Bitfield::new(0),
-            selected: Bitfield::new(0),
+            priorities: PiecePriorities::none(),
             missing: 0,
+            deadlines: Deadlines::default(),
             open: OpenPieces::default(),
             blame: Blame::default(),
             hashes: HashFetch::default(),
@@ -199,6 +214,7 @@ impl Swarm {
             connect_at: None,
             housekeeping_at: None,
             find_peers_at: None,
+            hurry_at: None,
             asked_in_vain: 0,
             totals: stats::Totals::default(),
             outputs: VecDeque::new(),
@@ -220,7 +236,7 @@ impl Swarm {
     }
 
     fn wants(&self, piece: PieceIndex) -> bool {
-        self.selected.get(piece) && !self.have.get(piece)
+        self.priorities.selected.get(piece) && !self.have.get(piece)
     }
 
     /// Lets go of every connection and of everything that is on order.
@@ -233,6 +249,7 @@ impl Swarm {
         self.connect_at = None;
         self.housekeeping_at = None;
         self.find_peers_at = None;
+        self.hurry_at = None;
     }
 
     fn resume(&mut self, now: Instant) {
@@ -242,6 +259,7 @@ impl Swarm {
         if self.phase != Phase::Opening {
             self.find_peers_at = Some(now);
             self.connect_more(now);
+            self.watch_deadlines(now);
         }
     }
 
@@ -291,16 +309,9 @@ impl Swarm {
         }
         self.phase = Phase::Active;
         self.have = have;
-        self.selected = self.select(&metainfo);
-        self.missing = self.selected.ones().filter(|piece| !self.have.get(*piece)).count() as u32;
+        self.take_stock(&metainfo);
         self.picker = self.config.picker.build(pieces, self.seed.fork("picker", 0));
-        let wanted: Vec<PieceIndex> =
-            self.selected.ones().filter(|piece| !self.have.get(*piece)).collect();
-        for piece in wanted {
-            if metainfo.piece_hash(piece).is_some() {
-                self.picker.add(piece);
-            }
-        }
+        self.fill_picker(&metainfo);
         self.hashes.start(&metainfo);
         let conns: Vec<ConnId> = self.peers.keys().copied().collect();
         for conn in conns {
@@ -309,21 +320,8 @@ impl Swarm {
         if self.is_running() {
             self.find_peers_at = Some(now);
             self.connect_more(now);
+            self.watch_deadlines(now);
         }
-    }
-
-    /// The pieces of the selected files.
-    fn select(&self, metainfo: &Metainfo) -> Bitfield {
-        let Some(files) = &self.config.selected_files else {
-            return Bitfield::full(metainfo.piece_count());
-        };
-        let mut selected = Bitfield::new(metainfo.piece_count());
-        for file in files {
-            for piece in metainfo.file_pieces(*file) {
-                selected.set(PieceIndex(piece), true);
-            }
-        }
-        selected
     }
 }
 
@@ -359,6 +357,9 @@ impl Machine for Swarm {
             Input::Leaves { piece, leaves } => self.leaves_read(now, piece, leaves.as_deref()),
             Input::StorageReady { have } => self.storage_ready(now, have),
             Input::StorageFault(fault) => self.fail(now, Fault::Storage(fault)),
+            Input::SetPriorities(priorities) => self.set_priorities(now, priorities),
+            Input::SetPicker(kind) => self.set_picker(now, kind),
+            Input::SetDeadlines { reader, pieces } => self.set_deadlines(now, reader, pieces),
             Input::Pause => {
                 self.paused = true;
                 self.stop(now, DisconnectReason::Stopped);
@@ -382,6 +383,9 @@ impl Machine for Swarm {
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.housekeeping_at) {
             self.housekeeping(now);
+        }
+        if due(self.hurry_at) {
+            self.hurry(now);
         }
         if due(self.choke_at) {
             self.choke_round(now);
@@ -411,6 +415,7 @@ impl Machine for Swarm {
             (self.connect_at, Reason::Connect),
             (self.housekeeping_at, Reason::Housekeeping),
             (self.find_peers_at, Reason::FindPeers),
+            (self.hurry_at, Reason::Deadlines),
         ]
         .into_iter()
         .filter_map(|(at, reason)| Some((at?, reason)))

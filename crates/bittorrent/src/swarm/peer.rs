@@ -215,6 +215,12 @@ impl Peer {
         }
     }
 
+    /// Whether it wants nothing that anybody could give: it has everything, or everything that it
+    /// wants (BEP 21).
+    pub(super) fn only_gives(&self) -> bool {
+        self.is_seed() || self.extensions.upload_only == Some(true)
+    }
+
     /// How many pieces it has, as far as it said.
     pub(super) fn piece_count(&self) -> u32 {
         match &self.pieces {
@@ -256,6 +262,11 @@ impl Peer {
         if self.slow_start {
             self.pipeline = (self.pipeline + 1).min(PIPELINE_MAX);
         }
+    }
+
+    /// Whether it is still to be seen how much it can send.
+    pub(super) fn is_unproven(&self) -> bool {
+        self.slow_start
     }
 
     /// Once a second: sets the pipeline to what the rate needs.

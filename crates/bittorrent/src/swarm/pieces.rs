@@ -49,6 +49,17 @@ impl OpenPiece {
         self.blocks.get(n as usize).filter(|block| block.from.is_none()).map(|block| block.ordered)
     }
 
+    /// Whether any block is neither here nor on order.
+    pub(super) fn has_free(&self) -> bool {
+        self.free > 0
+    }
+
+    /// The blocks that are on order, each from fewer than `limit` peers.
+    pub(super) fn on_order(&self, limit: u8) -> impl Iterator<Item = u32> + '_ {
+        (0..self.blocks.len() as u32)
+            .filter(move |n| self.orders(*n).is_some_and(|orders| (1..limit).contains(&orders)))
+    }
+
     /// The block that is here not yet and on order from the fewest peers, below `limit`.
     pub(super) fn least_ordered(&self, limit: u8, skip: impl Fn(u32) -> bool) -> Option<u32> {
         (0..self.blocks.len() as u32)
@@ -121,7 +132,7 @@ impl OpenPieces {
     pub(super) fn next_with_free(
         &self,
         mut eligible: impl FnMut(PieceIndex, &OpenPiece) -> bool,
-        turn: impl Fn(PieceIndex) -> u32,
+        turn: impl Fn(PieceIndex) -> u64,
     ) -> Option<PieceIndex> {
         self.with_free
             .iter()

@@ -2,8 +2,12 @@
 
 use super::limits::RATE_WINDOW_S;
 use althing_base::Instant;
+use althing_base::time::Duration;
 
 const SLOTS: usize = RATE_WINDOW_S as usize + 1;
+
+/// A meter younger than this has no two whole seconds to look back at.
+const YOUNG_FOR: Duration = Duration::from_secs(3);
 
 /// Counts bytes by the second. The current second is left out of rates, so that a rate read at its
 /// start does not sag.
@@ -43,6 +47,18 @@ impl RateMeter {
         self.total_bytes += u64::from(bytes);
     }
 
+    /// Bytes a second of late, good from the first moments on: over the last two whole seconds, or
+    /// if it is younger since the first byte (at least a quarter of a second).
+    pub(super) fn pace(&self, now: Instant) -> u64 {
+        let Some(first) = self.first else { return 0 };
+        let age = now.since(first);
+        if age >= YOUNG_FOR {
+            return self.rate(now, 2);
+        }
+        let millis = age.as_millis().max(250) as u64;
+        self.total_bytes.saturating_mul(1000) / millis
+    }
+
     /// All bytes ever counted.
     pub(super) fn total_bytes(&self) -> u64 {
         self.total_bytes
@@ -71,7 +87,6 @@ impl RateMeter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use althing_base::time::Duration;
 
     fn at(millis: u64) -> Instant {
         Instant::ORIGIN + Duration::from_millis(millis)
@@ -90,6 +105,18 @@ mod tests {
         assert_eq!(meter.rate(at(15_000), 15), 66);
         assert_eq!(meter.rate(at(1_000_000), 20), 0);
         assert_eq!(meter.total_bytes(), 1000);
+    }
+
+    #[test]
+    fn a_pace_is_known_within_a_moment() {
+        let mut meter = RateMeter::default();
+        assert_eq!(meter.pace(at(900)), 0);
+        for tick in 0..400 {
+            meter.add(at(900 + tick * 10), 10);
+            let expected = if tick < 25 { 40..=1000 } else { 900..=1100 };
+            assert!(expected.contains(&meter.pace(at(900 + tick * 10))), "{tick}");
+        }
+        assert_eq!(meter.pace(at(20_000)), 0);
     }
 
     #[test]

@@ -179,6 +179,7 @@ impl Swarm {
             return Some(0);
         }
         let whole: u64 = self
+            .priorities
             .selected
             .ones()
             .filter(|piece| !self.have.get(*piece))

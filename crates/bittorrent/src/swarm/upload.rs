@@ -106,7 +106,7 @@ impl Swarm {
         let seeds: Vec<ConnId> = self
             .peers
             .iter()
-            .filter(|(_, p)| p.is_seed() && heard(p))
+            .filter(|(_, p)| p.only_gives() && heard(p))
             .map(|(conn, _)| *conn)
             .collect();
         for conn in seeds {

@@ -34,6 +34,7 @@ pub fn announce_url(url: &TrackerUrl, request: &AnnounceRequest) -> String {
         Event::Started => query.bytes("event", b"started"),
         Event::Completed => query.bytes("event", b"completed"),
         Event::Stopped => query.bytes("event", b"stopped"),
+        Event::Paused => query.bytes("event", b"paused"),
     }
     query.number("compact", 1);
     query.number("no_peer_id", 1);

@@ -20,6 +20,9 @@ pub enum Event {
     Started,
     /// The last one: the peer leaves the swarm.
     Stopped,
+    /// As [`None`](Self::None), of a peer that does not have everything and wants nothing more
+    /// (BEP 21). UDP trackers have no word for it.
+    Paused,
 }
 
 /// How much has gone over the network and how much is left, in bytes.
@@ -29,7 +32,7 @@ pub struct Transfer {
     pub uploaded: u64,
     /// Payload received since the torrent was started.
     pub downloaded: u64,
-    /// What is still to be fetched; `None` while the metadata is unknown.
+    /// What is not there, wanted or not; `None` while the metadata is unknown.
     pub left: Option<u64>,
 }
 

@@ -9,7 +9,7 @@ use crate::shard::{Command, NewTorrent, Spent, Start, Totals};
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::limits::FILE_COUNT_MAX;
 use althing_bittorrent::metainfo::{FileIndex, Magnet, Metainfo, PeerAddress};
-use althing_bittorrent::swarm::Source;
+use althing_bittorrent::swarm::{FilePriorities, Source};
 use althing_store::files::Location;
 use althing_store::records::Record;
 use std::collections::BTreeSet;
@@ -68,9 +68,9 @@ pub(super) async fn add(
         shared.torrents.remove(id);
         return Err(AddError::Save { reason });
     }
-    let selected = match &source {
-        Source::Magnet(magnet) => selected(magnet),
-        Source::Metainfo(_) => None,
+    let priorities = match &source {
+        Source::Magnet(magnet) => priorities(magnet),
+        Source::Metainfo(_) => FilePriorities::default(),
     };
     let start = if options.trusted { Start::Complete } else { Start::Look };
     let new = NewTorrent {
@@ -80,7 +80,7 @@ pub(super) async fn add(
         paused: options.paused,
         location,
         start,
-        selected,
+        priorities,
         peers,
         before: Totals::default(),
         spent: Spent::default(),
@@ -117,7 +117,7 @@ pub(super) fn shard_of(shared: &Shared, hashes: InfoHashes) -> usize {
 }
 
 /// The files that a link wants (BEP 53); all if it names none.
-pub(super) fn selected(magnet: &Magnet) -> Option<Vec<FileIndex>> {
+pub(super) fn priorities(magnet: &Magnet) -> FilePriorities {
     let last = FILE_COUNT_MAX as u32 - 1;
     let ranges = magnet.select.iter();
     // A set, because ranges may overlap.
@@ -125,7 +125,7 @@ pub(super) fn selected(magnet: &Magnet) -> Option<Vec<FileIndex>> {
         .flat_map(|range| (*range.start()).min(last)..=(*range.end()).min(last))
         .map(FileIndex)
         .collect();
-    (!files.is_empty()).then(|| files.into_iter().collect())
+    if files.is_empty() { FilePriorities::default() } else { FilePriorities::only(files) }
 }
 
 /// Where a torrent's files are or will be.

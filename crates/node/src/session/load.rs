@@ -116,7 +116,7 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
         Source::Magnet(_) => (Start::Look, None),
     };
     let link = record.magnet.as_ref().and_then(|link| link.parse::<Magnet>().ok());
-    let selected = link.as_ref().and_then(add::selected);
+    let priorities = link.as_ref().map(add::priorities).unwrap_or_default();
     let hashes = shown.info_hashes;
     let shard = add::shard_of(shared, hashes);
     let entry = Arc::new(Entry::new(shared.torrents.new_key(), shard, shown));
@@ -133,7 +133,7 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
         paused: record.paused,
         location: record.location,
         start,
-        selected,
+        priorities,
         peers: record.peers,
         spent: Spent { active: record.active, seeding: record.seeding },
         settings: record.settings,

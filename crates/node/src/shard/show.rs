@@ -35,7 +35,7 @@ impl Core {
             State::Faulted(fault) => Some(fault.to_string()),
             _ => torrent.note.as_deref().map(str::to_owned),
         };
-        let done = match swarm.metainfo().filter(|_| torrent.partial) {
+        let done = match swarm.metainfo().filter(|_| !swarm.priorities().wants_all()) {
             // What is left says nothing of files that nobody wants.
             Some(metainfo) => {
                 files(metainfo, swarm.have()).iter().map(|file| file.done_bytes).sum()

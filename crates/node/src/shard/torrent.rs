@@ -6,9 +6,9 @@ use super::uptime::{Spent, Uptime};
 use crate::clock;
 use crate::session::shared::Entry;
 use crate::session::{Event, TorrentState};
-use althing_bittorrent::metainfo::{FileIndex, Metainfo};
+use althing_bittorrent::metainfo::Metainfo;
 use althing_bittorrent::swarm::{
-    Fault, Input, PeerSource, Source, State, StorageFault, SwarmConfig,
+    Fault, FilePriorities, Input, PeerSource, Source, State, StorageFault, SwarmConfig,
 };
 use althing_bittorrent::{Bitfield, PeerId, PieceIndex};
 use althing_router::{TorrentKey, TorrentSetup};
@@ -28,8 +28,8 @@ pub(crate) struct NewTorrent {
     pub(crate) paused: bool,
     pub(crate) location: Location,
     pub(crate) start: Start,
-    /// The files that are wanted; all if `None`.
-    pub(crate) selected: Option<Vec<FileIndex>>,
+    /// How much each file is wanted.
+    pub(crate) priorities: FilePriorities,
     /// Peers to try at once.
     pub(crate) peers: Vec<SocketAddr>,
     /// What went over the network before this run.
@@ -109,8 +109,6 @@ pub(super) struct Torrent {
     pub(super) note: Option<Arc<str>>,
     /// Bytes of its files, padding not counted.
     pub(super) size: u64,
-    /// Not all of them are wanted.
-    pub(super) partial: bool,
     pub(super) closing: Option<Closing>,
     /// There is something to publish.
     pub(super) stirred: bool,
@@ -137,8 +135,7 @@ impl Core {
         let mut swarm = SwarmConfig::new(peer_id);
         swarm.listen_port = self.shared.listen_port;
         swarm.connections_max = config.network.connections_per_torrent as usize;
-        let partial = new.selected.is_some();
-        swarm.selected_files = new.selected;
+        swarm.priorities = new.priorities;
         swarm.unchoke_slots = config.sharing.upload_slots as usize;
         let metainfo = match &new.source {
             Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
@@ -168,7 +165,6 @@ impl Core {
             unsaved: false,
             note: new.note,
             size: 0,
-            partial,
             closing: None,
             stirred: false,
             shown: None,

@@ -67,7 +67,7 @@ fn the_rarest_piece_is_started_first() {
     let mut table = Table::new(40, &[0, 1, 2, 3]);
     // Everyone has everything but piece 30, which one has; it is not the first four's turn.
     for piece in 0..RANDOM_FIRST_PIECES {
-        table.swarm.picker.add(PieceIndex(piece));
+        table.swarm.picker.add(PieceIndex(piece), Priority::Normal);
         table.swarm.picker.remove(PieceIndex(piece));
     }
     for n in 1..4 {
@@ -482,7 +482,10 @@ fn a_recheck_forgets_and_starts_over() {
 
 #[test]
 fn only_selected_files_are_fetched() {
-    let config = SwarmConfig { selected_files: Some(vec![]), ..SwarmConfig::new(our_id()) };
+    let config = SwarmConfig {
+        priorities: FilePriorities::all(Priority::Skip),
+        ..SwarmConfig::new(our_id())
+    };
     let mut table = Table::with(config, 2, &[]);
     assert_eq!(table.swarm.state(), State::Seeding);
     assert!(requests(&table.seed(1), 1).is_empty());

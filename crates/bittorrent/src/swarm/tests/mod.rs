@@ -4,9 +4,12 @@
 mod exchange;
 mod hashes;
 mod metadata;
+mod urgent;
+mod wishes;
 
 use super::limits::*;
 use super::*;
+use crate::metainfo::FileIndex;
 use crate::types::{BLOCK_SIZE, BlockRef};
 use crate::wire::{Handshake, Message};
 use althing_base::bencode::Encoder;

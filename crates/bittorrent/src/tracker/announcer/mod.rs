@@ -39,6 +39,7 @@ pub struct Announcer {
     key: u32,
     rng: Rng,
     transfer: Transfer,
+    partial_seed: bool,
     running: bool,
     trackers: Vec<Tracker>,
     groups: Vec<Group>,
@@ -116,6 +117,7 @@ impl Announcer {
             key: rng.next_u32(),
             rng,
             transfer: Transfer::default(),
+            partial_seed: false,
             running: false,
             trackers,
             groups,
@@ -129,6 +131,12 @@ impl Announcer {
     /// is told something or woken.
     pub fn set_transfer(&mut self, transfer: Transfer) {
         self.transfer = transfer;
+    }
+
+    /// Sets whether the next announces are those of a partial seed (BEP 21): one that has all that it
+    /// wants, and not everything.
+    pub fn set_partial_seed(&mut self, partial_seed: bool) {
+        self.partial_seed = partial_seed;
     }
 
     /// Whether announces are under way; after [`Input::Stop`] they are the last words.
@@ -291,7 +299,10 @@ impl Announcer {
         way.asking = Some((id, event));
         let request = AnnounceRequest {
             transfer: self.transfer,
-            event,
+            event: match event {
+                Event::None if self.partial_seed => Event::Paused,
+                event => event,
+            },
             num_want: Some(if event == Event::Stopped { 0 } else { NUM_WANT }),
             key: self.key,
             tracker_id: tracker.tracker_id.clone(),

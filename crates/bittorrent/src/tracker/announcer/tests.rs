@@ -218,6 +218,22 @@ fn completion_is_announced_at_once() {
 }
 
 #[test]
+fn a_partial_seed_says_so_in_place_of_nothing() {
+    let mut test = Test::started(&config(&[&["a"]]));
+    test.announcer.set_partial_seed(true);
+    assert_eq!(test.said(), ["a Started"], "an event of its own goes before");
+    let id = test.only().id;
+    test.succeed(id);
+    test.wait();
+    assert_eq!(test.said(), ["a Paused"]);
+    test.announcer.set_partial_seed(false);
+    let id = test.only().id;
+    test.succeed(id);
+    test.wait();
+    assert_eq!(test.said(), ["a"]);
+}
+
+#[test]
 fn only_those_who_may_know_of_us_are_told_that_we_leave() {
     let mut test = Test::started(&config(&[&["a"], &["b"], &["c"]]));
     let [a, b, _] = [0, 1, 2].map(|index| test.asked[index].id);

@@ -203,6 +203,7 @@ fn parse_announce(query: &[u8]) -> Result<Query, RequestError> {
             Some("started") => Event::Started,
             Some("completed") => Event::Completed,
             Some("stopped") => Event::Stopped,
+            Some("paused") => Event::Paused,
             _ => Event::None,
         },
         // Some clients say -1 where they have no wish.
@@ -442,11 +443,17 @@ mod tests {
         #[test]
         fn announces_go_both_ways(
             hash: [u8; 20], id: [u8; 20], port in 1..=u16::MAX, uploaded: u64, downloaded: u64,
-            left: u64, key: u32, num_want: Option<u32>, event in 0..4usize,
+            left: u64, key: u32, num_want: Option<u32>, event in 0..5usize,
         ) {
             let written = AnnounceRequest {
                 transfer: Transfer { uploaded, downloaded, left: Some(left) },
-                event: [Event::None, Event::Completed, Event::Started, Event::Stopped][event],
+                event: [
+                    Event::None,
+                    Event::Completed,
+                    Event::Started,
+                    Event::Stopped,
+                    Event::Paused,
+                ][event],
                 num_want,
                 key,
                 ..AnnounceRequest::new(Sha1Digest(hash), PeerId(id), port)

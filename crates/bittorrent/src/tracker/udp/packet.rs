@@ -142,7 +142,7 @@ fn put_announce(out: &mut Vec<u8>, request: &AnnounceRequest) {
     out.put_u64(request.transfer.left_announced());
     out.put_u64(request.transfer.uploaded);
     out.put_u32(match request.event {
-        Event::None => 0,
+        Event::None | Event::Paused => 0,
         Event::Completed => 1,
         Event::Started => 2,
         Event::Stopped => 3,
