@@ -40,7 +40,7 @@ pub use choker::{ChokeCandidate, Choker, ChokerKind};
 pub use deadlines::ReaderId;
 pub use io::{ConnId, Direction, DisconnectReason, Input, Output, PeerSource, StorageFault};
 pub use picker::{Picker, PickerKind};
-pub use priority::{FilePriorities, Priority};
+pub use priority::FilePriorities;
 pub use stats::{Fault, PeerStats, State, SwarmStats};
 
 use crate::metainfo::{Magnet, Metainfo};

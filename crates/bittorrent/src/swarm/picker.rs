@@ -1,8 +1,7 @@
 //! Which piece to start next: [`Picker`], and the two orders there are.
 
 use super::limits::RANDOM_FIRST_PIECES;
-use super::priority::Priority;
-use crate::types::PieceIndex;
+use crate::types::{PieceIndex, Priority};
 use althing_base::{Rng, Seed};
 use std::collections::BTreeSet;
 

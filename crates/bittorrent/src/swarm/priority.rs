@@ -4,22 +4,8 @@
 //! has bytes of, so that a file which is wanted is always whole in the end.
 
 use crate::metainfo::{FileIndex, Metainfo};
-use crate::types::{Bitfield, PieceIndex};
+use crate::types::{Bitfield, PieceIndex, Priority};
 use std::collections::BTreeMap;
-
-/// How much a file or a piece is wanted. What is wanted more is fetched first, whatever is rarer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum Priority {
-    /// Not at all.
-    Skip,
-    /// After everything else.
-    Low,
-    /// As usual.
-    #[default]
-    Normal,
-    /// Before everything else.
-    High,
-}
 
 /// The priorities of a torrent's files: one for most, and those that differ. Needs no list of the
 /// files, which a magnet link does not have at first.

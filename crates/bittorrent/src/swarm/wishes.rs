@@ -3,10 +3,10 @@
 
 use super::io::{ConnId, Output};
 use super::picker::PickerKind;
-use super::priority::{FilePriorities, PiecePriorities, Priority};
+use super::priority::{FilePriorities, PiecePriorities};
 use super::{Phase, Swarm};
 use crate::metainfo::Metainfo;
-use crate::types::{BlockRef, PieceIndex};
+use crate::types::{BlockRef, PieceIndex, Priority};
 use althing_base::Instant;
 use std::sync::Arc;
 

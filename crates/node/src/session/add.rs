@@ -1,18 +1,17 @@
 //! Adding torrents.
 
 use super::shared::{self, Entry, Shared, Taken};
+use super::wishes;
 use super::{AddError, AddOptions, AddSource, Event, TorrentId, TorrentState};
 use crate::clock;
 use crate::config::Reach;
 use crate::limits::{NAMED_PEERS_MAX, TORRENTS_MAX};
 use crate::shard::{Command, NewTorrent, Spent, Start, Totals};
 use althing_bittorrent::InfoHashes;
-use althing_bittorrent::metainfo::limits::FILE_COUNT_MAX;
-use althing_bittorrent::metainfo::{FileIndex, Magnet, Metainfo, PeerAddress};
+use althing_bittorrent::metainfo::{Magnet, Metainfo, PeerAddress};
 use althing_bittorrent::swarm::{FilePriorities, Source};
 use althing_store::files::Location;
 use althing_store::records::Record;
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,8 +67,8 @@ pub(super) async fn add(
         shared.torrents.remove(id);
         return Err(AddError::Save { reason });
     }
-    let priorities = match &source {
-        Source::Magnet(magnet) => priorities(magnet),
+    let link_wants = match &source {
+        Source::Magnet(magnet) => wishes::of_link(magnet),
         Source::Metainfo(_) => FilePriorities::default(),
     };
     let start = if options.trusted { Start::Complete } else { Start::Look };
@@ -80,7 +79,7 @@ pub(super) async fn add(
         paused: options.paused,
         location,
         start,
-        priorities,
+        link_wants,
         peers,
         before: Totals::default(),
         spent: Spent::default(),
@@ -114,18 +113,6 @@ pub(super) fn magnet_name(magnet: &Magnet) -> String {
 pub(super) fn shard_of(shared: &Shared, hashes: InfoHashes) -> usize {
     let [first, second, ..] = hashes.primary().0;
     usize::from(u16::from_be_bytes([first, second])) % shared.shards().len().max(1)
-}
-
-/// The files that a link wants (BEP 53); all if it names none.
-pub(super) fn priorities(magnet: &Magnet) -> FilePriorities {
-    let last = FILE_COUNT_MAX as u32 - 1;
-    let ranges = magnet.select.iter();
-    // A set, because ranges may overlap.
-    let files: BTreeSet<FileIndex> = ranges
-        .flat_map(|range| (*range.start()).min(last)..=(*range.end()).min(last))
-        .map(FileIndex)
-        .collect();
-    if files.is_empty() { FilePriorities::default() } else { FilePriorities::only(files) }
 }
 
 /// Where a torrent's files are or will be.

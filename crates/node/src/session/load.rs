@@ -3,6 +3,7 @@
 
 use super::add;
 use super::shared::{self, Entry, Shared};
+use super::wishes;
 use super::{Event, StartError, TorrentId, TorrentState};
 use crate::shard::{Command, NewTorrent, Spent, Start, Totals};
 use althing_bittorrent::metainfo::{Magnet, Metainfo};
@@ -116,7 +117,7 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
         Source::Magnet(_) => (Start::Look, None),
     };
     let link = record.magnet.as_ref().and_then(|link| link.parse::<Magnet>().ok());
-    let priorities = link.as_ref().map(add::priorities).unwrap_or_default();
+    let link_wants = link.as_ref().map(wishes::of_link).unwrap_or_default();
     let hashes = shown.info_hashes;
     let shard = add::shard_of(shared, hashes);
     let entry = Arc::new(Entry::new(shared.torrents.new_key(), shard, shown));
@@ -133,7 +134,7 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
         paused: record.paused,
         location: record.location,
         start,
-        priorities,
+        link_wants,
         peers: record.peers,
         spent: Spent { active: record.active, seeding: record.seeding },
         settings: record.settings,

@@ -16,6 +16,7 @@ mod settings;
 pub(crate) mod shared;
 mod snapshot;
 mod start;
+pub(crate) mod wishes;
 
 pub use create::{Created, make_torrent};
 pub use error::{AddError, CommandError, CreateError, StartError};

@@ -6,7 +6,7 @@ use crate::paths::Paths;
 use crate::shard::{Spent, Totals};
 use althing_base::UnixTime;
 use althing_bittorrent::Bitfield;
-use althing_bittorrent::metainfo::{Magnet, Metainfo};
+use althing_bittorrent::metainfo::Metainfo;
 use althing_store::pieces::{BeforeWrite, Durable};
 use althing_store::records::{Record, RecordError, Records, TorrentSettings};
 use std::collections::BTreeMap;
@@ -138,15 +138,31 @@ impl Persist {
         .await
     }
 
-    /// A magnet link's info dictionary, or more of a v2 torrent's hashes.
-    pub(crate) fn metainfo(&self, id: TorrentId, metainfo: Arc<Metainfo>) {
+    /// A magnet link's info dictionary, or more of a v2 torrent's hashes. The link is not needed any
+    /// more: what it said besides is put into the settings by `settle`, and `changed` hears of it.
+    pub(crate) fn metainfo(
+        &self,
+        id: TorrentId,
+        metainfo: Arc<Metainfo>,
+        settle: impl FnOnce(&mut TorrentSettings) + Send + 'static,
+        changed: impl FnOnce(&Arc<TorrentSettings>) + Send + 'static,
+    ) {
         self.write(id, move |writer| {
             writer.records.put_torrent(id.0, &metainfo.to_torrent())?;
-            // Which files a link wants, no torrent says.
-            let selects = |link: &String| {
-                link.parse::<Magnet>().is_ok_and(|magnet| !magnet.select.is_empty())
-            };
-            writer.change(id, |record| record.magnet = record.magnet.take().filter(selects))
+            let mut settled = false;
+            writer.change(id, |record| {
+                record.magnet = None;
+                let mut settings = TorrentSettings::clone(&record.settings);
+                settle(&mut settings);
+                if settings != *record.settings {
+                    record.settings = Arc::new(settings);
+                    settled = true;
+                }
+            })?;
+            if let Some(record) = writer.known.get(&id).filter(|_| settled) {
+                changed(&record.settings);
+            }
+            Ok(())
         });
     }
 

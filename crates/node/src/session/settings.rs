@@ -111,14 +111,22 @@ pub(super) async fn change_settings(
     id: TorrentId,
     change: impl FnOnce(&mut TorrentSettings) + Send + 'static,
 ) -> Result<(), String> {
-    let tell = Arc::clone(shared);
-    let changed = move |settings: &Arc<TorrentSettings>| {
-        if let Some(entry) = tell.torrents.by_id(id) {
+    shared.persist.settings(id, change, in_force(shared, id)).await
+}
+
+/// Puts changed settings in force that have been written down.
+pub(super) fn in_force(
+    shared: &Arc<Shared>,
+    id: TorrentId,
+) -> impl FnOnce(&Arc<TorrentSettings>) + Send + 'static {
+    let tell = Arc::downgrade(shared);
+    move |settings: &Arc<TorrentSettings>| {
+        let Some(shared) = tell.upgrade() else { return };
+        if let Some(entry) = shared.torrents.by_id(id) {
             entry.set_settings(Arc::clone(settings));
-            tell.send(&entry, Command::Settings(entry.key, Arc::clone(settings)));
+            shared.send(&entry, Command::Settings(entry.key, Arc::clone(settings)));
         }
-    };
-    shared.persist.settings(id, change, changed).await
+    }
 }
 
 #[cfg(test)]

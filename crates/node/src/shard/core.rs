@@ -249,7 +249,7 @@ impl Core {
             Output::PieceVerified { piece } => self.piece_verified(key, piece),
             Output::Completed => self.completed(key),
             Output::MetadataReceived { metainfo } => self.metadata_received(key, metainfo),
-            Output::LayersReceived { metainfo } => self.layers_received(key, metainfo),
+            Output::LayersReceived { metainfo } => self.layers_received(key, &metainfo),
             Output::Ban { ip } => self.ban(ip),
             // The router keeps this to itself.
             Output::FindPeers => {}

@@ -5,7 +5,7 @@ use super::core::{Core, Deferred};
 use super::uptime::{Spent, Uptime};
 use crate::clock;
 use crate::session::shared::Entry;
-use crate::session::{Event, TorrentState};
+use crate::session::{Event, TorrentState, wishes};
 use althing_bittorrent::metainfo::Metainfo;
 use althing_bittorrent::swarm::{
     Fault, FilePriorities, Input, PeerSource, Source, State, StorageFault, SwarmConfig,
@@ -28,8 +28,8 @@ pub(crate) struct NewTorrent {
     pub(crate) paused: bool,
     pub(crate) location: Location,
     pub(crate) start: Start,
-    /// How much each file is wanted.
-    pub(crate) priorities: FilePriorities,
+    /// The files that the link wants, as long as it is not known which those are.
+    pub(crate) link_wants: FilePriorities,
     /// Peers to try at once.
     pub(crate) peers: Vec<SocketAddr>,
     /// What went over the network before this run.
@@ -99,6 +99,8 @@ pub(super) struct Torrent {
     pub(super) uptime: Uptime,
     /// What the user has set for it.
     pub(super) settings: Arc<TorrentSettings>,
+    /// The files that the link wants, until that is part of the settings.
+    link_wants: FilePriorities,
     /// The totals that were written down last.
     pub(super) saved: Totals,
     /// The time spent that was written down last.
@@ -135,7 +137,8 @@ impl Core {
         let mut swarm = SwarmConfig::new(peer_id);
         swarm.listen_port = self.shared.listen_port;
         swarm.connections_max = config.network.connections_per_torrent as usize;
-        swarm.priorities = new.priorities;
+        swarm.priorities = wishes::wanted(&new.link_wants, &new.settings);
+        swarm.picker = wishes::order(&new.settings);
         swarm.unchoke_slots = config.sharing.upload_slots as usize;
         let metainfo = match &new.source {
             Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
@@ -157,6 +160,7 @@ impl Core {
             location: new.location,
             files: Files::Unknown,
             start: new.start,
+            link_wants: new.link_wants,
             before: new.before,
             saved: new.before,
             uptime: Uptime::new(clock::now(), new.spent),
@@ -182,9 +186,13 @@ impl Core {
 
     /// The user has set something for it.
     pub(super) fn set_settings(&mut self, key: TorrentKey, settings: Arc<TorrentSettings>) {
-        if let Some(torrent) = self.torrents.get_mut(&key) {
-            torrent.settings = settings;
-        }
+        let Some(torrent) = self.torrents.get_mut(&key) else { return };
+        let (wanted, order) =
+            (wishes::wanted(&torrent.link_wants, &settings), wishes::order(&settings));
+        torrent.settings = settings;
+        self.input(key, Input::SetPriorities(wanted));
+        self.input(key, Input::SetPicker(order));
+        self.publish(key);
     }
 
     /// Tries addresses that a user named.
@@ -322,23 +330,25 @@ impl Core {
 
     /// The info dictionary of a magnet link is here: write it down, open the files.
     pub(super) fn metadata_received(&mut self, key: TorrentKey, metainfo: Arc<Metainfo>) {
-        let Some(torrent) = self.torrents.get(&key) else { return };
+        let Some(torrent) = self.torrents.get_mut(&key) else { return };
         let id = torrent.entry.id;
         info!(torrent = key.0, name = metainfo.name(), "the info dictionary is here");
         torrent.entry.described(&metainfo);
         self.shared.torrents.add_names(&torrent.entry, metainfo.info_hashes());
-        self.shared.persist.metainfo(id, Arc::clone(&metainfo));
+        let link_wants = std::mem::take(&mut torrent.link_wants);
+        wishes::metainfo_known(&self.shared, id, &metainfo, link_wants);
         self.shared.emit(Event::MetadataReceived { id, name: metainfo.name().into() });
         self.defer(Deferred::Open(key, metainfo));
     }
 
     /// More of a v2 torrent's hashes are known.
-    pub(super) fn layers_received(&mut self, key: TorrentKey, metainfo: Arc<Metainfo>) {
+    pub(super) fn layers_received(&mut self, key: TorrentKey, metainfo: &Arc<Metainfo>) {
         let Some(torrent) = self.torrents.get(&key) else { return };
         if let Some(files) = torrent.files() {
-            files.layers_received(Arc::clone(&metainfo));
+            files.layers_received(Arc::clone(metainfo));
         }
-        self.shared.persist.metainfo(torrent.entry.id, metainfo);
+        let (id, link_wants) = (torrent.entry.id, torrent.link_wants.clone());
+        wishes::metainfo_known(&self.shared, id, metainfo, link_wants);
     }
 
     pub(super) fn piece_verified(&mut self, key: TorrentKey, piece: PieceIndex) {

@@ -10,7 +10,7 @@ mod wishes;
 use super::limits::*;
 use super::*;
 use crate::metainfo::FileIndex;
-use crate::types::{BLOCK_SIZE, BlockRef};
+use crate::types::{BLOCK_SIZE, BlockRef, Priority};
 use crate::wire::{Handshake, Message};
 use althing_base::bencode::Encoder;
 use althing_base::hash::{sha1, sha256};

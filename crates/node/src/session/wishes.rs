@@ -1,0 +1,86 @@
+//! What is wanted of a torrent: from the settings, and before it is known which files there are from
+//! the link (BEP 53).
+
+use super::TorrentId;
+use super::settings::in_force;
+use super::shared::Shared;
+use althing_bittorrent::Priority;
+use althing_bittorrent::metainfo::limits::FILE_COUNT_MAX;
+use althing_bittorrent::metainfo::{FileIndex, Magnet, Metainfo};
+use althing_bittorrent::swarm::{FilePriorities, PickerKind};
+use althing_store::records::TorrentSettings;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The files that a link wants; all if it names none.
+pub(super) fn of_link(magnet: &Magnet) -> FilePriorities {
+    let last = FILE_COUNT_MAX as u32 - 1;
+    let ranges = magnet.select.iter();
+    // A set, because ranges may overlap.
+    let files: BTreeSet<FileIndex> = ranges
+        .flat_map(|range| (*range.start()).min(last)..=(*range.end()).min(last))
+        .map(FileIndex)
+        .collect();
+    if files.is_empty() { FilePriorities::default() } else { FilePriorities::only(files) }
+}
+
+/// How much each file is wanted: as the settings say, and where they say nothing as the link does.
+pub(crate) fn wanted(link: &FilePriorities, settings: &TorrentSettings) -> FilePriorities {
+    let mut wanted = link.clone();
+    for (file, priority) in &settings.priorities {
+        wanted.set(*file, *priority);
+    }
+    wanted
+}
+
+/// The order in which pieces are fetched.
+pub(crate) fn order(settings: &TorrentSettings) -> PickerKind {
+    if settings.sequential { PickerKind::Sequential } else { PickerKind::RarestFirst }
+}
+
+/// Puts what a link wants into the settings, now that it is known which files there are.
+fn settle(link: &FilePriorities, metainfo: &Metainfo, settings: &mut TorrentSettings) {
+    for (n, file) in (0..).zip(metainfo.files()) {
+        let priority = link.of(FileIndex(n));
+        if priority != Priority::default() && !file.is_pad() {
+            settings.priorities.entry(FileIndex(n)).or_insert(priority);
+        }
+    }
+}
+
+/// What a magnet link stands for has become known: it is written down, and what the link wants.
+pub(crate) fn metainfo_known(
+    shared: &Arc<Shared>,
+    id: TorrentId,
+    metainfo: &Arc<Metainfo>,
+    link: FilePriorities,
+) {
+    let files = Arc::clone(metainfo);
+    let settle = move |settings: &mut TorrentSettings| settle(&link, &files, settings);
+    shared.persist.metainfo(id, Arc::clone(metainfo), settle, in_force(shared, id));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_go_before_the_link() {
+        let link = "magnet:?xt=urn:btih:0123456789012345678901234567890123456789&so=1-2,2,4";
+        let link = of_link(&link.parse().expect("a link"));
+        let mut settings = TorrentSettings::default();
+        settings.priorities.insert(FileIndex(2), Priority::High);
+        settings.priorities.insert(FileIndex(3), Priority::Low);
+        let wanted = wanted(&link, &settings);
+        let expected = [
+            Priority::Skip,
+            Priority::Normal,
+            Priority::High,
+            Priority::Low,
+            Priority::Normal,
+            Priority::Skip,
+        ];
+        let found: Vec<_> = (0..6).map(|n| wanted.of(FileIndex(n))).collect();
+        assert_eq!(found, expected);
+    }
+}
