@@ -1,4 +1,4 @@
-//! The one task runner: `cargo xtask test`, `check`, `sim`, `fuzz`, `bench`, `dev`.
+//! The one task runner: `cargo xtask test`, `check`, `sim`, `fuzz`, `crash`, `bench`, `dev`.
 //!
 //! It has no dependencies, so that it builds in a second on a machine that has built nothing yet;
 //! what a task needs beyond cargo it installs, or says that it is missing and goes on.
@@ -7,6 +7,7 @@
 
 mod bench;
 mod check;
+mod crash;
 mod dev;
 mod fuzz;
 mod packages;
@@ -26,6 +27,9 @@ Usage: cargo xtask TASK
   sim [ARGS]             run the simulator; --seed N reproduces a run, --scenario NAME picks one
   fuzz [TARGET] [--seconds N]
                          fuzz one target, or each for N seconds (default 60)
+  crash [--rounds N] [--seed N]
+                         kill a daemon that fetches N times (default 200), and compare after
+                         each time what it claims with what is on disk
   bench files [ARGS]     1 GiB from peer to peer, Althing beside the others; needs root.
                          Writes docs/performance.md and docs/img/
   dev [ARGS]             a peer to try things on, with its own folder and ports under target/dev
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         "check" => check::run(),
         "sim" => sim::run(rest),
         "fuzz" => fuzz::run(rest),
+        "crash" => crash::run(rest),
         "bench" => bench::run(rest),
         "dev" => dev::run(rest),
         "help" | "-h" | "--help" => {
