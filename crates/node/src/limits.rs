@@ -38,13 +38,22 @@ pub const OUT_QUEUES_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// What each peer's messages may take whatever the others do, in bytes.
 pub const OUT_QUEUE_BYTES_SPARED: usize = 64 * 1024;
 
-/// Blocks for all peers of a shard that have been read from disk and wait to be written, in bytes;
-/// past it each peer has [`BLOCKS_SPARED`] at a time. Twice what keeps 8 peers busy at 1 MiB each,
-/// with room for slow ones.
-pub const OUT_BLOCKS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Share of the memory for blocks (`storage.memory_mib`) that unfinished pieces may take before they
+/// are written early, in per cent. With the blocks that wait to be hashed it is up to
+/// [`CONGESTED_PERCENT`](althing_store::limits::CONGESTED_PERCENT) of this, 62 % of all; past that
+/// sockets are not read.
+pub const HELD_PERCENT: usize = 50;
+
+/// Share of the memory for blocks that those may take that are read from disk for peers, or wait to be
+/// sent to them, in per cent; all shards together. Past it each peer has [`BLOCKS_SPARED`] at a time.
+/// Of 64 MiB it is what keeps 16 peers busy at 1 MiB each.
+pub const READS_PERCENT: usize = 25;
+
+/// Share of the memory for blocks that idle buffers for reads may take, in per cent.
+pub const IDLE_READS_PERCENT: usize = 6;
 
 /// Blocks that each peer may have in memory whatever the others do.
-pub const BLOCKS_SPARED: usize = 4;
+pub const BLOCKS_SPARED: usize = 1;
 
 /// Events kept for watchers that are behind; older ones are lost to them and they are told so (a
 /// second of the fastest download in 1 MiB pieces).
@@ -161,3 +170,11 @@ pub const TRACKER_PACKET_BYTES_MAX: usize = 2048;
 /// bitfields, so a peer can make us keep no more of a message than this or its torrent's bitfield
 /// (guess, rounded up).
 pub const FRAME_BYTES_COMMON: usize = 64 * 1024;
+
+// The rest is for blocks of which the first half has come: one for each connection that sends.
+const _: () = assert!(
+    HELD_PERCENT * althing_store::limits::CONGESTED_PERCENT / 100
+        + READS_PERCENT
+        + IDLE_READS_PERCENT
+        < 100
+);

@@ -13,6 +13,17 @@ pub const HELD_OVERSHOOT: usize = 2;
 /// means fewer and larger writes.
 pub const HELD_AFTER_SPILL_PERCENT: usize = 75;
 
+/// Share of [`HELD_BYTES_MAX`] (or of what stands in its place) that blocks in queues and held
+/// together may have before [`Pool::is_congested`] says so, in per cent. However slow the disk is,
+/// no more than this is in memory, because whoever holds it does not read from sockets meanwhile.
+///
+/// [`Pool::is_congested`]: crate::pieces::Pool::is_congested
+pub const CONGESTED_PERCENT: usize = 125;
+
+/// Blocks of unfinished pieces that are written down for a torrent; of further pieces nothing is,
+/// and they begin anew after a restart. 256 MiB of blocks, 192 KiB of record.
+pub const PARTIAL_BLOCKS_MAX: usize = 16 << 10;
+
 /// Bytes of blocks waiting in all queues at which [`Pool::is_congested`] asks the driver to stop
 /// reading from sockets (guess: about 10 ms of one core's hashing).
 ///
@@ -50,7 +61,8 @@ pub const READ_BLOCKS_MAX: usize = 2048;
 /// smaller; this bounds the buffers of whoever forgets to look.
 pub const READ_BLOCK_BYTES_MAX: u32 = 1 << 20;
 
-/// Bytes of read buffers kept for reuse.
+/// Bytes of read buffers kept for reuse, unless [`PoolConfig`](crate::pieces::PoolConfig) says
+/// otherwise.
 pub const IDLE_BUFFER_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes read at once when checking or creating: large enough that a spinning disk streams.
@@ -107,5 +119,6 @@ pub const RECORDS_OPEN_FILES_MAX: usize = 16;
 const _: () = assert!(QUEUE_CONGESTED_BYTES <= QUEUE_BYTES_MAX);
 const _: () = assert!(WAKE_BYTES < QUEUE_CONGESTED_BYTES);
 const _: () = assert!(HELD_AFTER_SPILL_PERCENT < 100);
+const _: () = assert!(CONGESTED_PERCENT > 100);
 const _: () = assert!(SCAN_READ_BYTES as u64 <= SCAN_UNIT_BYTES);
 const _: () = assert!(READ_BLOCK_BYTES_MAX as usize <= READ_RUN_BYTES_MAX);

@@ -438,7 +438,12 @@ fn fetch_until_killed(folder: &Path) {
     let resume = records.get(id(1)).unwrap().unwrap().resume;
     let known = assess(resume.as_ref(), &sample.metainfo, &root, &DiskFiles);
     // So little memory that most blocks are written early.
-    let config = PoolConfig { workers: 2, held_bytes_max: 5 * BLOCK as usize, open_files_max: 3 };
+    let config = PoolConfig {
+        workers: 2,
+        held_bytes_max: 5 * BLOCK as usize,
+        open_files_max: 3,
+        ..PoolConfig::default()
+    };
     let pool = Pool::new(&config).unwrap();
     let (sender, events) = mpsc::channel();
     let sender = Mutex::new(sender);

@@ -21,7 +21,8 @@ pub(super) struct Blame {
 }
 
 impl Blame {
-    /// A piece hashed wrong. Returns the liar if a single peer sent all of it.
+    /// A piece hashed wrong. Returns the liar if a single peer sent all of it. Blocks that nobody
+    /// sent were there from an earlier run.
     pub(super) fn corrupt(
         &mut self,
         piece: PieceIndex,
@@ -30,7 +31,8 @@ impl Blame {
     ) -> Option<IpAddr> {
         let attempt: Attempt = senders.zip(digests).collect();
         let everyone: BTreeSet<IpAddr> = attempt.iter().filter_map(|(ip, _)| *ip).collect();
-        if everyone.len() == 1 {
+        let all_known = attempt.iter().all(|(ip, _)| ip.is_some());
+        if everyone.len() == 1 && all_known {
             return everyone.first().copied();
         }
         if self.suspects.len() >= SUSPECT_PIECES_MAX {

@@ -284,6 +284,38 @@ impl Swarm {
         }
     }
 
+    /// Blocks of an unfinished piece are there from the last run.
+    pub(super) fn partial_piece(&mut self, now: Instant, piece: PieceIndex, blocks: &[u32]) {
+        if self.phase != Phase::Active {
+            return;
+        }
+        let metainfo = self.metainfo.as_ref().filter(|m| m.piece_hash(piece).is_some());
+        let count = metainfo.map(|m| m.block_count(piece));
+        let Some(count) = count.filter(|_| self.wants(piece)) else {
+            if self.open.get(piece).is_none() {
+                self.outputs.push_back(Output::AbandonPiece { piece });
+            }
+            return;
+        };
+        if self.open.get(piece).is_none() {
+            self.picker.remove(piece);
+            self.open.open(piece, count, None);
+        }
+        for &n in blocks {
+            let Arrival::Kept { other_orders, completes } = self.open.was_here(piece, n) else {
+                continue;
+            };
+            if other_orders > 0
+                && let Some(block) = self.block(piece, n)
+            {
+                self.cancel_copies(now, block);
+            }
+            if completes {
+                self.complete(piece);
+            }
+        }
+    }
+
     fn complete(&mut self, piece: PieceIndex) {
         let Some(expected) = self.metainfo.as_ref().and_then(|m| m.piece_hash(piece)) else {
             debug_assert!(false, "only pieces with a known hash are started");

@@ -59,6 +59,14 @@ pub enum Input {
         /// The digests of its blocks.
         block_digests: BlockDigests,
     },
+    /// Of a piece that is not on disk, these blocks are: the last run had them, and they have been
+    /// read and are what they were. They count as stored.
+    PartialPiece {
+        /// Which piece.
+        piece: PieceIndex,
+        /// The numbers of the blocks.
+        blocks: Vec<u32>,
+    },
     /// A connection on which both handshakes are through.
     Connected {
         /// Its name from now on.

@@ -342,6 +342,7 @@ impl Machine for Swarm {
             Input::PieceCorrupt { piece, block_digests } => {
                 self.piece_corrupt(now, piece, block_digests);
             }
+            Input::PartialPiece { piece, blocks } => self.partial_piece(now, piece, &blocks),
             Input::Connected { conn, addr, direction, handshake } => {
                 self.connected(now, conn, addr, direction, handshake);
             }

@@ -10,7 +10,9 @@ use std::net::IpAddr;
 struct Block {
     /// From how many peers it is on order.
     ordered: u8,
-    /// Who sent it, once it is here.
+    /// Whether it is here.
+    here: bool,
+    /// Who sent it, once it is here; `None` if it was here before.
     from: Option<IpAddr>,
 }
 
@@ -46,7 +48,7 @@ impl OpenPiece {
 
     /// From how many peers block `n` is on order; `None` if it is here (or does not exist).
     fn orders(&self, n: u32) -> Option<u8> {
-        self.blocks.get(n as usize).filter(|block| block.from.is_none()).map(|block| block.ordered)
+        self.blocks.get(n as usize).filter(|block| !block.here).map(|block| block.ordered)
     }
 
     /// Whether any block is neither here nor on order.
@@ -152,7 +154,7 @@ impl OpenPieces {
         if open.free == 0 {
             return None;
         }
-        let is_free = |block: &Block| block.ordered == 0 && block.from.is_none();
+        let is_free = |block: &Block| block.ordered == 0 && !block.here;
         let start = open.first_free as usize;
         let n = start + open.blocks.get(start..)?.iter().position(is_free)?;
         open.blocks[n].ordered = 1;
@@ -185,7 +187,7 @@ impl OpenPieces {
         let Some(block) = open.blocks.get_mut(n as usize) else { return };
         debug_assert!(block.ordered > 0, "each order is released once");
         block.ordered = block.ordered.saturating_sub(1);
-        if block.ordered == 0 && block.from.is_none() {
+        if block.ordered == 0 && !block.here {
             open.free += 1;
             open.first_free = open.first_free.min(n);
             self.with_free.insert((open.opening, piece));
@@ -208,16 +210,35 @@ impl OpenPieces {
             block.ordered = block.ordered.saturating_sub(1);
         }
         let reserved = open.only_from.is_some_and(|only| only != conn);
-        if block.from.is_some() || reserved {
+        if block.here || reserved {
             return Arrival::Unwanted;
         }
-        if !was_ordered && block.ordered == 0 {
+        let was_free = !was_ordered && block.ordered == 0;
+        block.from = Some(from);
+        self.take(piece, n, was_free)
+    }
+
+    /// A block has been here since before this run. Of a piece that is reserved for one peer, to
+    /// tell who lies, it is not wanted.
+    pub(super) fn was_here(&mut self, piece: PieceIndex, n: u32) -> Arrival {
+        let open = self.pieces.get(&piece).filter(|open| open.only_from.is_none());
+        match open.and_then(|open| open.orders(n)) {
+            Some(orders) => self.take(piece, n, orders == 0),
+            None => Arrival::Unwanted,
+        }
+    }
+
+    /// A block that was not here is.
+    fn take(&mut self, piece: PieceIndex, n: u32, was_free: bool) -> Arrival {
+        let Some(open) = self.pieces.get_mut(&piece) else { return Arrival::Unwanted };
+        let Some(block) = open.blocks.get_mut(n as usize) else { return Arrival::Unwanted };
+        if was_free {
             open.free -= 1;
             if open.free == 0 {
                 self.with_free.remove(&(open.opening, piece));
             }
         }
-        block.from = Some(from);
+        block.here = true;
         open.missing -= 1;
         Arrival::Kept { other_orders: block.ordered, completes: open.missing == 0 }
     }
@@ -296,6 +317,27 @@ mod tests {
         let kept = open.arrive(P, 2, B.0, B.1, Some(FIRST));
         assert_eq!(kept, Arrival::Kept { other_orders: 0, completes: false });
         assert!(!open.any_free());
+    }
+
+    #[test]
+    fn blocks_of_an_earlier_run_are_not_ordered() {
+        let mut open = three_blocks(None);
+        assert_eq!(open.order_free(P), Some(0));
+        let kept = Arrival::Kept { other_orders: 0, completes: false };
+        assert_eq!(open.was_here(P, 1), kept);
+        assert_eq!(open.was_here(P, 1), Arrival::Unwanted);
+        assert_eq!(open.was_here(P, 7), Arrival::Unwanted);
+        // One that is on order is taken, too, and what is sent for it is of no use.
+        assert_eq!(open.was_here(P, 0), Arrival::Kept { other_orders: 1, completes: false });
+        assert_eq!(open.arrive(P, 0, A.0, A.1, Some(FIRST)), Arrival::Unwanted);
+        assert_eq!(open.order_free(P), Some(2));
+        assert!(!open.any_free());
+        let last = open.arrive(P, 2, A.0, A.1, Some(FIRST));
+        assert_eq!(last, Arrival::Kept { other_orders: 0, completes: true });
+        let senders: Vec<_> = open.close(P).expect("open").senders().collect();
+        assert_eq!(senders, [None, None, Some(A.1)]);
+        let mut open = three_blocks(Some(A.0));
+        assert_eq!(open.was_here(P, 0), Arrival::Unwanted);
     }
 
     #[test]

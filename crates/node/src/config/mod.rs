@@ -261,6 +261,11 @@ impl Config {
         or_cores(self.runtime.shards)
     }
 
+    /// Memory for blocks, both ways, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        (self.storage.memory_mib as usize) << 20
+    }
+
     /// How many threads the disk pool gets.
     pub(crate) fn disk_threads(&self) -> usize {
         or_cores(self.storage.threads)

@@ -7,8 +7,7 @@
 //! faster the peer, the larger the reads.
 
 use crate::limits::{
-    BLOCKS_SPARED, OUT_BLOCKS_BYTES_MAX, OUT_QUEUE_BYTES_MAX, OUT_QUEUE_BYTES_SPARED,
-    OUT_QUEUES_BYTES_MAX,
+    BLOCKS_SPARED, OUT_QUEUE_BYTES_MAX, OUT_QUEUE_BYTES_SPARED, OUT_QUEUES_BYTES_MAX,
 };
 use althing_bittorrent::BlockRef;
 use althing_bittorrent::wire::{BLOCK_HEADER_LEN, Message, encode_block_header};
@@ -24,13 +23,20 @@ const BLOCKS_PER_WRITE: usize = 64;
 
 /// What all connections of a shard have in memory to be written. Each may have a little; what is
 /// more they share, so that many peers who do not read cannot take more than this together.
-#[derive(Default)]
 pub(crate) struct Budget {
     message_bytes: Cell<usize>,
+    /// Blocks that have been read or are being read.
     block_bytes: Cell<usize>,
+    /// What of these makes the budget spent.
+    block_bytes_max: usize,
 }
 
 impl Budget {
+    /// Of so many bytes of blocks.
+    pub(crate) fn new(block_bytes_max: usize) -> Self {
+        Budget { message_bytes: Cell::new(0), block_bytes: Cell::new(0), block_bytes_max }
+    }
+
     /// Bytes of messages and blocks.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
@@ -51,6 +57,8 @@ pub(crate) struct Sender {
     wanted: Vec<BlockRef>,
     /// Whether a batch is being read.
     reading: bool,
+    /// Its bytes.
+    reading_bytes: usize,
 }
 
 struct Outgoing {
@@ -78,6 +86,7 @@ impl Sender {
             begun: 0,
             wanted: Vec::new(),
             reading: false,
+            reading_bytes: 0,
         }
     }
 
@@ -114,16 +123,25 @@ impl Sender {
         if !self.wants_read() {
             return None;
         }
-        let spent = self.budget.block_bytes.get() >= OUT_BLOCKS_BYTES_MAX;
+        let spent = self.budget.block_bytes.get() >= self.budget.block_bytes_max;
         if spent && !self.blocks.is_empty() {
             return None;
         }
         self.reading = true;
         if spent && self.wanted.len() > BLOCKS_SPARED {
             let later = self.wanted.split_off(BLOCKS_SPARED);
-            return Some(std::mem::replace(&mut self.wanted, later));
+            return Some(self.begin_read(later));
         }
-        Some(std::mem::take(&mut self.wanted))
+        Some(self.begin_read(Vec::new()))
+    }
+
+    /// The blocks to read now; those of `later` stay.
+    fn begin_read(&mut self, later: Vec<BlockRef>) -> Vec<BlockRef> {
+        let now = std::mem::replace(&mut self.wanted, later);
+        // What is being read is in memory as soon as the disk has its turn.
+        self.reading_bytes = now.iter().map(|block| block.len as usize).sum();
+        self.budget.block_bytes.update(|all| all + self.reading_bytes);
+        now
     }
 
     /// The blocks of [`next_read`](Self::next_read) are here. Says whether there is something for the
@@ -131,7 +149,8 @@ impl Sender {
     pub(crate) fn read_done(&mut self, blocks: Vec<(BlockRef, Bytes)>) -> bool {
         self.reading = false;
         let len: usize = blocks.iter().map(|(_, payload)| payload.len()).sum();
-        self.budget.block_bytes.update(|all| all + len);
+        let reserved = std::mem::take(&mut self.reading_bytes);
+        self.budget.block_bytes.update(|all| all + len - reserved);
         self.blocks.extend(blocks.into_iter().map(|(block, payload)| Outgoing {
             block,
             header: encode_block_header(block),
@@ -229,7 +248,7 @@ impl Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         let blocks: usize = self.blocks.iter().map(|block| block.payload.len()).sum();
-        self.budget.block_bytes.update(|all| all - blocks);
+        self.budget.block_bytes.update(|all| all - blocks - self.reading_bytes);
         self.budget.message_bytes.update(|all| all - self.messages.len());
     }
 }
@@ -279,7 +298,7 @@ mod tests {
             parts in proptest::collection::vec(1..5000usize, 1..60),
             pushes in proptest::collection::vec(0..3u8, 60),
         ) {
-            let mut sender = Sender::new(Rc::default());
+            let mut sender = Sender::new(Rc::new(Budget::new(1 << 20)));
             let (mut out, mut sent) = (Vec::new(), Vec::new());
             let (mut messages, mut blocks) = (0u32, 0u32);
             let turns = pushes.iter().zip(parts.iter().cycle());
@@ -329,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_message_overtakes_blocks_but_not_the_one_begun() {
-        let mut sender = Sender::new(Rc::default());
+        let mut sender = Sender::new(Rc::new(Budget::new(1 << 20)));
         let (mut out, mut sent) = (Vec::new(), Vec::new());
         sender.want(block(1));
         sender.want(block(2));
@@ -345,7 +364,7 @@ mod tests {
 
     #[test]
     fn while_a_batch_is_read_the_next_one_gathers() {
-        let mut sender = Sender::new(Rc::default());
+        let mut sender = Sender::new(Rc::new(Budget::new(1 << 20)));
         sender.want(block(1));
         let batch = sender.next_read().expect("one is wanted");
         sender.want(block(2));
@@ -357,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_does_not_read_gets_so_much_and_no_more() {
-        let mut sender = Sender::new(Rc::default());
+        let mut sender = Sender::new(Rc::new(Budget::new(1 << 20)));
         while sender.push(&Message::Have(PieceIndex(0))).is_ok() {}
         assert!(sender.queued_bytes() <= OUT_QUEUE_BYTES_MAX);
         assert!(sender.queued_bytes() > OUT_QUEUE_BYTES_MAX - 9);
@@ -365,7 +384,8 @@ mod tests {
 
     #[test]
     fn many_who_do_not_read_share_a_budget() {
-        let budget = Rc::new(Budget::default());
+        let blocks_max = 8 << 20;
+        let budget = Rc::new(Budget::new(blocks_max));
         let mut senders: Vec<Sender> = Vec::new();
         let mut most = 0;
         for _ in 0..200 {
@@ -384,7 +404,7 @@ mod tests {
         }
         // One connection may overshoot with what its swarm lets it have on the way.
         let spared = 200 * (OUT_QUEUE_BYTES_SPARED + BLOCKS_SPARED * 16 * 1024);
-        let bound = OUT_QUEUES_BYTES_MAX + OUT_BLOCKS_BYTES_MAX + spared + 2000 * 16 * 1024;
+        let bound = OUT_QUEUES_BYTES_MAX + blocks_max + spared + 2000 * 16 * 1024;
         assert!(most <= bound, "{most} > {bound}");
         drop(senders);
         assert_eq!(budget.bytes(), 0);

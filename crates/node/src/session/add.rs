@@ -85,6 +85,7 @@ pub(super) async fn add(
         spent: Spent::default(),
         settings,
         note: None,
+        partials: Vec::new(),
     };
     shared.emit(Event::Added { id, name });
     shared.send(&entry, Command::Add(Box::new(new)));

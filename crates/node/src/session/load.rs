@@ -107,6 +107,7 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
     shown.completed = record.completed;
     shown.settings = Arc::clone(&record.settings);
     shown.save_dir = add::folder(&record.location);
+    let partials = resume.as_ref().map(|resume| resume.partials.clone()).unwrap_or_default();
     let (start, note) = match &source {
         Source::Metainfo(metainfo) => {
             let root = Root::new(&record.location, metainfo.files());
@@ -140,6 +141,7 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
         settings: record.settings,
         before: Totals { downloaded: record.downloaded, uploaded: record.uploaded },
         note,
+        partials,
     };
     shared.send(&entry, Command::Add(Box::new(new)));
     true

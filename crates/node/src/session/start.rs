@@ -5,7 +5,7 @@ use super::shared::{Registry, Shared};
 use super::{Event, StartError, load};
 use crate::config::Config;
 use crate::entropy;
-use crate::limits::{EVENTS_KEPT, TRACKERS_TOLD_WITHIN};
+use crate::limits::{EVENTS_KEPT, HELD_PERCENT, IDLE_READS_PERCENT, TRACKERS_TOLD_WITHIN};
 use crate::metrics::Counters;
 use crate::net::{self, Admission, Arrival, Listening, Places, Route, Way};
 use crate::paths::Paths;
@@ -58,7 +58,8 @@ pub(super) async fn start(
     let listen_port = peer_addrs.first().map(SocketAddr::port).or(later);
     let pool = PoolConfig {
         workers: config.disk_threads(),
-        held_bytes_max: (config.storage.memory_mib as usize) << 20,
+        held_bytes_max: config.memory_bytes() / 100 * HELD_PERCENT,
+        idle_read_bytes_max: config.memory_bytes() / 100 * IDLE_READS_PERCENT,
         ..PoolConfig::default()
     };
     let (events, _) = broadcast::channel(EVENTS_KEPT);

@@ -4,7 +4,7 @@
 use super::conn::{Conn, Identity, Whom};
 use super::torrent::Torrent;
 use crate::clock;
-use crate::limits::{CONNECTING_MAX, FRAME_BYTES_COMMON};
+use crate::limits::{CONNECTING_MAX, FRAME_BYTES_COMMON, READS_PERCENT};
 use crate::net::Place;
 use crate::peer::receive::Received;
 use crate::peer::send::{Budget, QueueFull};
@@ -82,13 +82,15 @@ impl Core {
             // The shard has ended: nobody is left to be told.
             let _ = disk.send((TorrentKey(key.0), event));
         });
+        let for_reads = shared.config.memory_bytes() / 100 * READS_PERCENT;
+        let out_blocks_max = for_reads / shared.config.shards().max(1);
         Core {
             number,
             shared,
             router: Router::new(seed.fork("router", 0)),
             torrents: BTreeMap::new(),
             conns: HashMap::new(),
-            budget: Rc::default(),
+            budget: Rc::new(Budget::new(out_blocks_max)),
             next_conn: 0,
             deferred: VecDeque::new(),
             arriving: None,

@@ -22,6 +22,9 @@ impl Core {
             Event::PieceFault { fault, .. } | Event::ReadFault { fault, .. } => {
                 self.disk_fault(key, fault);
             }
+            Event::Restored { piece, blocks } => {
+                self.input(key, Input::PartialPiece { piece, blocks });
+            }
             Event::Leaves { piece, leaves } => self.input(key, Input::Leaves { piece, leaves }),
             Event::VerifyProgress(progress) => self.check_progress(key, progress),
             Event::Verified { have, checked, faults } => {

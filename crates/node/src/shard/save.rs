@@ -2,7 +2,7 @@
 //! completion and at the end.
 
 use super::core::Core;
-use super::torrent::{Closing, Files, Totals};
+use super::torrent::{Closing, Files, Torrent, Totals};
 use crate::clock;
 use crate::limits::UPTIME_SAVED_WITHIN;
 use crate::session::persist::Saved;
@@ -28,7 +28,11 @@ impl Core {
     pub(super) fn save_all(&mut self) {
         let keys: Vec<TorrentKey> = self.torrents.keys().copied().collect();
         for key in keys {
-            if self.torrents.get(&key).is_some_and(|torrent| torrent.unsaved) {
+            // Blocks of pieces that take long are saved, too.
+            let received = self.totals(key).downloaded;
+            let unsaved =
+                |torrent: &Torrent| torrent.unsaved || torrent.saved.downloaded != received;
+            if self.torrents.get(&key).is_some_and(|torrent| unsaved(torrent)) {
                 self.save(key);
             } else {
                 self.saved(key, Durable::default(), false);

@@ -40,6 +40,8 @@ pub(crate) struct NewTorrent {
     pub(crate) settings: Arc<TorrentSettings>,
     /// Something a user should read.
     pub(crate) note: Option<Arc<str>>,
+    /// Blocks of unfinished pieces that the last run had.
+    pub(crate) partials: Vec<pieces::Partial>,
 }
 
 /// What is known of a torrent's files when it is taken in.
@@ -107,6 +109,8 @@ pub(super) struct Torrent {
     pub(super) saved_spent: Spent,
     /// There are pieces on disk that are not flushed and written down.
     pub(super) unsaved: bool,
+    /// Blocks of unfinished pieces that the last run had, until the files are known.
+    partials: Vec<pieces::Partial>,
     /// Something a user should read; a fault of the swarm goes before it.
     pub(super) note: Option<Arc<str>>,
     /// Bytes of its files, padding not counted.
@@ -167,6 +171,7 @@ impl Core {
             settings: new.settings,
             saved_spent: new.spent,
             unsaved: false,
+            partials: new.partials,
             note: new.note,
             size: 0,
             closing: None,
@@ -251,8 +256,15 @@ impl Core {
 
     fn files_known(&mut self, key: TorrentKey, files: pieces::Torrent, have: Bitfield) {
         let Some(torrent) = self.torrents.get_mut(&key) else { return };
+        let mut partials = std::mem::take(&mut torrent.partials);
+        partials.retain(|partial| !have.get(partial.piece));
         torrent.files = Files::Ready(files);
         self.input(key, Input::StorageReady { have });
+        if let Some(torrent) = self.torrents.get(&key)
+            && let Some(files) = torrent.files()
+        {
+            files.restore(partials);
+        }
         self.publish(key);
     }
 

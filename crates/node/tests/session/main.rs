@@ -11,3 +11,4 @@ mod stranger;
 mod support;
 mod trackers;
 mod transfer;
+mod unfinished;

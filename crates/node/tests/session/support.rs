@@ -197,6 +197,11 @@ impl Node {
         self.add(metainfo, options).await
     }
 
+    /// Bytes of payload that a torrent has received, asked of its shard.
+    pub(crate) async fn downloaded(&self, id: TorrentId) -> u64 {
+        self.session.show(id).await.expect("it is there").torrent.downloaded_bytes
+    }
+
     pub(crate) async fn complete(&self, id: TorrentId) -> TorrentSnapshot {
         self.until(id, |torrent| torrent.state == TorrentState::Seeding).await
     }

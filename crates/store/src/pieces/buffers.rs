@@ -1,19 +1,21 @@
 //! Buffers for reads, recycled: a seeder reads the same sizes for hours.
 
-use crate::limits::{IDLE_BUFFER_BYTES_MAX, READ_RUN_BYTES_MAX};
+use crate::limits::READ_RUN_BYTES_MAX;
 use crate::mutex::guard;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Sizes of buffers in bytes: a block, and up to the longest run. A buffer is at most four times
-/// what was asked for.
-const SIZES: [usize; 4] = [16 << 10, 64 << 10, 256 << 10, READ_RUN_BYTES_MAX];
+/// Sizes of buffers in bytes: a block, and up to the longest run. A buffer is at most twice what was
+/// asked for, if that was a block or more.
+const SIZES: [usize; 7] =
+    [16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, READ_RUN_BYTES_MAX];
 
 /// The idle buffers.
-#[derive(Default)]
 pub(super) struct Buffers {
     idle: Mutex<Idle>,
+    /// Bytes that may be idle.
+    idle_max: usize,
     /// Bytes of buffers in use and idle.
     allocated: AtomicUsize,
 }
@@ -25,6 +27,10 @@ struct Idle {
 }
 
 impl Buffers {
+    pub(super) fn new(idle_max: usize) -> Self {
+        Buffers { idle: Mutex::default(), idle_max, allocated: AtomicUsize::new(0) }
+    }
+
     /// A buffer of `len` bytes, at most [`READ_RUN_BYTES_MAX`], with anything in it.
     pub(super) fn buffer(self: &Arc<Self>, len: usize) -> Buffer {
         let len = len.min(READ_RUN_BYTES_MAX);
@@ -78,7 +84,7 @@ impl AsRef<[u8]> for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let mut idle = guard(&self.home.idle);
-        if idle.bytes + SIZES[self.class] <= IDLE_BUFFER_BYTES_MAX {
+        if idle.bytes + SIZES[self.class] <= self.home.idle_max {
             idle.bytes += SIZES[self.class];
             let bytes = std::mem::take(&mut self.bytes);
             idle.by_size[self.class].push(bytes);
@@ -92,9 +98,11 @@ impl Drop for Buffer {
 mod tests {
     use super::*;
 
+    const IDLE_MAX: usize = 4 << 20;
+
     #[test]
     fn buffers_come_back_when_the_last_slice_is_gone() {
-        let buffers = Arc::new(Buffers::default());
+        let buffers = Arc::new(Buffers::new(IDLE_MAX));
         for len in [1, 16 << 10, (16 << 10) + 1, 1 << 20] {
             let mut buffer = buffers.buffer(len);
             buffer.as_mut().fill(7);
@@ -104,7 +112,7 @@ mod tests {
             drop(bytes);
             assert_eq!(slice[0], 7);
         }
-        let sum = (16 << 10) + (64 << 10) + (1 << 20);
+        let sum = (16 << 10) + (32 << 10) + (1 << 20);
         assert_eq!(buffers.allocated(), sum);
         let again = buffers.buffer(20 << 10);
         assert_eq!(buffers.allocated(), sum);
@@ -113,11 +121,11 @@ mod tests {
 
     #[test]
     fn no_more_than_the_limit_stays_idle() {
-        let buffers = Arc::new(Buffers::default());
-        let count = 2 * IDLE_BUFFER_BYTES_MAX / READ_RUN_BYTES_MAX;
+        let buffers = Arc::new(Buffers::new(IDLE_MAX));
+        let count = 2 * IDLE_MAX / READ_RUN_BYTES_MAX;
         let all: Vec<_> = (0..count).map(|_| buffers.buffer(READ_RUN_BYTES_MAX)).collect();
         assert_eq!(buffers.allocated(), count * READ_RUN_BYTES_MAX);
         drop(all);
-        assert_eq!(buffers.allocated(), IDLE_BUFFER_BYTES_MAX);
+        assert_eq!(buffers.allocated(), IDLE_MAX);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::files::Stamp;
 use althing_base::Sha256Digest;
+use althing_base::hash::sha256;
 use althing_bittorrent::metainfo::FileIndex;
 use althing_bittorrent::swarm::StorageFault;
 use althing_bittorrent::{Bitfield, BlockDigests, BlockRef, PieceIndex};
@@ -87,6 +88,14 @@ pub enum Event {
         /// What could not be read for another reason than that it is not there; the first few.
         faults: Vec<StorageFault>,
     },
+    /// An answer to [`restore`](super::Torrent::restore), for each piece of which there was anything:
+    /// these blocks have been read, are as they were, and count as handed in.
+    Restored {
+        /// Which piece.
+        piece: PieceIndex,
+        /// The numbers of its blocks, ascending; at least one.
+        blocks: Vec<u32>,
+    },
     /// The answer to [`prepare`](super::Torrent::prepare).
     Prepared {
         /// What could not be created, if anything.
@@ -128,6 +137,31 @@ pub struct VerifyProgress {
 pub struct Durable {
     pub(crate) pieces: Vec<PieceIndex>,
     pub(crate) stamps: Vec<(FileIndex, Stamp)>,
+    /// All that is on disk of unfinished pieces, in the place of what was before; `None` if that
+    /// was not looked at.
+    pub(crate) partials: Option<Vec<Partial>>,
+}
+
+/// Blocks of an unfinished piece that have been written to their place. They claim nothing: each
+/// has a checksum, and counts only if what is read has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Partial {
+    /// Which piece.
+    pub piece: PieceIndex,
+    /// The numbers of the blocks, ascending, and their checksums.
+    pub blocks: Vec<(u32, BlockSum)>,
+}
+
+/// A block's checksum: the first eight bytes of its SHA-256.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct BlockSum(pub [u8; 8]);
+
+impl BlockSum {
+    /// The checksum of a block's bytes.
+    pub fn of(data: &[u8]) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = sha256(data).0;
+        BlockSum([a, b, c, d, e, f, g, h])
+    }
 }
 
 impl Durable {
@@ -141,8 +175,15 @@ impl Durable {
         &self.stamps
     }
 
+    /// What is on disk of unfinished pieces; `None` if that was not looked at.
+    pub fn partials(&self) -> Option<&[Partial]> {
+        self.partials.as_deref()
+    }
+
     /// Whether there is nothing new.
     pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty() && self.stamps.is_empty()
+        self.pieces.is_empty()
+            && self.stamps.is_empty()
+            && self.partials.as_ref().is_none_or(Vec::is_empty)
     }
 }

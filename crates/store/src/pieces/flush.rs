@@ -1,30 +1,32 @@
 //! What may take the disk seconds, on a thread of its own so that no block waits for it: making
 //! writes durable, creating what has no pieces, closing and deleting.
 
-use super::event::{Durable, Event};
+use super::event::{Durable, Event, Partial};
 use super::io::Disk;
 use super::pool::Inner;
 use super::torrent::Shared;
 use crate::files::{self, Mode, Stamp};
-use crate::limits::FLUSH_EACH_MAX;
+use crate::limits::{FLUSH_EACH_MAX, PARTIAL_BLOCKS_MAX};
 use crate::mutex::guard;
 use althing_bittorrent::metainfo::FileIndex;
 use althing_bittorrent::swarm::StorageFault;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
 
 /// Work for the thread.
 pub(super) enum Task {
     /// Create empty files and links.
     Prepare(Arc<Shared>),
-    /// Make durable what has been written.
-    Sync(Arc<Shared>),
+    /// Make durable what has been written, the blocks of unfinished pieces included.
+    Sync(Arc<Shared>, Vec<Partial>),
     /// All workers have let go of a torrent.
     Close {
         torrent: Arc<Shared>,
+        /// What they have written of unfinished pieces.
+        partials: Vec<Partial>,
         /// Its data is to go.
         delete: bool,
         /// Someone waits for the answer.
@@ -34,25 +36,57 @@ pub(super) enum Task {
     Stop,
 }
 
-/// A torrent that is being closed: when the last worker drops its part, nothing happens in the
-/// torrent any more, and the thread does the rest.
-pub(super) struct Closing {
-    pool: Arc<Inner>,
-    torrent: Arc<Shared>,
-    delete: bool,
-    answer: bool,
+/// What comes after a [`Gathering`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Then {
+    /// All is made durable.
+    Sync,
+    /// The torrent is closed, and deleted if it is to be; someone may wait for the answer.
+    Close { delete: bool, answer: bool },
 }
 
-impl Closing {
-    pub(super) fn new(pool: Arc<Inner>, torrent: Arc<Shared>, delete: bool, answer: bool) -> Self {
-        Closing { pool, torrent, delete, answer }
+impl Then {
+    /// Whether blocks of unfinished pieces are of any use afterwards.
+    pub(super) fn keeps_blocks(self) -> bool {
+        matches!(self, Then::Sync | Then::Close { delete: false, answer: true })
     }
 }
 
-impl Drop for Closing {
+/// All workers are asked what they have of a torrent. When the last one drops its part, the thread
+/// does the rest: of a torrent that is being closed nothing happens any more then.
+pub(super) struct Gathering {
+    pool: Arc<Inner>,
+    torrent: Arc<Shared>,
+    partials: Mutex<Vec<Partial>>,
+    pub(super) then: Then,
+}
+
+impl Gathering {
+    pub(super) fn new(pool: Arc<Inner>, torrent: Arc<Shared>, then: Then) -> Self {
+        Gathering { pool, torrent, partials: Mutex::default(), then }
+    }
+
+    /// Adds what a worker has.
+    pub(super) fn add(&self, partials: Vec<Partial>) {
+        guard(&self.partials).extend(partials);
+    }
+}
+
+impl Drop for Gathering {
     fn drop(&mut self) {
-        let Closing { delete, answer, .. } = *self;
-        self.pool.flush(Task::Close { torrent: Arc::clone(&self.torrent), delete, answer });
+        let torrent = Arc::clone(&self.torrent);
+        let mut partials = std::mem::take(&mut *guard(&self.partials));
+        partials.sort_by_key(|partial| partial.piece);
+        let mut room = PARTIAL_BLOCKS_MAX;
+        partials.retain(|partial| {
+            let fits = partial.blocks.len() <= room;
+            room -= if fits { partial.blocks.len() } else { 0 };
+            fits
+        });
+        self.pool.flush(match self.then {
+            Then::Sync => Task::Sync(torrent, partials),
+            Then::Close { delete, answer } => Task::Close { torrent, partials, delete, answer },
+        });
     }
 }
 
@@ -67,12 +101,14 @@ pub(super) fn run(pool: &Inner, tasks: &Receiver<Task>) {
                     torrent.emit(Event::Prepared { fault });
                 }
             }
-            Task::Sync(torrent) if torrent.is_closing() => {}
-            Task::Sync(torrent) => {
-                let (durable, fault) = sync(pool, &torrent);
+            Task::Sync(torrent, _) if torrent.is_closing() => {}
+            Task::Sync(torrent, partials) => {
+                let (durable, fault) = sync(pool, &torrent, partials);
                 torrent.emit(Event::Synced { durable, fault });
             }
-            Task::Close { torrent, delete, answer } => close(pool, &torrent, delete, answer),
+            Task::Close { torrent, partials, delete, answer } => {
+                close(pool, &torrent, partials, delete, answer);
+            }
             Task::Stop => return,
         }
     }
@@ -106,7 +142,7 @@ fn prepare(pool: &Inner, torrent: &Shared) -> Result<(), StorageFault> {
 }
 
 /// Flushes what was written, and says what is durable with that and what went wrong first.
-fn sync(pool: &Inner, torrent: &Shared) -> (Durable, Option<StorageFault>) {
+fn sync(pool: &Inner, torrent: &Shared, partials: Vec<Partial>) -> (Durable, Option<StorageFault>) {
     let layout = &torrent.metainfo;
     let mut unsynced = guard(&torrent.unsynced);
     unsynced.queued = false;
@@ -130,7 +166,9 @@ fn sync(pool: &Inner, torrent: &Shared) -> (Durable, Option<StorageFault>) {
     if !at_once {
         sync_folders(pool, torrent, &files);
     }
-    (Durable { pieces, stamps }, first_fault)
+    // A checksum would tell that a block is not there; better not to look for it at all.
+    let partials = if first_fault.is_some() { Vec::new() } else { partials };
+    (Durable { pieces, stamps, partials: Some(partials) }, first_fault)
 }
 
 /// Flushes all files at once; says whether that was done. If not, each file will be flushed by
@@ -185,9 +223,9 @@ fn sync_folders(pool: &Inner, torrent: &Shared, files: &BTreeSet<FileIndex>) {
     }
 }
 
-fn close(pool: &Inner, torrent: &Shared, delete: bool, answer: bool) {
+fn close(pool: &Inner, torrent: &Shared, partials: Vec<Partial>, delete: bool, answer: bool) {
     let (durable, mut fault) = match (delete, answer) {
-        (false, true) => sync(pool, torrent),
+        (false, true) => sync(pool, torrent, partials),
         _ => (Durable::default(), None),
     };
     pool.descriptors().close(torrent.slot);

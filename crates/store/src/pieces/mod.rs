@@ -16,6 +16,7 @@ mod event;
 mod flush;
 mod io;
 mod job;
+mod partial;
 mod piece;
 mod pool;
 mod queue;
@@ -23,6 +24,6 @@ mod torrent;
 mod verify;
 mod worker;
 
-pub use event::{Durable, Event, Sink, TorrentKey, VerifyProgress};
+pub use event::{BlockSum, Durable, Event, Partial, Sink, TorrentKey, VerifyProgress};
 pub use pool::{Gauges, Pool, PoolConfig};
 pub use torrent::{BeforeWrite, Opening, Torrent};

@@ -119,6 +119,11 @@ impl Piece {
         self.advance();
     }
 
+    /// Whether a block has not been handed in.
+    pub(super) fn is_missing(&self, number: u32) -> bool {
+        matches!(self.blocks.get(number as usize), Some(Block::Missing))
+    }
+
     /// Notes that a block has something else than zeros where padding belongs.
     pub(super) fn taint(&mut self) {
         self.tainted = true;

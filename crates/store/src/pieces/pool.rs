@@ -3,15 +3,17 @@
 use super::buffers::Buffers;
 use super::flush::{self, Task};
 use super::job::Job;
-use super::queue::Queue;
+use super::queue::{Hurry, Lane, Queue};
 use super::torrent::{Opening, Torrent};
 use super::worker::Worker;
 use crate::files::{Descriptors, DiskFiles, Files, Slot};
-use crate::limits::{HELD_BYTES_MAX, OPEN_FILES_MAX, QUEUE_CONGESTED_BYTES};
+use crate::limits::{
+    CONGESTED_PERCENT, HELD_BYTES_MAX, IDLE_BUFFER_BYTES_MAX, OPEN_FILES_MAX, QUEUE_CONGESTED_BYTES,
+};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -23,6 +25,8 @@ pub struct PoolConfig {
     /// Bytes of unfinished pieces in memory before they are written early. Default:
     /// [`HELD_BYTES_MAX`].
     pub held_bytes_max: usize,
+    /// Bytes of buffers for reads that are kept for reuse. Default: [`IDLE_BUFFER_BYTES_MAX`].
+    pub idle_read_bytes_max: usize,
     /// Files open at a time. Default: [`OPEN_FILES_MAX`].
     pub open_files_max: usize,
 }
@@ -32,6 +36,7 @@ impl Default for PoolConfig {
         PoolConfig {
             workers: thread::available_parallelism().map_or(1, usize::from),
             held_bytes_max: HELD_BYTES_MAX,
+            idle_read_bytes_max: IDLE_BUFFER_BYTES_MAX,
             open_files_max: OPEN_FILES_MAX,
         }
     }
@@ -74,6 +79,8 @@ pub(super) struct Inner {
     pub(super) held: AtomicUsize,
     pub(super) spilled: AtomicU64,
     pub(super) held_max: usize,
+    /// For each worker whether it has been asked to make room and has not begun yet.
+    room_wanted: Vec<AtomicBool>,
 }
 
 impl Inner {
@@ -84,6 +91,24 @@ impl Inner {
     /// The queue for all work that has this number.
     pub(super) fn queue_of(&self, number: u64) -> &Queue<Job> {
         &self.queues[(number % self.queues.len() as u64) as usize]
+    }
+
+    /// Asks the other workers to write what they hold early: this one has done what it can, and they
+    /// may have nothing to do that would make them look.
+    pub(super) fn ask_for_room(&self, but: usize) {
+        let others = self.queues.iter().zip(&self.room_wanted).enumerate();
+        for (_, (queue, wanted)) in others.filter(|(number, _)| *number != but) {
+            if !wanted.swap(true, Ordering::AcqRel) {
+                queue.push(Lane::Store, Job::MakeRoom, 0, 0, Hurry::Now);
+            }
+        }
+    }
+
+    /// The worker begins to make room.
+    pub(super) fn makes_room(&self, number: usize) {
+        if let Some(wanted) = self.room_wanted.get(number) {
+            wanted.store(false, Ordering::Release);
+        }
     }
 
     pub(super) fn descriptors(&self) -> &Descriptors {
@@ -117,12 +142,13 @@ impl Pool {
         let inner = Arc::new(Inner {
             queues: (0..count).map(|_| Queue::new(Arc::clone(&queued))).collect(),
             descriptors: Descriptors::new(files, config.open_files_max),
-            buffers: Arc::default(),
+            buffers: Arc::new(Buffers::new(config.idle_read_bytes_max)),
             flusher,
             queued,
             held: AtomicUsize::new(0),
             spilled: AtomicU64::new(0),
             held_max: config.held_bytes_max,
+            room_wanted: (0..count).map(|_| AtomicBool::new(false)).collect(),
         });
         let mut pool = Pool {
             inner: Arc::clone(&inner),
@@ -146,9 +172,14 @@ impl Pool {
         Torrent::open(Arc::clone(&self.inner), slot, opening)
     }
 
-    /// Whether so many blocks wait that it is time to stop reading from sockets for a moment.
+    /// Whether so many blocks wait, to be hashed or to be written, that it is time to stop reading
+    /// from sockets for a moment. Whoever asks before each read keeps the memory of blocks within
+    /// [`CONGESTED_PERCENT`] of the budget, and what that one read brings.
     pub fn is_congested(&self) -> bool {
-        self.inner.queued.load(Ordering::Relaxed) >= QUEUE_CONGESTED_BYTES
+        let queued = self.inner.queued.load(Ordering::Relaxed);
+        let held = self.inner.held.load(Ordering::Relaxed);
+        queued >= QUEUE_CONGESTED_BYTES
+            || queued + held >= self.inner.held_max / 100 * CONGESTED_PERCENT
     }
 
     /// What is in use right now.

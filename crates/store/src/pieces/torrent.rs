@@ -1,7 +1,7 @@
 //! The handle of one torrent's data, and what the pool's threads share of it.
 
-use super::event::{Event, Sink, TorrentKey};
-use super::flush::{Closing, Task};
+use super::event::{Event, Partial, Sink, TorrentKey};
+use super::flush::{Gathering, Task, Then};
 use super::io::Unsynced;
 use super::job::Job;
 use super::pool::Inner;
@@ -12,6 +12,7 @@ use crate::hash::Kinds;
 use crate::mutex::guard;
 use althing_bittorrent::metainfo::Metainfo;
 use althing_bittorrent::swarm::StorageFault;
+use althing_bittorrent::types::BLOCK_SIZE;
 use althing_bittorrent::{Bitfield, BlockRef, PieceHash, PieceIndex};
 use bytes::Bytes;
 use std::fmt;
@@ -219,18 +220,31 @@ impl Torrent {
         self.pool.flush(Task::Prepare(Arc::clone(&self.shared)));
     }
 
-    /// Makes the pieces durable that have been stored or found right so far. Answered by
-    /// [`Event::Synced`]; calls that come while one waits for its turn share its answer.
+    /// Takes in what was on disk of unfinished pieces when the torrent was last closed or synced. A
+    /// piece of which blocks are right is in progress then, with those blocks; each is answered by
+    /// [`Event::Restored`].
+    pub fn restore(&self, partials: Vec<Partial>) {
+        for partial in partials {
+            let piece = partial.piece;
+            let cost = partial.blocks.len() as u64 * u64::from(BLOCK_SIZE);
+            let job = Job::Restore { torrent: Arc::clone(&self.shared), partial };
+            self.push(piece, Lane::Store, job, cost, 0, Hurry::Now);
+        }
+    }
+
+    /// Makes the pieces durable that have been stored or found right so far, and the blocks of
+    /// pieces that have been in progress since the last call. Answered by [`Event::Synced`]; calls
+    /// that come while one waits for its turn share its answer.
     pub fn sync(&self) {
         let mut unsynced = guard(&self.shared.unsynced);
         if !std::mem::replace(&mut unsynced.queued, true) {
             drop(unsynced);
-            self.pool.flush(Task::Sync(Arc::clone(&self.shared)));
+            self.gather(Then::Sync);
         }
     }
 
-    /// Finishes the writes that were asked for, forgets pieces in progress, makes the rest durable
-    /// and closes the files. Answered by [`Event::Closed`].
+    /// Finishes the writes that were asked for, writes the blocks of pieces in progress, makes all of
+    /// it durable and closes the files. Answered by [`Event::Closed`].
     pub fn close(self) {
         self.end(false, true);
     }
@@ -252,11 +266,19 @@ impl Torrent {
             return;
         }
         self.shared.cancel_verify();
+        self.gather(Then::Close { delete, answer });
+    }
+
+    /// Asks all workers for what they have of the torrent; then does what is to come.
+    fn gather(&self, then: Then) {
         let torrent = Arc::clone(&self.shared);
-        let closing = Arc::new(Closing::new(Arc::clone(&self.pool), torrent, delete, answer));
+        let gathering = Arc::new(Gathering::new(Arc::clone(&self.pool), torrent, then));
         for queue in self.pool.queues() {
-            let job =
-                Job::Close { torrent: Arc::clone(&self.shared), closing: Arc::clone(&closing) };
+            let (torrent, gathering) = (Arc::clone(&self.shared), Arc::clone(&gathering));
+            let job = match then {
+                Then::Sync => Job::Gather { torrent, gathering },
+                Then::Close { .. } => Job::Close { torrent, gathering },
+            };
             queue.push(Lane::Store, job, 0, 0, Hurry::Now);
         }
     }

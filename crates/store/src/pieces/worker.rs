@@ -1,6 +1,6 @@
 //! A worker: the only thread that knows of the pieces in progress which are its own.
 
-use super::event::Event;
+use super::event::{BlockSum, Event};
 use super::io::Disk;
 use super::job::Job;
 use super::piece::{Extent, FinishError, Piece};
@@ -30,14 +30,18 @@ use std::sync::atomic::Ordering;
 pub(super) struct Worker {
     pool: Arc<Inner>,
     number: usize,
-    pieces: BTreeMap<(Slot, PieceIndex), InProgress>,
+    pub(super) pieces: BTreeMap<(Slot, PieceIndex), InProgress>,
     /// For checks.
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
 }
 
-struct InProgress {
-    torrent: Arc<Shared>,
-    piece: Piece,
+pub(super) struct InProgress {
+    pub(super) torrent: Arc<Shared>,
+    pub(super) piece: Piece,
+    /// Checksums of the blocks that were written early.
+    pub(super) sums: BTreeMap<u32, BlockSum>,
+    /// It was there when the torrent was last synced.
+    pub(super) lingers: bool,
 }
 
 impl Worker {
@@ -64,6 +68,17 @@ impl Worker {
                 self.complete(&torrent, piece, &expected, want_digests);
             }
             Job::Abandon { torrent, piece } => self.forget((torrent.slot, piece)),
+            Job::MakeRoom => {
+                self.pool.makes_room(self.number);
+                self.make_room();
+            }
+            Job::Restore { torrent, partial } => self.restore(&torrent, &partial),
+            Job::Gather { torrent, gathering } => {
+                if !torrent.is_closing() {
+                    gathering.add(self.gather(&torrent, false));
+                }
+                drop(gathering);
+            }
             Job::Read { torrent, blocks, tag } => {
                 if !torrent.is_closing() {
                     torrent.emit(self.read(&torrent, blocks, tag));
@@ -76,18 +91,21 @@ impl Worker {
                 }
             }
             Job::Verify(share) => self.verify(share),
-            Job::Close { torrent, closing } => {
+            Job::Close { torrent, gathering } => {
+                if gathering.then.keeps_blocks() {
+                    gathering.add(self.gather(&torrent, true));
+                }
                 let mut own = self.pieces.split_off(&(torrent.slot, PieceIndex(0)));
                 let mut after = own.split_off(&(Slot(torrent.slot.0 + 1), PieceIndex(0)));
                 self.pieces.append(&mut after);
                 let held = own.values().map(|own| own.piece.held()).sum();
                 self.pool.held.fetch_sub(held, Ordering::Relaxed);
-                drop(closing);
+                drop(gathering);
             }
         }
     }
 
-    fn disk<'a>(&'a self, torrent: &'a Shared) -> Disk<'a> {
+    pub(super) fn disk<'a>(&'a self, torrent: &'a Shared) -> Disk<'a> {
         Disk { torrent, descriptors: self.pool.descriptors() }
     }
 }
@@ -103,12 +121,13 @@ impl Worker {
         }
         let tainted = torrent.padded && !padding_is_zeros(layout, block, &data);
         let key = (torrent.slot, block.piece);
-        let progress = self.pieces.entry(key).or_insert_with(|| InProgress {
-            torrent: Arc::clone(torrent),
-            piece: Piece::new(extent(layout, block.piece), torrent.kinds),
-        });
+        let progress =
+            self.pieces.entry(key).or_insert_with(|| InProgress::new(torrent, block.piece));
         if tainted {
             progress.piece.taint();
+        }
+        if !progress.sums.is_empty() {
+            progress.sums.remove(&number);
         }
         let before = progress.piece.held();
         progress.piece.store(number, data);
@@ -197,6 +216,9 @@ impl Worker {
             let torrent = Arc::clone(&own.torrent);
             self.spill(key, &torrent);
         }
+        if self.pool.held.load(Ordering::Relaxed) > self.pool.held_max {
+            self.pool.ask_for_room(self.number);
+        }
         if self.pool.held.load(Ordering::Relaxed) <= self.pool.held_max * HELD_OVERSHOOT {
             return;
         }
@@ -208,9 +230,9 @@ impl Worker {
     }
 
     /// Writes what a piece has in memory.
-    fn spill(&mut self, key: (Slot, PieceIndex), torrent: &Arc<Shared>) {
+    pub(super) fn spill(&mut self, key: (Slot, PieceIndex), torrent: &Arc<Shared>) {
         let disk = Disk { torrent, descriptors: self.pool.descriptors() };
-        let Some(InProgress { piece, .. }) = self.pieces.get_mut(&key) else { return };
+        let Some(InProgress { piece, sums, .. }) = self.pieces.get_mut(&key) else { return };
         for run in piece.held_runs() {
             if let Err(fault) = write_run(disk, key.1, piece, run.clone()) {
                 tracing::warn!(piece = key.1.0, %fault, "blocks could not be written early");
@@ -218,6 +240,9 @@ impl Worker {
                 torrent.emit(Event::PieceFault { piece: key.1, fault });
                 return;
             }
+            sums.extend(
+                run.clone().zip(piece.buffers(run.clone()).iter().map(|b| BlockSum::of(b))),
+            );
             let before = piece.held();
             piece.spilled(run);
             let freed = before - piece.held();
@@ -310,6 +335,17 @@ fn write_run(
     let bytes = extent(disk.torrent.metainfo.layout(), index).bytes_of(run.clone());
     let range = BlockRef { piece: index, begin: bytes.start, len: bytes.end - bytes.start };
     disk.write_range(range, &piece.buffers(run))
+}
+
+impl InProgress {
+    pub(super) fn new(torrent: &Arc<Shared>, piece: PieceIndex) -> Self {
+        InProgress {
+            torrent: Arc::clone(torrent),
+            piece: Piece::new(extent(torrent.metainfo.layout(), piece), torrent.kinds),
+            sums: BTreeMap::new(),
+            lingers: false,
+        }
+    }
 }
 
 fn extent(layout: &Layout, piece: PieceIndex) -> Extent {

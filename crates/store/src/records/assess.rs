@@ -27,6 +27,7 @@ pub struct Assessment {
 ///   them are checked. Except that a file which was still being written when the process died has
 ///   naturally changed; then only its unclaimed pieces are checked, unless it has shrunk or is
 ///   another file.
+/// * A check did not come to its end: what it had not looked at is checked.
 /// * The process died: unclaimed pieces of files that are there may have been written; they are
 ///   checked.
 pub fn assess(
@@ -46,6 +47,7 @@ pub fn assess(
         open: Bitfield::new(count),
         notes: Notes::default(),
     };
+    let unchecked = resume.and_then(|resume| resume.unchecked.as_ref());
     let mut resume = resume;
     if let Some(known) = resume {
         if known.pieces.len() == count {
@@ -56,6 +58,9 @@ pub fn assess(
         }
     }
     let real = (0..).map(FileIndex).zip(metainfo.files());
+    if let Some(unchecked) = unchecked.filter(|unchecked| unchecked.len() == count) {
+        assessor.doubted = unchecked.clone();
+    }
     for (index, file) in real.filter(|(_, file)| !file.is_pad() && file.size() > 0) {
         let now = files.stamp(root, &root.relative(file)).ok();
         let then = resume.and_then(|resume| resume.stamps.get(&index).copied());

@@ -6,11 +6,12 @@ use super::record::{Record, Resume};
 use super::settings::TorrentSettings;
 use super::settings_codec;
 use crate::files::{Location, Stamp};
-use crate::limits::{RECORD_BYTES_MAX, RECORD_PEERS_MAX};
+use crate::limits::{PARTIAL_BLOCKS_MAX, RECORD_BYTES_MAX, RECORD_PEERS_MAX};
+use crate::pieces::{BlockSum, Partial};
 use althing_base::UnixTime;
 use althing_base::bencode::{Dict, Document, Encoder, Limits, Value};
-use althing_bittorrent::Bitfield;
 use althing_bittorrent::metainfo::FileIndex;
+use althing_bittorrent::{Bitfield, PieceIndex};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ pub(super) enum DecodeError {
 
 /// Bytes of a file's entry among the stamps: index, size, time, inode.
 const STAMP_LEN: usize = 4 + 8 + 8 + 8;
+
+/// Bytes of a block's entry among the unfinished pieces: number, checksum.
+const PARTIAL_LEN: usize = 4 + 8;
 
 pub(super) fn encode_record(record: &Record) -> Vec<u8> {
     let mut out = Encoder::new();
@@ -128,11 +132,17 @@ pub(super) fn encode_resume(resume: &Resume) -> Vec<u8> {
     out.dict(|out| {
         out.key(b"clean").int(resume.clean.into());
         out.key(b"count").int(resume.pieces.len().into());
+        if !resume.partials.is_empty() {
+            out.key(b"partials").bytes(&encode_partials(&resume.partials));
+        }
         // The usual case, and then the bits say nothing.
         if !resume.pieces.is_full() {
             out.key(b"pieces").bytes(resume.pieces.as_bytes());
         }
         out.key(b"stamps").bytes(&stamps);
+        if let Some(unchecked) = &resume.unchecked {
+            out.key(b"unchecked").bytes(unchecked.as_bytes());
+        }
         out.key(b"v").int(VERSION as i64);
     });
     out.finish()
@@ -157,7 +167,54 @@ pub(super) fn decode_resume(text: &[u8]) -> Result<Resume, DecodeError> {
         clean: dict.int(b"clean").unwrap_or(0) != 0,
         pieces,
         stamps: stamps.chunks_exact(STAMP_LEN).filter_map(decode_stamp).collect(),
+        partials: decode_partials(dict.bytes(b"partials").unwrap_or_default(), count)?,
+        unchecked: match dict.bytes(b"unchecked") {
+            None => None,
+            Some(bits) => {
+                let bits = Bitfield::from_bytes(bits, count);
+                Some(bits.ok_or(DecodeError::Damaged("what is still to be checked"))?)
+            }
+        },
     })
+}
+
+/// For each piece its number, how many blocks, and for each of them its number and checksum.
+fn encode_partials(partials: &[Partial]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for partial in partials {
+        out.extend(partial.piece.0.to_be_bytes());
+        // At most PARTIAL_BLOCKS_MAX.
+        out.extend((partial.blocks.len() as u32).to_be_bytes());
+        for (number, sum) in &partial.blocks {
+            out.extend(number.to_be_bytes());
+            out.extend(sum.0);
+        }
+    }
+    out
+}
+
+fn decode_partials(mut bytes: &[u8], count: u32) -> Result<Vec<Partial>, DecodeError> {
+    const DAMAGED: DecodeError = DecodeError::Damaged("its unfinished pieces");
+    let mut partials = Vec::new();
+    let mut room = PARTIAL_BLOCKS_MAX;
+    while !bytes.is_empty() {
+        let (piece, rest) = bytes.split_first_chunk().ok_or(DAMAGED)?;
+        let (blocks, rest) = rest.split_first_chunk().ok_or(DAMAGED)?;
+        let piece = PieceIndex(u32::from_be_bytes(*piece));
+        let blocks = u32::from_be_bytes(*blocks) as usize;
+        if piece.0 >= count || blocks > room {
+            return Err(DAMAGED);
+        }
+        room -= blocks;
+        let (entries, rest) = rest.split_at_checked(blocks * PARTIAL_LEN).ok_or(DAMAGED)?;
+        bytes = rest;
+        let blocks = entries.chunks_exact(PARTIAL_LEN).filter_map(|entry| {
+            let (number, sum) = entry.split_first_chunk()?;
+            Some((u32::from_be_bytes(*number), BlockSum(*sum.first_chunk()?)))
+        });
+        partials.push(Partial { piece, blocks: blocks.collect() });
+    }
+    Ok(partials)
 }
 
 fn decode_stamp(bytes: &[u8]) -> Option<(FileIndex, Stamp)> {
@@ -233,7 +290,6 @@ fn path_of(bytes: &[u8]) -> Result<PathBuf, DecodeError> {
 mod tests {
     use super::super::settings_codec::tests::settings;
     use super::*;
-    use althing_bittorrent::PieceIndex;
     use proptest::prelude::*;
 
     fn locations() -> impl Strategy<Value = Location> {
@@ -255,6 +311,14 @@ mod tests {
         let stamp = (any::<u64>(), any::<i64>(), any::<u64>())
             .prop_map(|(size, modified_ns, inode)| Stamp { size, modified_ns, inode });
         prop::collection::btree_map(any::<u32>().prop_map(FileIndex), stamp, 0..5)
+    }
+
+    fn partials() -> impl Strategy<Value = Vec<Partial>> {
+        let block = (any::<u32>(), any::<[u8; 8]>());
+        let blocks = prop::collection::vec(block.prop_map(|(n, sum)| (n, BlockSum(sum))), 0..5);
+        let partial = (0u32..100, blocks)
+            .prop_map(|(piece, blocks)| Partial { piece: PieceIndex(piece), blocks });
+        prop::collection::vec(partial, 0..3)
     }
 
     proptest! {
@@ -292,13 +356,21 @@ mod tests {
             count in 0u32..100,
             set in prop::collection::vec(0u32..100, 0..100),
             stamps in stamps(),
+            partials in partials(),
+            unchecked in any::<bool>(),
         ) {
             let mut pieces = Bitfield::new(count);
             for piece in set {
                 pieces.set(PieceIndex(piece), true);
             }
             for pieces in [pieces, Bitfield::full(count)] {
-                let resume = Resume { clean, pieces, stamps: stamps.clone() };
+                let resume = Resume {
+                    clean,
+                    unchecked: unchecked.then(|| pieces.clone()),
+                    pieces,
+                    stamps: stamps.clone(),
+                    partials: partials.iter().filter(|p| p.piece.0 < count).cloned().collect(),
+                };
                 prop_assert_eq!(decode_resume(&encode_resume(&resume)), Ok(resume));
             }
         }

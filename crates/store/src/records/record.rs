@@ -2,7 +2,7 @@
 
 use super::settings::TorrentSettings;
 use crate::files::{Location, Stamp};
-use crate::pieces::Durable;
+use crate::pieces::{Durable, Partial};
 use althing_base::UnixTime;
 use althing_bittorrent::Bitfield;
 use althing_bittorrent::metainfo::FileIndex;
@@ -71,12 +71,23 @@ pub struct Resume {
     pub pieces: Bitfield,
     /// What the files looked like when the last of their pieces was claimed.
     pub stamps: BTreeMap<FileIndex, Stamp>,
+    /// What was on disk of unfinished pieces; not claimed.
+    pub partials: Vec<Partial>,
+    /// Pieces of a check that has not come to its end: still to be looked at, and until then not
+    /// believed.
+    pub unchecked: Option<Bitfield>,
 }
 
 impl Resume {
     /// Nothing is claimed of a torrent of so many pieces.
     pub fn new(piece_count: u32) -> Self {
-        Resume { clean: true, pieces: Bitfield::new(piece_count), stamps: BTreeMap::new() }
+        Resume {
+            clean: true,
+            pieces: Bitfield::new(piece_count),
+            stamps: BTreeMap::new(),
+            partials: Vec::new(),
+            unchecked: None,
+        }
     }
 
     /// Claims more.
@@ -85,5 +96,9 @@ impl Resume {
             self.pieces.set(piece, true);
         }
         self.stamps.extend(durable.stamps().iter().copied());
+        if let Some(partials) = durable.partials() {
+            self.partials = partials.to_vec();
+        }
+        self.partials.retain(|partial| !self.pieces.get(partial.piece));
     }
 }

@@ -158,6 +158,27 @@ impl Records {
         Ok(())
     }
 
+    /// Notes that a check of all of a torrent goes on, and what it has still to look at; or, with
+    /// `None`, that it has come to its end.
+    ///
+    /// # Errors
+    /// The record is damaged, or the disk fails.
+    pub fn checking(
+        &self,
+        id: Sha1Digest,
+        piece_count: u32,
+        unchecked: Option<&Bitfield>,
+    ) -> Result<(), RecordError> {
+        let _changing = guard(&self.changing);
+        let known = self.resume_of(id)?.filter(|resume| resume.pieces.len() == piece_count);
+        let mut resume = known.unwrap_or_else(|| Resume::new(piece_count));
+        if resume.unchecked.as_ref() == unchecked {
+            return Ok(());
+        }
+        resume.unchecked = unchecked.cloned();
+        self.put_resume(id, &resume)
+    }
+
     /// Forgets what was claimed of a torrent: damaged, or meant for another layout.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use althing_store::files::{DiskFiles, Files, Mode, OpenFile, Root, Stamp};
 use std::io::{self, IoSlice};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,11 +18,14 @@ pub struct Faults {
     pub sync_fails: bool,
     /// Every other call is interrupted before it does anything.
     pub interrupts: bool,
+    /// Writes wait until this is false again.
+    pub writes_wait: bool,
 }
 
 #[derive(Clone, Default)]
 pub struct Faulty {
     state: Arc<Mutex<State>>,
+    changed: Arc<Condvar>,
 }
 
 #[derive(Default)]
@@ -31,6 +34,7 @@ struct State {
     calls: usize,
     writes: usize,
     reads: usize,
+    waiting: usize,
 }
 
 impl Faulty {
@@ -42,6 +46,21 @@ impl Faulty {
 
     pub fn set(&self, faults: Faults) {
         self.state.lock().unwrap().faults = faults;
+        self.changed.notify_all();
+    }
+
+    /// Writes that wait right now.
+    pub fn waiting(&self) -> usize {
+        self.state.lock().unwrap().waiting
+    }
+
+    fn wait_to_write(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.waiting += 1;
+        while state.faults.writes_wait {
+            state = self.changed.wait(state).unwrap();
+        }
+        state.waiting -= 1;
     }
 
     /// System calls that wrote and read so far.
@@ -58,7 +77,7 @@ fn io_error() -> io::Error {
 impl Files for Faulty {
     fn open(&self, root: &Root, path: &Path, mode: Mode) -> io::Result<Arc<dyn OpenFile>> {
         let file = DiskFiles.open(root, path, mode)?;
-        Ok(Arc::new(FaultyFile { file, state: Arc::clone(&self.state) }))
+        Ok(Arc::new(FaultyFile { file, disk: self.clone() }))
     }
 
     fn stamp(&self, root: &Root, path: &Path) -> io::Result<Stamp> {
@@ -88,13 +107,13 @@ impl Files for Faulty {
 
 struct FaultyFile {
     file: Arc<dyn OpenFile>,
-    state: Arc<Mutex<State>>,
+    disk: Faulty,
 }
 
 impl FaultyFile {
     /// The faults for this call, unless it is interrupted.
     fn call(&self) -> io::Result<Faults> {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.disk.state.lock().unwrap();
         state.calls += 1;
         if state.faults.interrupts && state.calls % 2 == 1 {
             return Err(io::ErrorKind::Interrupted.into());
@@ -106,7 +125,7 @@ impl FaultyFile {
 impl OpenFile for FaultyFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let faults = self.call()?;
-        self.state.lock().unwrap().reads += 1;
+        self.disk.state.lock().unwrap().reads += 1;
         if faults.read_fails {
             return Err(io_error());
         }
@@ -115,11 +134,12 @@ impl OpenFile for FaultyFile {
     }
 
     fn write_at(&self, bufs: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+        self.disk.wait_to_write();
         let faults = self.call()?;
         if faults.write_fails {
             return Err(io_error());
         }
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.disk.state.lock().unwrap();
         state.writes += 1;
         let mut room = faults.at_once.unwrap_or(usize::MAX);
         if let Some(space) = state.faults.space {
@@ -141,7 +161,7 @@ impl OpenFile for FaultyFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        if self.state.lock().unwrap().faults.sync_fails {
+        if self.disk.state.lock().unwrap().faults.sync_fails {
             return Err(io_error());
         }
         // The real thing takes its time and shows only in a power cut.

@@ -328,7 +328,8 @@ impl Bench {
     }
 
     pub fn with_files(workers: usize, held_bytes_max: usize, files: Arc<dyn Files>) -> Bench {
-        let config = PoolConfig { workers, held_bytes_max, open_files_max: 4 };
+        let config =
+            PoolConfig { workers, held_bytes_max, open_files_max: 4, ..PoolConfig::default() };
         let (sender, events) = mpsc::channel();
         let sender = Mutex::new(sender);
         let sink = move |_: TorrentKey, event| sender.lock().unwrap().send(event).unwrap_or(());
