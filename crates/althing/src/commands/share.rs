@@ -3,7 +3,7 @@
 use super::make;
 use super::reach;
 use crate::cli::{Global, Share};
-use crate::client::{Client, torrent_path};
+use crate::client::{Client, Events, torrent_path};
 use crate::daemon::{Daemon, running_or_own};
 use crate::exit::{Exit, Failure};
 use crate::screen::progress::Progress;
@@ -68,8 +68,10 @@ async fn share_all(
     options: &CreateOptions,
     screen: &Screen,
 ) -> Result<(), Failure> {
+    // One stream for all: each begins with everything there is.
+    let mut events = client.events().await?;
     for path in paths {
-        let detail = share_one(client, path, options, screen).await?;
+        let detail = share_one(client, &mut events, path, options, screen).await?;
         tell(client, &detail, screen).await?;
     }
     Ok(())
@@ -77,11 +79,11 @@ async fn share_all(
 
 async fn share_one(
     client: &Client,
+    events: &mut Events,
     path: &Path,
     options: &CreateOptions,
     screen: &Screen,
 ) -> Result<TorrentDetail, Failure> {
-    let mut events = client.events().await?;
     let request =
         ShareRequest { path: path.to_string_lossy().into_owned(), options: options.clone() };
     let begun: Job = client.post("/share", &request).await?;
