@@ -38,28 +38,38 @@ impl fmt::Debug for Seed {
 }
 
 /// A deterministic generator.
+///
+/// The generator proper is made with the first draw: it is ten times as large as the seed, and most
+/// of the machines of ten thousand torrents that rest never draw.
 #[derive(Clone)]
-pub struct Rng(ChaCha8Rng);
+pub struct Rng {
+    seed: Seed,
+    drawn: Option<Box<ChaCha8Rng>>,
+}
 
 impl Rng {
     /// A generator whose draws follow from `seed` alone.
     pub fn new(seed: Seed) -> Self {
-        Rng(ChaCha8Rng::from_seed(seed.0))
+        Rng { seed, drawn: None }
+    }
+
+    fn source(&mut self) -> &mut ChaCha8Rng {
+        self.drawn.get_or_insert_with(|| Box::new(ChaCha8Rng::from_seed(self.seed.0)))
     }
 
     /// 64 uniform bits.
     pub fn next_u64(&mut self) -> u64 {
-        self.0.next_u64()
+        self.source().next_u64()
     }
 
     /// 32 uniform bits.
     pub fn next_u32(&mut self) -> u32 {
-        self.0.next_u32()
+        self.source().next_u32()
     }
 
     /// Fills `bytes` with uniform bits.
     pub fn fill(&mut self, bytes: &mut [u8]) {
-        self.0.fill_bytes(bytes);
+        self.source().fill_bytes(bytes);
     }
 
     /// A uniform number in `0..bound`; 0 if the bound is 0.
