@@ -171,6 +171,23 @@ pub const TRACKER_PACKET_BYTES_MAX: usize = 2048;
 /// (guess, rounded up).
 pub const FRAME_BYTES_COMMON: usize = 64 * 1024;
 
+/// Buffers of a block each that an encrypted connection may have encrypted ahead of its socket: 64 KiB
+/// for one system call, and what one peer who does not read keeps; with the shard's budget used up
+/// it is one.
+pub const SEALED_BLOCKS_MAX: usize = 4;
+
+/// Addresses of peers that are known to be deaf to encryption, for each shard; past it the one known
+/// longest is tried encrypted again, which costs a connection (guess: 300 KiB of memory).
+pub const PLAIN_PEERS_MAX: usize = 4096;
+
+/// Encrypted handshakes that all addresses together may have us compute keys for in a second; others
+/// wait for the next one. Each costs two exponentiations, 70 µs of a core: 4 % of one.
+pub const KEY_EXCHANGES_PER_S_MAX: u32 = 512;
+
+/// Encrypted handshakes that one address (of IPv6, one /64) may have us compute keys for in a second;
+/// past it the connection is closed (guess: a peer with sixteen torrents in common comes at once).
+pub const KEY_EXCHANGES_PER_IP_PER_S_MAX: u32 = 16;
+
 // The rest is for blocks of which the first half has come: one for each connection that sends.
 const _: () = assert!(
     HELD_PERCENT * althing_store::limits::CONGESTED_PERCENT / 100

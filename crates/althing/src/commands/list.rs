@@ -7,8 +7,8 @@ use crate::exit::Failure;
 use crate::screen::table::{Align, Lines, lay_out};
 use crate::screen::{Screen, text, units};
 use althing_node::api::types::{
-    Direction, FileProgress, Peer, Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState,
-    Version,
+    Direction, Encrypted, FileProgress, Peer, Torrent, TorrentDetail, TorrentState, TrackerInfo,
+    TrackerState, Version,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -239,7 +239,7 @@ pub(super) async fn peers(
     lay_out(&header, &rows).iter().for_each(|line| screen.result(line));
     screen.note(
         "flags: D we get from it, d it has what we want but does not let us, U it gets from us, \
-         u it wants to but we do not let it, S it is late",
+         u it wants to but we do not let it, S it is late, E all is encrypted, e the handshake was",
     );
     Ok(())
 }
@@ -255,6 +255,11 @@ fn flags(peer: &Peer) -> String {
     }
     if peer.snubbed {
         flags.push('S');
+    }
+    match peer.encrypted {
+        Some(Encrypted::All) => flags.push('E'),
+        Some(Encrypted::Handshake) => flags.push('e'),
+        Some(Encrypted::No) | None => {}
     }
     flags
 }

@@ -3,8 +3,8 @@
 use super::change;
 use super::types as api;
 use crate::session::{
-    FileSnapshot, PeerSnapshot, TorrentDetail, TorrentSnapshot, TorrentState, TrackerSnapshot,
-    TrackerStatus,
+    Encrypted, FileSnapshot, PeerSnapshot, TorrentDetail, TorrentSnapshot, TorrentState,
+    TrackerSnapshot, TrackerStatus,
 };
 use althing_base::UnixTime;
 use althing_bittorrent::InfoHashes;
@@ -129,6 +129,11 @@ pub(super) fn peer(peer: &PeerSnapshot, connected: bool) -> api::Peer {
             crate::session::Protocol::V1 => api::Protocol::V1,
             crate::session::Protocol::V2 => api::Protocol::V2,
         },
+        encrypted: peer.encrypted.map(|encrypted| match encrypted {
+            Encrypted::No => api::Encrypted::No,
+            Encrypted::Handshake => api::Encrypted::Handshake,
+            Encrypted::All => api::Encrypted::All,
+        }),
         direction: match peer.direction {
             Direction::Incoming => api::Direction::Incoming,
             Direction::Outgoing => api::Direction::Outgoing,

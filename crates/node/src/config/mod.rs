@@ -7,6 +7,7 @@ mod section;
 
 pub use proxy::ProxySetting;
 
+use althing_bittorrent::wire::mse::Methods;
 use section::section;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -39,6 +40,10 @@ section! {
         pub connections_per_torrent: u32 = 100,
         /// Whether to listen for incoming connections.
         pub incoming: bool = true,
+        /// Whether connections to peers are encrypted: "plain" never, "preferred" where the peer can
+        /// (its handshake; the rest only if the peer wants that), "required" always and all of it,
+        /// which shuts out peers that cannot.
+        pub encryption: Encryption = Encryption::Preferred,
     }
 }
 
@@ -134,6 +139,30 @@ pub enum Reach {
     Any,
     /// Peers and trackers on this machine only: tests and the demo never address anything beyond.
     Loopback,
+}
+
+/// Whether connections to peers are encrypted (docs/decisions/0006).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encryption {
+    /// Never, in either direction.
+    Plain,
+    /// Handshakes where the peer can; everything where it wants that.
+    #[default]
+    Preferred,
+    /// Everything, always: no other connection is made or taken.
+    Required,
+}
+
+impl Encryption {
+    /// What is fine with us in an encrypted handshake; `None` if that itself is not.
+    pub(crate) fn methods(self) -> Option<Methods> {
+        match self {
+            Encryption::Plain => None,
+            Encryption::Preferred => Some(Methods::Either),
+            Encryption::Required => Some(Methods::Rc4),
+        }
+    }
 }
 
 impl Reach {

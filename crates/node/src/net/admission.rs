@@ -3,11 +3,16 @@
 //! number of sockets.
 
 use crate::config::Reach;
-use crate::limits::{BANNED_MAX, HALF_OPEN_MAX, HALF_OPEN_PER_IP_MAX};
+use crate::limits::{
+    BANNED_MAX, HALF_OPEN_MAX, HALF_OPEN_PER_IP_MAX, KEY_EXCHANGES_PER_IP_PER_S_MAX,
+    KEY_EXCHANGES_PER_S_MAX,
+};
+use althing_base::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The door. Clones share one.
 #[derive(Clone)]
@@ -18,9 +23,41 @@ pub(crate) struct Admission {
 
 #[derive(Default)]
 struct State {
+    keys: KeyExchanges,
     half_open: BTreeMap<IpAddr, usize>,
     total: usize,
     banned: BTreeSet<IpAddr>,
+}
+
+/// Whose encrypted handshakes had keys computed in the second that runs. No more entries than
+/// exchanges a second.
+#[derive(Default)]
+struct KeyExchanges {
+    /// When the second began.
+    since: Option<Instant>,
+    all: u32,
+    by_source: BTreeMap<IpAddr, u32>,
+}
+
+/// Whether keys may be computed for somebody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum KeyExchange {
+    /// Now.
+    Now,
+    /// Not before: ask again then.
+    At(Instant),
+    /// Not at all: it has had more than anybody needs.
+    Refused,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Who can have as many addresses as they like have them in one network: an IPv6 /64.
+fn source(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) >> 64 << 64).into()),
+        v4 => v4,
+    }
 }
 
 /// A place among the half-open connections, given up when dropped.
@@ -93,6 +130,24 @@ impl Admission {
         state.half_open.insert(ip, of_ip + 1);
         state.total += 1;
         Ok(Half { ip, state: self.state.clone() })
+    }
+
+    /// Whether `ip` may have keys computed for an encrypted handshake; if so, that counts.
+    pub(crate) fn key_exchange(&self, now: Instant, ip: IpAddr) -> KeyExchange {
+        let keys = &mut lock(&self.state).keys;
+        let since = *keys.since.get_or_insert(now);
+        if now.since(since) >= SECOND {
+            *keys = KeyExchanges { since: Some(now), ..KeyExchanges::default() };
+        } else if keys.all >= KEY_EXCHANGES_PER_S_MAX {
+            return KeyExchange::At(since + SECOND);
+        }
+        let of_source = keys.by_source.entry(source(ip)).or_insert(0);
+        if *of_source >= KEY_EXCHANGES_PER_IP_PER_S_MAX {
+            return KeyExchange::Refused;
+        }
+        *of_source += 1;
+        keys.all += 1;
+        KeyExchange::Now
     }
 
     /// Whether `ip` may be connected to.
@@ -171,6 +226,28 @@ mod tests {
         let places: Vec<_> = (0..HALF_OPEN_MAX as u32).map(|at| door.admit(ip(at))).collect();
         assert!(places.iter().all(Result::is_ok));
         assert_eq!(door.admit(ip(99_999)).err(), Some(Refusal::TooManyHalfOpen));
+    }
+
+    #[test]
+    fn keys_are_computed_for_so_many_a_second() {
+        let door = Admission::new(Reach::Any);
+        let begin = Instant::ORIGIN + SECOND;
+        for _ in 0..KEY_EXCHANGES_PER_IP_PER_S_MAX {
+            assert_eq!(door.key_exchange(begin, ip(1)), KeyExchange::Now);
+        }
+        assert_eq!(door.key_exchange(begin, ip(1)), KeyExchange::Refused);
+        // Of IPv6, a network of 64 bits counts as one address.
+        let v6 = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
+        for last in 0..KEY_EXCHANGES_PER_IP_PER_S_MAX as u16 {
+            assert_eq!(door.key_exchange(begin, v6(last)), KeyExchange::Now);
+        }
+        assert_eq!(door.key_exchange(begin, v6(u16::MAX)), KeyExchange::Refused);
+        for at in 2 * KEY_EXCHANGES_PER_IP_PER_S_MAX..KEY_EXCHANGES_PER_S_MAX {
+            assert_eq!(door.key_exchange(begin, ip(100 + at)), KeyExchange::Now);
+        }
+        assert_eq!(door.key_exchange(begin, ip(9999)), KeyExchange::At(begin + SECOND));
+        assert_eq!(door.key_exchange(begin + SECOND, ip(9999)), KeyExchange::Now);
+        assert_eq!(door.key_exchange(begin + SECOND, ip(1)), KeyExchange::Now);
     }
 
     #[test]

@@ -1,18 +1,20 @@
 //! Listening for peers: IPv4 and IPv6 each have a socket; who connects has a bounded time to say
 //! which torrent is meant, and goes to the thread that has it.
 
-use super::admission::{Admission, Half};
+use super::admission::{Admission, Half, KeyExchange};
 use super::device::{self, Local};
 use super::socket;
 use super::way::{Look, Way};
 use crate::clock;
-use crate::config::{Network, Reach};
+use crate::config::{Encryption, Network, Reach};
 use crate::limits::HANDSHAKE_TIMEOUT;
-use crate::peer::handshake::{HandshakeError, Incoming};
+use crate::peer::handshake::{self, Gate, HandshakeError, Incoming};
+use crate::peer::line::Link;
 use crate::session::StartError;
-use althing_base::{Instant, Sha1Digest};
+use althing_base::{Instant, Seed, Sha1Digest};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -30,6 +32,8 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 pub(crate) struct Arrival {
     pub(crate) stream: std::net::TcpStream,
     pub(crate) addr: SocketAddr,
+    /// What encryption stands between the two.
+    pub(crate) link: Link,
     /// What was read of its handshake.
     pub(crate) incoming: Incoming,
     /// The info-hash it named.
@@ -40,8 +44,50 @@ pub(crate) struct Arrival {
     pub(crate) half: Half,
 }
 
-/// Where arrivals go: says whether the torrent is here.
-pub(crate) type Route = Arc<dyn Fn(Arrival) -> bool + Send + Sync>;
+/// Where arrivals go. Clones share one.
+#[derive(Clone)]
+pub(crate) struct Route {
+    /// Hands one on to the thread that has the torrent; says whether it is here.
+    pub(crate) hand_on: Arc<dyn Fn(Arrival) -> bool + Send + Sync>,
+    /// The torrent with that lookup key of encrypted handshakes, if it is here.
+    pub(crate) find: Arc<dyn Fn(Sha1Digest) -> Option<Sha1Digest> + Send + Sync>,
+    /// Whether handshakes have to be, or may be, encrypted.
+    pub(crate) encryption: Encryption,
+    /// What the keys of encrypted handshakes are drawn from, and how many have been.
+    pub(crate) seed: Seed,
+    pub(crate) drawn: Arc<AtomicU64>,
+}
+
+/// One connection's way through [`handshake::meet`].
+struct Reception<'a> {
+    admission: &'a Admission,
+    route: &'a Route,
+    ip: IpAddr,
+}
+
+impl Gate for Reception<'_> {
+    fn encryption(&self) -> Encryption {
+        self.route.encryption
+    }
+
+    fn seed(&self) -> Seed {
+        self.route.seed.fork("handshake", self.route.drawn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn key_exchange(&self) -> Result<(), HandshakeError> {
+        loop {
+            match self.admission.key_exchange(clock::now(), self.ip) {
+                KeyExchange::Now => return Ok(()),
+                KeyExchange::At(at) => clock::sleep_until(Some(at)).await,
+                KeyExchange::Refused => return Err(HandshakeError::TooManyKeys),
+            }
+        }
+    }
+
+    fn find(&self, key: Sha1Digest) -> Option<Sha1Digest> {
+        (self.route.find)(key)
+    }
+}
 
 /// The port that peers connect to. Where the sockets are opened again and again, as the interface
 /// comes and goes, the system chooses none, so one is chosen here.
@@ -197,9 +243,9 @@ async fn accept(listener: TcpListener, way: Way, admission: Admission, route: Ro
         }
         match admission.admit(addr.ip()) {
             Ok(half) => {
-                let route = route.clone();
+                let (admission, route) = (admission.clone(), route.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = name(stream, addr, half, route).await {
+                    if let Err(error) = name(stream, addr, half, &admission, &route).await {
                         debug!(%addr, %error, "incoming handshake failed");
                     }
                 });
@@ -225,17 +271,20 @@ async fn name(
     mut stream: TcpStream,
     addr: SocketAddr,
     half: Half,
-    route: Route,
+    admission: &Admission,
+    route: &Route,
 ) -> Result<(), HandshakeError> {
     let deadline = clock::now() + HANDSHAKE_TIMEOUT;
-    let reading = Incoming::read_name(&mut stream);
-    let (incoming, named) = tokio::time::timeout(HANDSHAKE_TIMEOUT, reading)
+    let reception = Reception { admission, route, ip: addr.ip() };
+    let reading = handshake::meet(&mut stream, &reception);
+    let (link, incoming, named) = tokio::time::timeout(HANDSHAKE_TIMEOUT, reading)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     socket::tune(&stream)?;
     // Out of this thread's event loop; the torrent's thread takes it into its own.
     let stream = stream.into_std()?;
-    if !route(Arrival { stream, addr, incoming, named, deadline, half }) {
+    let arrival = Arrival { stream, addr, link, incoming, named, deadline, half };
+    if !(route.hand_on)(arrival) {
         trace!(%addr, %named, "a peer wants a torrent that is not here");
     }
     Ok(())

@@ -37,6 +37,21 @@ impl Budget {
         Budget { message_bytes: Cell::new(0), block_bytes: Cell::new(0), block_bytes_max }
     }
 
+    /// Whether each connection has to make do with what is spared for it.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.block_bytes.get() >= self.block_bytes_max
+    }
+
+    /// So many bytes of buffers have been taken for what is encrypted ahead.
+    pub(crate) fn sealed(&self, bytes: usize) {
+        self.block_bytes.update(|all| all + bytes);
+    }
+
+    /// They have been given back.
+    pub(crate) fn unsealed(&self, bytes: usize) {
+        self.block_bytes.update(|all| all - bytes);
+    }
+
     /// Bytes of messages and blocks.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
@@ -123,7 +138,7 @@ impl Sender {
         if !self.wants_read() {
             return None;
         }
-        let spent = self.budget.block_bytes.get() >= self.budget.block_bytes_max;
+        let spent = self.budget.is_spent();
         if spent && !self.blocks.is_empty() {
             return None;
         }

@@ -25,8 +25,8 @@ pub use id::{PREFIX_DIGITS_MIN, TorrentId};
 pub use options::{AddOptions, AddSource, CreateOptions, TorrentKind};
 pub use settings::TorrentChange;
 pub use snapshot::{
-    FileSnapshot, PeerFlags, PeerSnapshot, Protocol, SessionStats, TorrentDetail, TorrentSnapshot,
-    TorrentState, TrackerSnapshot, TrackerStatus,
+    Encrypted, FileSnapshot, PeerFlags, PeerSnapshot, Protocol, SessionStats, TorrentDetail,
+    TorrentSnapshot, TorrentState, TrackerSnapshot, TrackerStatus,
 };
 
 use crate::config::Config;

@@ -12,10 +12,11 @@ use althing_base::{Sha1Digest, UnixTime};
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::Metainfo;
 use althing_bittorrent::tracker::Family;
+use althing_bittorrent::wire::mse::lookup_key;
 use althing_router::TorrentKey;
 use althing_store::pieces::Pool;
 use althing_store::records::TorrentSettings;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -159,6 +160,8 @@ pub(crate) struct Registry {
 struct Inner {
     by_id: BTreeMap<TorrentId, Arc<Entry>>,
     by_hash: BTreeMap<Sha1Digest, Arc<Entry>>,
+    /// The names in `by_hash` by what encrypted handshakes call them.
+    by_lookup_key: HashMap<Sha1Digest, Sha1Digest>,
     next_key: u64,
 }
 
@@ -186,6 +189,7 @@ impl Registry {
         inner.by_id.insert(entry.id, Arc::clone(entry));
         for hash in hashes.short_hashes() {
             inner.by_hash.insert(hash, Arc::clone(entry));
+            inner.by_lookup_key.insert(lookup_key(hash), hash);
         }
         Ok(())
     }
@@ -195,13 +199,21 @@ impl Registry {
         let mut inner = self.write();
         for hash in hashes.short_hashes() {
             inner.by_hash.entry(hash).or_insert_with(|| Arc::clone(entry));
+            inner.by_lookup_key.insert(lookup_key(hash), hash);
         }
     }
 
     pub(crate) fn remove(&self, id: TorrentId) {
         let mut inner = self.write();
         inner.by_id.remove(&id);
-        inner.by_hash.retain(|_, entry| entry.id != id);
+        let Inner { by_hash, by_lookup_key, .. } = &mut *inner;
+        by_hash.retain(|name, entry| {
+            let goes = entry.id == id;
+            if goes {
+                by_lookup_key.remove(&lookup_key(*name));
+            }
+            !goes
+        });
     }
 
     pub(crate) fn by_id(&self, id: TorrentId) -> Option<Arc<Entry>> {
@@ -211,6 +223,11 @@ impl Registry {
     /// The torrent that a handshake means.
     pub(crate) fn by_hash(&self, hash: Sha1Digest) -> Option<Arc<Entry>> {
         self.read().by_hash.get(&hash).cloned()
+    }
+
+    /// The name that an encrypted handshake means.
+    pub(crate) fn by_lookup_key(&self, key: Sha1Digest) -> Option<Sha1Digest> {
+        self.read().by_lookup_key.get(&key).copied()
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Entry>> {

@@ -1,6 +1,7 @@
 //! What a user interface shows: plain values, read at one moment.
 
 use super::TorrentId;
+pub use crate::peer::line::Encrypted;
 use crate::shard::Uptime;
 use althing_base::UnixTime;
 use althing_bittorrent::swarm::{Direction, PeerSource};
@@ -185,6 +186,8 @@ pub struct PeerSnapshot {
     pub source: PeerSource,
     /// Which protocol is spoken.
     pub protocol: Protocol,
+    /// How much of the connection is encrypted; `None` once it is gone.
+    pub encrypted: Option<Encrypted>,
     /// How many pieces it has.
     pub pieces: u32,
     /// Share of the pieces it has, from 0 to 1.

@@ -11,6 +11,7 @@ use crate::net::{self, Admission, Arrival, Listening, Places, Route, Way};
 use crate::paths::Paths;
 use crate::shard::{Command, Prepared};
 use crate::trackers::{self, Trackers};
+use althing_base::Seed;
 use althing_store::lock::{FolderLock, LockError};
 use althing_store::pieces::{Pool, PoolConfig};
 use std::net::SocketAddr;
@@ -113,7 +114,7 @@ pub(super) async fn start(
         way: shared.way.clone(),
         port,
         admission: shared.admission.clone(),
-        route: route(&shared),
+        route: route(&shared, &seed),
         addrs: Arc::clone(&shared.peer_addrs),
     };
     tasks.push(tokio::spawn(listening.run(listeners)));
@@ -128,14 +129,22 @@ pub(super) async fn start(
 }
 
 /// Hands peers that connect to the shard that has their torrent.
-fn route(shared: &Arc<Shared>) -> Route {
+fn route(shared: &Arc<Shared>, seed: &Seed) -> Route {
+    let finder = Arc::downgrade(shared);
+    let encryption = shared.config.network.encryption;
     let shared = Arc::downgrade(shared);
-    Arc::new(move |arrival: Arrival| {
-        let Some(shared) = shared.upgrade() else { return false };
-        let Some(entry) = shared.torrents.by_hash(arrival.named) else { return false };
-        shared.send(&entry, Command::Arrival(entry.key, Box::new(arrival)));
-        true
-    })
+    Route {
+        hand_on: Arc::new(move |arrival: Arrival| {
+            let Some(shared) = shared.upgrade() else { return false };
+            let Some(entry) = shared.torrents.by_hash(arrival.named) else { return false };
+            shared.send(&entry, Command::Arrival(entry.key, Box::new(arrival)));
+            true
+        }),
+        find: Arc::new(move |key| finder.upgrade()?.torrents.by_lookup_key(key)),
+        encryption,
+        seed: seed.fork("handshakes", 0),
+        drawn: Arc::default(),
+    }
 }
 
 /// Says when the interface that is named goes and comes, and lets the shards know.

@@ -3,18 +3,23 @@
 
 use super::Shard;
 use crate::clock;
+use crate::config::Encryption;
 use crate::limits::{CONGESTION_PAUSE, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT};
 use crate::net::{self, Arrival, Place};
+use crate::peer::attempts::{Attempt, Attempts, Failure};
 use crate::peer::handshake::{self, HandshakeError};
+use crate::peer::line::{Encrypted, Line, Link};
 use crate::peer::receive::Receiver;
+use crate::peer::seal::Seal;
 use crate::peer::send::{Budget, Sender};
 use althing_base::Sha1Digest;
 use althing_bittorrent::swarm::{ConnId, Direction, Input};
 use althing_bittorrent::wire::Handshake;
+use althing_bittorrent::wire::mse::{Ciphers, Rc4};
 use althing_bittorrent::{BlockRef, InfoHashes, PeerId};
 use althing_router::TorrentKey;
 use std::cell::{Cell, RefCell};
-use std::io;
+use std::io::{self, IoSliceMut, Read as _};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -27,18 +32,22 @@ use tracing::{Instrument as _, debug, debug_span};
 pub(super) struct Conn {
     pub(super) id: ConnId,
     pub(super) torrent: TorrentKey,
+    pub(super) encrypted: Encrypted,
     pub(super) sender: RefCell<Sender>,
+    budget: Rc<Budget>,
     /// There is something to send, or the connection is to end.
     wake: Notify,
     closed: Cell<bool>,
 }
 
 impl Conn {
-    pub(super) fn new(id: ConnId, torrent: TorrentKey, budget: Rc<Budget>) -> Self {
+    pub(super) fn new(id: ConnId, whom: Whom, budget: Rc<Budget>) -> Self {
         Conn {
             id,
-            torrent,
-            sender: RefCell::new(Sender::new(budget)),
+            torrent: whom.torrent,
+            encrypted: whom.encrypted,
+            sender: RefCell::new(Sender::new(Rc::clone(&budget))),
+            budget,
             wake: Notify::new(),
             closed: Cell::new(false),
         }
@@ -79,9 +88,11 @@ pub(super) async fn dial(shard: Rc<Shard>, torrent: TorrentKey, addr: SocketAddr
     let outcome = reach(&shard, &identity, addr).instrument(span).await;
     shard.core.borrow_mut().dialled();
     match outcome {
-        Ok((stream, handshake)) => {
-            let whom = Whom { torrent, addr, direction: Direction::Outgoing, handshake };
-            serve(shard, whom, stream, place).await;
+        Ok((line, handshake)) => {
+            let encrypted = line.link.encrypted;
+            let direction = Direction::Outgoing;
+            serve(shard, Whom { torrent, addr, direction, handshake, encrypted }, line, place)
+                .await;
         }
         Err(error) => {
             debug!(torrent = torrent.0, %addr, %error, "no connection");
@@ -91,31 +102,70 @@ pub(super) async fn dial(shard: Rc<Shard>, torrent: TorrentKey, addr: SocketAddr
 }
 
 /// A connection to `addr` on which both handshakes are through. A peer that has a hybrid torrent in
-/// its v2 form only hangs up on the v1 info-hash, so it is asked by the other one then (BEP 52).
+/// its v2 form only hangs up on the v1 info-hash, so it is asked by the other one then (BEP 52); one
+/// that cannot encrypt hangs up on that.
 async fn reach(
     shard: &Shard,
     identity: &Identity,
     addr: SocketAddr,
-) -> Result<(TcpStream, Handshake), HandshakeError> {
+) -> Result<(Line<TcpStream>, Handshake), HandshakeError> {
     if !net::may_be_peer(addr) || !shard.shared.admission.may_connect(addr.ip()) {
         return Err(io::Error::from(io::ErrorKind::AddrNotAvailable).into());
     }
-    let mut names = identity.hashes.short_hashes();
-    let mut next = names.next();
-    loop {
-        let Some(name) = next else {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-        };
-        next = names.next();
+    let encryption = shard.shared.config.network.encryption;
+    let plainly = shard.plain_peers.borrow().contains(addr);
+    let mut attempts = Attempts::new(identity.hashes.short_hashes(), encryption, plainly);
+    let mut failed: Option<(Failure, HandshakeError)> = None;
+    while let Some(attempt) = attempts.next(failed.as_ref().map(|(failure, _)| *failure)) {
         let connecting = shard.shared.way.connect(addr);
-        let mut stream = within(CONNECT_TIMEOUT, connecting).await??;
-        let greeting = handshake::greet(&mut stream, identity.hashes, identity.handshake(name));
-        match within(HANDSHAKE_TIMEOUT, greeting).await? {
-            Ok(theirs) => return Ok((stream, theirs)),
-            Err(HandshakeError::Io(error)) if next.is_some() && hung_up(&error) => {}
-            Err(error) => return Err(error),
+        let stream = within(CONNECT_TIMEOUT, connecting).await??;
+        match shake_hands(shard, identity, stream, attempt).await {
+            Ok(reached) => {
+                if encryption == Encryption::Preferred {
+                    shard.plain_peers.borrow_mut().note(addr, !attempt.encrypted);
+                }
+                return Ok(reached);
+            }
+            Err(failure) => failed = Some(failure),
         }
     }
+    let nothing = || io::Error::from(io::ErrorKind::UnexpectedEof).into();
+    Err(failed.map_or_else(nothing, |(_, error)| error))
+}
+
+/// One attempt on a connection that stands, and what its failure means for the next one.
+async fn shake_hands(
+    shard: &Shard,
+    identity: &Identity,
+    stream: TcpStream,
+    attempt: Attempt,
+) -> Result<(Line<TcpStream>, Handshake), (Failure, HandshakeError)> {
+    let (hashes, ours) = (identity.hashes, identity.handshake(attempt.name));
+    let mut answered = true;
+    let methods = shard.shared.config.network.encryption.methods();
+    let greeted = match methods.filter(|_| attempt.encrypted) {
+        Some(methods) => {
+            answered = false;
+            let seed = shard.handshake_seed();
+            let greeting =
+                handshake::greet_encrypted(stream, hashes, ours, methods, seed, &mut answered);
+            within(HANDSHAKE_TIMEOUT, greeting).await
+        }
+        None => {
+            let mut line = Line { stream, link: Link::default() };
+            let greeting = handshake::greet(&mut line, hashes, ours);
+            let greeted = within(HANDSHAKE_TIMEOUT, greeting).await;
+            greeted.map(|greeted| greeted.map(|theirs| (line, theirs)))
+        }
+    };
+    greeted.map_err(HandshakeError::from).flatten().map_err(|error| {
+        let failure = match &error {
+            _ if !answered => Failure::Deaf,
+            HandshakeError::Io(error) if hung_up(error) => Failure::HungUp,
+            _ => Failure::Final,
+        };
+        (failure, error)
+    })
 }
 
 fn hung_up(error: &io::Error) -> bool {
@@ -134,24 +184,26 @@ async fn within<T>(time: std::time::Duration, what: impl Future<Output = T>) -> 
 
 /// Answers a peer that connected and serves the connection until it ends.
 pub(super) async fn welcome(shard: Rc<Shard>, torrent: TorrentKey, arrival: Arrival, place: Place) {
-    let Arrival { stream, addr, incoming, named, deadline, half } = arrival;
+    let Arrival { stream, addr, link, incoming, named, deadline, half } = arrival;
     let identity = shard.core.borrow().identity(torrent);
     // Of a torrent that rests nobody needs to know that it is here.
     let Some(identity) = identity.filter(|_| shard.core.borrow().is_running(torrent)) else {
         return;
     };
     let answering = async {
-        let mut stream = TcpStream::from_std(stream)?;
+        let mut line = Line { stream: TcpStream::from_std(stream)?, link };
         let ours = identity.handshake(named);
-        let theirs = handshake::answer(&mut stream, incoming, named, identity.hashes, ours).await?;
-        Ok::<_, HandshakeError>((stream, theirs))
+        let theirs = handshake::answer(&mut line, incoming, identity.hashes, ours).await?;
+        Ok::<_, HandshakeError>((line, theirs))
     };
     let answered = tokio::time::timeout_at(clock::deadline(deadline), answering).await;
     drop(half);
     match answered {
-        Ok(Ok((stream, handshake))) => {
-            let whom = Whom { torrent, addr, direction: Direction::Incoming, handshake };
-            serve(shard, whom, stream, place).await;
+        Ok(Ok((line, handshake))) => {
+            let encrypted = line.link.encrypted;
+            let direction = Direction::Incoming;
+            serve(shard, Whom { torrent, addr, direction, handshake, encrypted }, line, place)
+                .await;
         }
         Ok(Err(error)) => debug!(torrent = torrent.0, %addr, %error, "handshake failed"),
         Err(_) => debug!(torrent = torrent.0, %addr, "handshake took too long"),
@@ -165,15 +217,17 @@ pub(super) struct Whom {
     pub(super) addr: SocketAddr,
     pub(super) direction: Direction,
     pub(super) handshake: Handshake,
+    pub(super) encrypted: Encrypted,
 }
 
 /// Moves bytes both ways until either side has had enough.
-async fn serve(shard: Rc<Shard>, whom: Whom, stream: TcpStream, place: Place) {
+async fn serve(shard: Rc<Shard>, whom: Whom, line: Line<TcpStream>, place: Place) {
+    let Line { stream, link } = line;
     let conn = shard.connected(whom);
     let span = debug_span!("conn", torrent = whom.torrent.0, conn = conn.id.0);
     async {
-        debug!(addr = %whom.addr, direction = ?whom.direction, "connected");
-        match exchange(&shard, &conn, &stream).await {
+        debug!(addr = %whom.addr, direction = ?whom.direction, encrypted = ?whom.encrypted, "connected");
+        match exchange(&shard, &conn, &stream, link).await {
             Ok(()) => debug!("connection ended"),
             Err(error) => debug!(%error, "connection lost"),
         }
@@ -187,16 +241,31 @@ async fn serve(shard: Rc<Shard>, whom: Whom, stream: TcpStream, place: Place) {
 
 /// The loop of a connection: write what there is, read what there is, wait. `Ok` if the peer ended
 /// it or the core did.
-async fn exchange(shard: &Shard, conn: &Conn, stream: &TcpStream) -> io::Result<()> {
+async fn exchange(
+    shard: &Shard,
+    conn: &Conn,
+    stream: &TcpStream,
+    mut link: Link,
+) -> io::Result<()> {
     let mut receiver = Receiver::new(shard.core.borrow().decode_limits(conn.torrent));
+    read_early(shard, conn, &mut receiver, &link.take_early())?;
+    // `None`, and of no cost, unless the whole stream is encrypted.
+    let (mut opener, mut seal) = match link.ciphers {
+        Some(ciphers) => {
+            let Ciphers { incoming, outgoing } = *ciphers;
+            (Some(incoming), Some(Seal::new(outgoing, Rc::clone(&conn.budget))))
+        }
+        None => (None, None),
+    };
     let mut sent = Vec::new();
     loop {
-        flush(shard, conn, stream, &mut sent)?;
+        flush(shard, conn, stream, seal.as_mut(), &mut sent)?;
         if conn.closed.get() {
             return Ok(());
         }
         let congested = shard.shared.pool.is_congested();
-        let interest = match (conn.sender.borrow().is_empty(), congested) {
+        let written = conn.sender.borrow().is_empty() && seal.as_ref().is_none_or(Seal::is_empty);
+        let interest = match (written, congested) {
             (true, false) => Some(Interest::READABLE),
             (false, false) => Some(Interest::READABLE | Interest::WRITABLE),
             (false, true) => Some(Interest::WRITABLE),
@@ -215,12 +284,45 @@ async fn exchange(shard: &Shard, conn: &Conn, stream: &TcpStream) -> io::Result<
             ready = ready => {
                 let ready = ready?;
                 let readable = ready.is_readable() || ready.is_read_closed();
-                if readable && !congested && !read(shard, conn, &mut receiver, stream)? {
+                if readable && !congested && !read(shard, conn, &mut receiver, stream, opener.as_mut())? {
                     return Ok(());
                 }
                 // Others of this shard have their turn, whatever this peer sends.
                 tokio::task::yield_now().await;
             }
+        }
+    }
+}
+
+/// Hands in what came along with the handshake.
+fn read_early(
+    shard: &Shard,
+    conn: &Conn,
+    receiver: &mut Receiver,
+    mut early: &[u8],
+) -> io::Result<()> {
+    while !early.is_empty() && !conn.closed.get() {
+        let mut scratch = shard.scratch.borrow_mut();
+        let mut sink = |received| {
+            shard.received(conn, received);
+            if conn.closed.get() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let len =
+            receiver.receive(&mut scratch, |slices| early.read_vectored(slices), &mut sink)?;
+        shard.shared.counters.received_bytes(len);
+    }
+    shard.end_turn();
+    Ok(())
+}
+
+/// Decrypts the first `len` bytes of what `slices` hold, in order.
+fn open(cipher: &mut Rc4, slices: &mut [IoSliceMut<'_>], mut len: usize) {
+    for slice in slices {
+        let part = slice.len().min(len);
+        cipher.apply(&mut slice[..part]);
+        len -= part;
+        if len == 0 {
+            return;
         }
     }
 }
@@ -231,13 +333,21 @@ fn read(
     conn: &Conn,
     receiver: &mut Receiver,
     stream: &TcpStream,
+    opener: Option<&mut Rc4>,
 ) -> io::Result<bool> {
     let mut scratch = shard.scratch.borrow_mut();
     let mut sink = |received| {
         shard.received(conn, received);
         if conn.closed.get() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    match receiver.receive(&mut scratch, |slices| stream.try_read_vectored(slices), &mut sink) {
+    let read = |slices: &mut [IoSliceMut<'_>]| {
+        let len = stream.try_read_vectored(slices)?;
+        if let Some(cipher) = opener {
+            open(cipher, slices, len);
+        }
+        Ok(len)
+    };
+    match receiver.receive(&mut scratch, read, &mut sink) {
         Ok(0) => Ok(false),
         Ok(len) => {
             shard.shared.counters.received_bytes(len);
@@ -254,11 +364,26 @@ fn flush(
     shard: &Shard,
     conn: &Conn,
     stream: &TcpStream,
+    mut seal: Option<&mut Seal>,
     sent: &mut Vec<BlockRef>,
 ) -> io::Result<()> {
-    while !conn.closed.get() && !conn.sender.borrow().is_empty() {
-        let result =
-            conn.sender.borrow_mut().send(|slices| stream.try_write_vectored(slices), sent);
+    while !conn.closed.get() {
+        // What is encrypted already goes first.
+        if let Some(seal) = &mut seal
+            && !seal.write_out(|slices| stream.try_write_vectored(slices))?
+        {
+            break;
+        }
+        if conn.sender.borrow().is_empty() {
+            break;
+        }
+        let result = conn.sender.borrow_mut().send(
+            |slices| match &mut seal {
+                Some(seal) => Ok(seal.encrypt(slices, shard.scratch.borrow_mut().pool())),
+                None => stream.try_write_vectored(slices),
+            },
+            sent,
+        );
         match result {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(len) => shard.shared.counters.sent_bytes(len),

@@ -6,6 +6,7 @@ use super::torrent::Torrent;
 use crate::clock;
 use crate::limits::{CONNECTING_MAX, FRAME_BYTES_COMMON, READS_PERCENT};
 use crate::net::Place;
+use crate::peer::line::Encrypted;
 use crate::peer::receive::Received;
 use crate::peer::send::{Budget, QueueFull};
 use crate::session::Event;
@@ -340,9 +341,9 @@ impl Core {
     pub(super) fn connected(&mut self, whom: Whom) -> Rc<Conn> {
         let id = ConnId(self.next_conn);
         self.next_conn += 1;
-        let conn = Rc::new(Conn::new(id, whom.torrent, Rc::clone(&self.budget)));
+        let conn = Rc::new(Conn::new(id, whom, Rc::clone(&self.budget)));
         self.conns.insert(id, Rc::clone(&conn));
-        let Whom { torrent, addr, direction, handshake } = whom;
+        let Whom { torrent, addr, direction, handshake, encrypted: _ } = whom;
         if self.torrents.contains_key(&torrent) {
             self.input(torrent, Input::Connected { conn: id, addr, direction, handshake });
         } else {
@@ -350,6 +351,11 @@ impl Core {
             self.drain();
         }
         conn
+    }
+
+    /// How much of a connection is encrypted, while it stands.
+    pub(super) fn encrypted(&self, conn: ConnId) -> Option<Encrypted> {
+        self.conns.get(&conn).map(|conn| conn.encrypted)
     }
 
     /// A connection has ended by itself.

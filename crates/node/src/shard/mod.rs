@@ -18,6 +18,7 @@ mod uptime;
 use self::core::Core;
 use crate::buffers::{BlockGauge, BlockPool};
 use crate::net::Arrival;
+use crate::peer::attempts::PlainPeers;
 use crate::peer::receive::{Received, Scratch};
 use crate::session::shared::Shared;
 use crate::session::{Event, PeerSnapshot, StartError, TorrentDetail};
@@ -30,7 +31,7 @@ use althing_bittorrent::tracker::{AnnounceResponse, TrackerError};
 use althing_router::TorrentKey;
 use althing_store::records::TorrentSettings;
 use conn::{Conn, Whom};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -156,6 +157,9 @@ impl Prepared {
                 core: RefCell::new(Core::new(number, Arc::clone(&shared), &seed, disk)),
                 scratch: RefCell::new(Scratch::new(pool)),
                 shared,
+                plain_peers: RefCell::default(),
+                handshakes: seed.fork("handshakes", 0),
+                drawn: Cell::new(0),
                 timer: Notify::new(),
                 dials: Notify::new(),
             });
@@ -186,6 +190,11 @@ struct Shard {
     core: RefCell<Core>,
     scratch: RefCell<Scratch>,
     shared: Arc<Shared>,
+    /// Who is deaf to encryption.
+    plain_peers: RefCell<PlainPeers>,
+    /// What the keys of encrypted handshakes are drawn from, and how many have been.
+    handshakes: Seed,
+    drawn: Cell<u64>,
     /// The core wants to be woken earlier than it said before.
     timer: Notify,
     /// There are addresses to connect to.
@@ -193,6 +202,12 @@ struct Shard {
 }
 
 impl Shard {
+    /// A seed for the keys of one encrypted handshake.
+    fn handshake_seed(&self) -> Seed {
+        let number = self.drawn.replace(self.drawn.get() + 1);
+        self.handshakes.fork("handshake", number)
+    }
+
     /// Tells a torrent's swarm something.
     fn input(&self, torrent: TorrentKey, input: Input) {
         self.core.borrow_mut().input(torrent, input);

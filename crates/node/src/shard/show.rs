@@ -134,7 +134,14 @@ impl Core {
         let swarm = self.router.swarm(key)?;
         let pieces = swarm.metainfo().map_or(0, |metainfo| metainfo.piece_count());
         Some(
-            swarm.peers(clock::now()).into_iter().map(|peer| peer_snapshot(peer, pieces)).collect(),
+            swarm
+                .peers(clock::now())
+                .into_iter()
+                .map(|peer| {
+                    let encrypted = self.encrypted(peer.conn);
+                    PeerSnapshot { encrypted, ..peer_snapshot(peer, pieces) }
+                })
+                .collect(),
         )
     }
 
@@ -248,6 +255,7 @@ fn peer_snapshot(peer: PeerStats, pieces: u32) -> PeerSnapshot {
         direction: peer.direction,
         source: peer.source.unwrap_or(unnamed),
         protocol: if peer.v2 { Protocol::V2 } else { Protocol::V1 },
+        encrypted: None,
         pieces: (peer.progress * f64::from(pieces)).round() as u32,
         progress: peer.progress,
         down_bytes_per_s: peer.download_rate,

@@ -1,7 +1,8 @@
 //! A peer written by hand, to do what no client does.
 
 use crate::support::PATIENCE;
-use althing_base::Sha1Digest;
+use althing_base::{Seed, Sha1Digest};
+use althing_bittorrent::wire::mse::{Ciphers, Established, Initiator, Methods, Want};
 use althing_bittorrent::wire::{
     DecodeLimits, Decoded, Handshake, Message, decode, encode_block_header,
 };
@@ -114,5 +115,65 @@ impl Stranger {
     /// Listens until the session hangs up.
     pub(crate) async fn hear_the_end(&mut self) {
         while !matches!(self.hear().await, Heard::End) {}
+    }
+}
+
+/// An encrypted stream as the stranger has it.
+pub(crate) struct Encrypted {
+    ciphers: Option<Box<Ciphers>>,
+    early: Vec<u8>,
+}
+
+/// Goes through an encrypted handshake about `torrent`, with the plain one along; `None` if the
+/// session hangs up.
+pub(crate) async fn say_encrypted(
+    stranger: &mut Stranger,
+    torrent: Sha1Digest,
+    methods: Methods,
+) -> Option<Encrypted> {
+    let ours = Handshake::new(torrent, PeerId(*b"-XX0000-a-stranger--"), false).encode();
+    let mut side = Initiator::new(torrent, methods, &ours, Seed::from_u64(9));
+    loop {
+        stranger.send(&side.take_output()).await.ok()?;
+        match side.want() {
+            Want::Exchange => side.exchange().ok()?,
+            Want::Bytes => {
+                let mut chunk = [0; 512];
+                let read = timeout(PATIENCE, stranger.stream.read(&mut chunk)).await;
+                let len = read.expect("the session does something in time").ok()?;
+                if len == 0 {
+                    return None;
+                }
+                side.receive(&chunk[..len]).ok()?;
+            }
+            Want::Torrent(_) | Want::Nothing => {
+                let Established { ciphers, early, .. } = side.finish()?;
+                return Some(Encrypted { ciphers, early });
+            }
+        }
+    }
+}
+
+impl Encrypted {
+    /// Reads until `bytes` are full.
+    pub(crate) async fn read(&mut self, stranger: &mut Stranger, bytes: &mut [u8]) {
+        let early = self.early.len().min(bytes.len());
+        for (byte, came) in bytes.iter_mut().zip(self.early.drain(..early)) {
+            *byte = came;
+        }
+        let rest = &mut bytes[early..];
+        let read = timeout(PATIENCE, stranger.stream.read_exact(rest)).await;
+        read.expect("in time").expect("the session goes on");
+        if let Some(ciphers) = &mut self.ciphers {
+            ciphers.incoming.apply(rest);
+        }
+    }
+
+    /// Says `bytes`.
+    pub(crate) async fn write(&mut self, stranger: &mut Stranger, bytes: &mut [u8]) {
+        if let Some(ciphers) = &mut self.ciphers {
+            ciphers.outgoing.apply(bytes);
+        }
+        let _ = stranger.send(bytes).await;
     }
 }

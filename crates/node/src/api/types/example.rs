@@ -3,10 +3,10 @@
 
 use super::{
     AddPeersRequest, AddRequest, ChangeRequest, ConfigInfo, CreateOptions, CreateRequest,
-    Direction, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo, FilePriority, FileProgress,
-    Format, InspectReport, InspectRequest, Job, JobKind, JobState, NoLimit, Peer, PeerSource,
-    PieceMap, Protocol, RatioLimit, SessionInfo, ShareRequest, TimeLimit, Torrent, TorrentDetail,
-    TorrentSettings, TorrentState, TrackerInfo, TrackerState, Version,
+    Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo, FilePriority,
+    FileProgress, Format, InspectReport, InspectRequest, Job, JobKind, JobState, NoLimit, Peer,
+    PeerSource, PieceMap, Protocol, RatioLimit, SessionInfo, ShareRequest, TimeLimit, Torrent,
+    TorrentDetail, TorrentSettings, TorrentState, TrackerInfo, TrackerState, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -240,6 +240,7 @@ impl Example for Peer {
             peer_id: "2d5452343036302d6b38686a3973326b64386161".into(),
             client: "Transmission 4.06".into(),
             protocol: Protocol::V1,
+            encrypted: Some(Encrypted::Handshake),
             direction: Direction::Outgoing,
             source: PeerSource::Tracker,
             pieces_done: 5120,

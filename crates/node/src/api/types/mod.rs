@@ -25,6 +25,6 @@ pub use request::{
 pub use session::{ConfigInfo, Job, JobKind, JobState, SessionInfo};
 pub use settings::{ChangeRequest, FilePriority, NoLimit, RatioLimit, TimeLimit, TorrentSettings};
 pub use torrent::{
-    Direction, FileInfo, FileProgress, InspectReport, Peer, PeerSource, PieceMap, Protocol,
-    Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState, Version,
+    Direction, Encrypted, FileInfo, FileProgress, InspectReport, Peer, PeerSource, PieceMap,
+    Protocol, Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState, Version,
 };

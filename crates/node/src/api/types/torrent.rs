@@ -181,6 +181,9 @@ pub struct Peer {
     pub client: String,
     /// Which protocol is spoken: `v1` (BEP 3) or `v2` (BEP 52).
     pub protocol: Protocol,
+    /// How much of the connection is encrypted: `no`, `handshake` or `all`; absent once it is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<Encrypted>,
     /// Who opened the connection.
     pub direction: Direction,
     /// How its address became known.
@@ -215,6 +218,18 @@ pub enum Protocol {
     V1,
     /// BEP 52.
     V2,
+}
+
+/// How much of a connection is encrypted (message stream encryption).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Encrypted {
+    /// Nothing.
+    No,
+    /// The handshake alone: what the connection is does not show at its start.
+    Handshake,
+    /// Everything, by RC4.
+    All,
 }
 
 /// Who opened a connection.
