@@ -5,6 +5,7 @@
 //! * [`tracker`]: announcing and scraping over HTTP and UDP, as a client and as a server.
 //! * [`swarm`]: the machine that decides, for one torrent, whom to talk to, what to ask for and
 //!   what to give.
+//! * [`webseed`]: HTTP servers that have a torrent's files.
 //!
 //! None of it opens a socket or a file. A driver (the `node` crate's on tokio, the `sim` crate's
 //! in a simulated network) moves the bytes; payload goes from socket to disk without passing
@@ -15,6 +16,7 @@ pub mod swarm;
 mod text;
 pub mod tracker;
 pub mod types;
+pub mod webseed;
 pub mod wire;
 
 pub use types::{

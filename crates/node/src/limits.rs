@@ -106,6 +106,15 @@ pub const HTTP_REDIRECTS_MAX: usize = 5;
 /// take turns.
 pub const HTTP_IDLE_PER_HOST_MAX: usize = 4;
 
+/// Time until a web seed has answered a request, redirects included.
+pub const WEB_SEED_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Redirects of one request to a web seed that are followed. libtorrent's bound.
+pub const WEB_SEED_REDIRECTS_MAX: usize = 5;
+
+/// A web seed that needs longer for 16 KiB is hung up on: a peer that takes as long is snubbing us.
+pub const WEB_SEED_BLOCK_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Wait of a connection that found too many blocks on their way to disk: a tenth of what the disk
 /// pool needs for a full queue.
 pub const CONGESTION_PAUSE: Duration = Duration::from_millis(1);

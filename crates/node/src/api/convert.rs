@@ -142,6 +142,7 @@ pub(super) fn peer(peer: &PeerSnapshot, connected: bool) -> api::Peer {
             PeerSource::Tracker => api::PeerSource::Tracker,
             PeerSource::Incoming => api::PeerSource::Incoming,
             PeerSource::Manual => api::PeerSource::Manual,
+            PeerSource::WebSeed => api::PeerSource::WebSeed,
         },
         pieces_done: peer.pieces,
         download_bytes_per_s: peer.down_bytes_per_s,

@@ -1,14 +1,15 @@
 //! `docs/config.md`, written from the definitions of the settings.
 
 use super::section::Section;
-use super::{Api, Config, Network, Runtime, Sharing, Storage, Trackers};
+use super::{Api, Config, Network, Runtime, Sharing, Storage, Trackers, WebSeeds};
 use std::fmt::Write as _;
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 7] = [
     Network::SECTION,
     Sharing::SECTION,
     Storage::SECTION,
     Trackers::SECTION,
+    WebSeeds::SECTION,
     Api::SECTION,
     Runtime::SECTION,
 ];

@@ -14,6 +14,7 @@ mod save;
 mod show;
 mod torrent;
 mod uptime;
+mod web;
 
 use self::core::Core;
 use crate::buffers::{BlockGauge, BlockPool};
@@ -39,6 +40,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{Notify, mpsc, oneshot};
 pub(crate) use torrent::{NewTorrent, Start, Totals};
 pub(crate) use uptime::{Spent, Uptime};
+use web::WebClient;
 
 /// What a shard is asked to do, by whoever is on another thread. The queue has no bound of its own:
 /// those who fill it wait for answers (the API), are bounded themselves (half-open connections,
@@ -156,6 +158,7 @@ impl Prepared {
             let shard = Rc::new(Shard {
                 core: RefCell::new(Core::new(number, Arc::clone(&shared), &seed, disk)),
                 scratch: RefCell::new(Scratch::new(pool)),
+                web: WebClient::new(shared.way.clone()),
                 shared,
                 plain_peers: RefCell::default(),
                 handshakes: seed.fork("handshakes", 0),
@@ -189,6 +192,8 @@ impl Drop for Watch {
 struct Shard {
     core: RefCell<Core>,
     scratch: RefCell<Scratch>,
+    /// How web seeds are asked. Of this thread alone: its connections live on this event loop.
+    web: WebClient,
     shared: Arc<Shared>,
     /// Who is deaf to encryption.
     plain_peers: RefCell<PlainPeers>,
@@ -197,7 +202,7 @@ struct Shard {
     drawn: Cell<u64>,
     /// The core wants to be woken earlier than it said before.
     timer: Notify,
-    /// There are addresses to connect to.
+    /// There are addresses or web seeds to connect to.
     dials: Notify,
 }
 
@@ -246,7 +251,7 @@ impl Shard {
         if core.wakes_earlier() {
             self.timer.notify_one();
         }
-        if core.has_dials() {
+        if core.has_dials() || core.lanes.any_new() {
             self.dials.notify_one();
         }
     }

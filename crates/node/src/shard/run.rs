@@ -50,6 +50,7 @@ pub(super) async fn run(
         }
         shard.end_turn();
         shard.dial_more();
+        shard.start_lanes();
         if stopping.is_some() && shard.core.borrow().is_empty() {
             if let Some(done) = stopping.take() {
                 // The session may have given up waiting.

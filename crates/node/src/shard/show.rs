@@ -133,23 +133,30 @@ impl Core {
     pub(super) fn peer_snapshots(&self, key: TorrentKey) -> Option<Vec<PeerSnapshot>> {
         let swarm = self.router.swarm(key)?;
         let pieces = swarm.metainfo().map_or(0, |metainfo| metainfo.piece_count());
-        Some(
-            swarm
-                .peers(clock::now())
-                .into_iter()
-                .map(|peer| {
-                    let encrypted = self.encrypted(peer.conn);
-                    PeerSnapshot { encrypted, ..peer_snapshot(peer, pieces) }
-                })
-                .collect(),
-        )
+        let peers = swarm.peers(clock::now()).into_iter();
+        let shown = |peer: PeerStats| {
+            let encrypted = self.encrypted(peer.conn);
+            PeerSnapshot { encrypted, ..self.peer_snapshot(key, peer, pieces) }
+        };
+        Some(peers.map(shown).collect())
     }
 
     /// Whom a torrent was connected to, and got something from or gave something.
     pub(super) fn departed_snapshots(&self, key: TorrentKey) -> Option<Vec<PeerSnapshot>> {
         let swarm = self.router.swarm(key)?;
         let pieces = swarm.metainfo().map_or(0, |metainfo| metainfo.piece_count());
-        Some(swarm.departed().map(|peer| peer_snapshot(peer.clone(), pieces)).collect())
+        let departed = swarm.departed().cloned();
+        Some(departed.map(|peer| self.peer_snapshot(key, peer, pieces)).collect())
+    }
+
+    fn peer_snapshot(&self, key: TorrentKey, peer: PeerStats, pieces: u32) -> PeerSnapshot {
+        let (web, conn) = (peer.web, peer.conn);
+        let mut snapshot = peer_snapshot(peer, pieces);
+        if let Some(seed) = web {
+            snapshot.client = self.web_seed_url(key, seed);
+            snapshot.addr = self.lanes.server(key, conn).unwrap_or(snapshot.addr);
+        }
+        snapshot
     }
 
     /// How its trackers do.

@@ -155,6 +155,7 @@ impl Core {
             families: self.shared.families.clone(),
             private: metainfo.as_ref().is_some_and(|metainfo| metainfo.is_private()),
             paused: new.paused,
+            web_connections: config.web_seeds.connections_wanted(),
             swarm,
         };
         let torrent = Torrent {

@@ -13,3 +13,5 @@ mod support;
 mod trackers;
 mod transfer;
 mod unfinished;
+mod web_seeds;
+mod web_server;

@@ -253,6 +253,9 @@ pub enum PeerSource {
     Incoming,
     /// The user or the magnet link named it.
     Manual,
+    /// It is no peer but a web seed (BEP 19): `client` is its URL, and `addr` that of the server
+    /// that answered last.
+    WebSeed,
 }
 
 /// A tracker of a torrent, and how it answers.
