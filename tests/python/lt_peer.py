@@ -2,7 +2,7 @@
 
     lt_peer.py make DATA OUT.torrent --format v1|v2|hybrid [--piece BYTES] [--tracker URL]...
     lt_peer.py show FILE.torrent
-    lt_peer.py run  SOURCE DIR [--port N] [--peer HOST:PORT]... [--seed] [--exit]
+    lt_peer.py run  SOURCE DIR [--port N] [--peer HOST:PORT]... [--seed] [--exit] [--encrypted]
 
 `make` and `show` print one line of JSON: the info-hashes and the magnet link. `run` prints `ready` when it
 listens, `progress PART PEERS BYTES-SENT` ten times a second, and `complete` once when it has everything;
@@ -51,7 +51,7 @@ def show(path):
     }))
 
 
-def session(port, v6):
+def session(port, v6, encrypted):
     interfaces = f"0.0.0.0:{port},[::]:{port}" if v6 else f"0.0.0.0:{port}"
     settings = {
         "listen_interfaces": interfaces,
@@ -66,6 +66,11 @@ def session(port, v6):
         "announce_to_all_tiers": True,
         "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification,
     }
+    if encrypted:
+        # Both policies `pe_forced`, the level RC4 alone.
+        settings.update({
+            "in_enc_policy": 0, "out_enc_policy": 0, "allowed_enc_level": 2, "prefer_rc4": True,
+        })
     return lt.session(settings)
 
 
@@ -82,7 +87,7 @@ def run(args):
     if args.seed:
         params.flags |= flags.seed_mode
 
-    ses = session(args.port, not args.no_v6)
+    ses = session(args.port, not args.no_v6, args.encrypted)
     handle = ses.add_torrent(params)
     for peer in args.peer:
         host, _, port = peer.rpartition(":")
@@ -133,6 +138,7 @@ def main():
     p.add_argument("--seed", action="store_true", help="trust the files; do not check them first")
     p.add_argument("--exit", action="store_true")
     p.add_argument("--no-v6", action="store_true")
+    p.add_argument("--encrypted", action="store_true", help="nothing in the clear, RC4 throughout")
     args = parser.parse_args()
     if args.verb == "make":
         make(args)
