@@ -12,6 +12,7 @@ mod id;
 mod load;
 mod options;
 pub(crate) mod persist;
+mod reading;
 mod settings;
 pub(crate) mod shared;
 mod snapshot;
@@ -23,6 +24,7 @@ pub use error::{AddError, CommandError, CreateError, StartError};
 pub use event::Event;
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};
 pub use options::{AddOptions, AddSource, CreateOptions, TorrentKind};
+pub use reading::{FileReader, OpenFile, Viewer};
 pub use settings::TorrentChange;
 pub use snapshot::{
     Encrypted, FileSnapshot, PeerFlags, PeerSnapshot, Protocol, SessionStats, TorrentDetail,
@@ -32,6 +34,7 @@ pub use snapshot::{
 use crate::config::Config;
 use crate::metrics;
 use crate::shard::Command;
+pub use crate::shard::ReadError;
 use althing_bittorrent::metainfo::Metainfo;
 pub use althing_store::files::Location;
 pub use althing_store::records::{Goal, Label, LabelError, Ratio, TorrentSettings};

@@ -2,6 +2,7 @@
 //! go in, and outputs become calls to sockets' queues, the disk pool and other threads.
 
 use super::conn::{Conn, Identity, Whom};
+use super::reading::Reads;
 use super::torrent::Torrent;
 use super::web::Lanes;
 use crate::clock;
@@ -72,6 +73,8 @@ pub(super) struct Core {
     armed: Option<Instant>,
     /// Where the disk pool sends its answers.
     pub(super) sink: pieces::Sink,
+    /// What is read for those who watch.
+    pub(super) reads: Reads,
     /// What our names in torrents' swarms are drawn from.
     names: Seed,
 }
@@ -107,6 +110,7 @@ impl Core {
             dialling: 0,
             armed: None,
             sink,
+            reads: Reads::default(),
             names: seed.fork("peer-id", 0),
         }
     }

@@ -9,6 +9,7 @@
 mod conn;
 mod core;
 mod disk;
+mod reading;
 mod run;
 mod save;
 mod show;
@@ -24,19 +25,22 @@ use crate::peer::receive::{Received, Scratch};
 use crate::session::shared::Shared;
 use crate::session::{Event, PeerSnapshot, StartError, TorrentDetail};
 use althing_base::Seed;
-use althing_bittorrent::BlockRef;
 use althing_bittorrent::metainfo::Metainfo;
-use althing_bittorrent::swarm::Input;
+use althing_bittorrent::swarm::{Input, ReaderId};
 use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{AnnounceResponse, TrackerError};
+use althing_bittorrent::{BlockRef, PieceIndex};
 use althing_router::TorrentKey;
 use althing_store::records::TorrentSettings;
 use conn::{Conn, Whom};
+pub use reading::ReadError;
+pub(crate) use reading::ReadReply;
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 pub(crate) use torrent::{NewTorrent, Start, Totals};
 pub(crate) use uptime::{Spent, Uptime};
@@ -64,6 +68,10 @@ pub(crate) enum Command {
         id: AnnounceId,
         result: Result<AnnounceResponse, TrackerError>,
     },
+    /// Read a part of it, as soon as its piece is there.
+    Read(TorrentKey, BlockRef, ReadReply),
+    /// Somebody reads it in order and needs these pieces so long from now; none at the end.
+    Window(TorrentKey, ReaderId, Vec<(PieceIndex, Duration)>),
     /// Read all its files.
     Verify(TorrentKey),
     /// Let it go, and its files if they are to be deleted. Answered when that is done.

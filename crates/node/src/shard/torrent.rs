@@ -266,6 +266,7 @@ impl Core {
         {
             files.restore(partials);
         }
+        self.all_readable(key);
         self.publish(key);
     }
 
@@ -370,6 +371,7 @@ impl Core {
         torrent.unsaved = true;
         let id = torrent.entry.id;
         self.shared.emit(Event::PieceVerified { id, piece: piece.0, pieces_done });
+        self.readable(key, piece);
     }
 
     pub(super) fn completed(&mut self, key: TorrentKey) {
