@@ -4,6 +4,7 @@
 //!   names up could leave by an interface that must not be used.
 //! * [`socks5`]: the protocol of proxies (RFC 1928, RFC 1929).
 //! * [`filter`]: lists of addresses that are to be kept out.
+//! * [`portmap`]: asking a router for a port.
 //!
 //! None of it opens a socket. The `node` crate's drivers move the bytes and decide by which
 //! interface they go.
@@ -11,4 +12,5 @@
 pub mod dns;
 pub mod filter;
 pub mod limits;
+pub mod portmap;
 pub mod socks5;

@@ -30,5 +30,17 @@ pub const LIST_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// million are 16 MB of IPv4 or 64 MB of IPv6.
 pub const RANGES_MAX: usize = 2_000_000;
 
+/// Bytes of an answer to a search for gateways; a longer one is none (guess: most have 400).
+pub const SSDP_BYTES_MAX: usize = 2048;
+
+/// Bytes of a gateway's description; the driver reads no more (guess: the longest seen have 20 KB).
+pub const DESCRIPTION_BYTES_MAX: usize = 128 * 1024;
+
+/// Bytes of a path of a gateway's URLs; a longer one is refused (guess: they have some 40).
+pub const GATEWAY_PATH_BYTES_MAX: usize = 512;
+
+/// Bytes of an answer of a gateway of PCP (RFC 6887, section 7: 1,100).
+pub const PCP_BYTES_MAX: usize = 1100;
+
 // A byte says how long a name is in SOCKS5, too.
 const _: () = assert!(NAME_BYTES_MAX <= u8::MAX as usize);
