@@ -19,9 +19,8 @@ use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{
     AnnounceRequest, AnnounceResponse, Announcer, Family, TrackerError, TrackerUrl,
 };
-use althing_bittorrent::webseed::{self, WebSeeds};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use torrent::Torrent;
 
@@ -46,8 +45,6 @@ pub struct TorrentSetup {
     pub private: bool,
     /// Whether it starts paused.
     pub paused: bool,
-    /// Connections to each of its web seeds; 0 leaves them alone.
-    pub web_connections: u32,
     /// How its swarm behaves.
     pub swarm: SwarmConfig,
 }
@@ -62,13 +59,6 @@ pub enum Input {
         /// What.
         input: swarm::Input,
     },
-    /// To a torrent's web seeds: what becomes of an [`Output::Web`].
-    Web {
-        /// Which.
-        torrent: TorrentKey,
-        /// What.
-        input: webseed::Input,
-    },
     /// An [`Output::Announce`] was answered, or not.
     Announced {
         /// For which torrent.
@@ -77,6 +67,13 @@ pub enum Input {
         id: AnnounceId,
         /// What came back.
         result: Result<AnnounceResponse, TrackerError>,
+    },
+    /// Somebody on our own network has a torrent that is [`Output::FindLocally`].
+    FoundLocally {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Where they listen.
+        peers: Vec<SocketAddr>,
     },
 }
 
@@ -89,15 +86,6 @@ pub enum Output {
         torrent: TorrentKey,
         /// What.
         output: swarm::Output,
-    },
-    /// What a torrent's web seeds ask for. Never [`Open`](webseed::Output::Open) or
-    /// [`Reject`](webseed::Output::Reject). Blocks that come of it are the swarm's
-    /// [`Block`](swarm::Input::Block)s.
-    Web {
-        /// Which torrent.
-        torrent: TorrentKey,
-        /// What.
-        output: webseed::Output,
     },
     /// Ask a tracker, and answer [`Input::Announced`].
     Announce {
@@ -118,6 +106,16 @@ pub enum Output {
         torrent: TorrentKey,
         /// Which announce.
         id: AnnounceId,
+    },
+    /// Announce a torrent on our own network (BEP 14), or do so no more; answer
+    /// [`Input::FoundLocally`] whenever somebody is heard of.
+    FindLocally {
+        /// For which torrent.
+        torrent: TorrentKey,
+        /// The name to announce. A hybrid has two.
+        info_hash: Sha1Digest,
+        /// Whether it is to be announced from now on.
+        wanted: bool,
     },
     /// A tracker said what our address is (BEP 24). One tracker's word.
     ExternalAddress {
@@ -195,11 +193,6 @@ impl Router {
         self.torrents.get(&key).map(|torrent| &torrent.swarm)
     }
 
-    /// A torrent's web seeds, to look at, if it has used any.
-    pub fn web_seeds(&self, key: TorrentKey) -> Option<&WebSeeds> {
-        self.torrents.get(&key).and_then(|torrent| torrent.web.as_deref())
-    }
-
     /// A torrent's announcer, to look at.
     pub fn announcer(&self, key: TorrentKey) -> Option<&Announcer> {
         self.torrents.get(&key).map(|torrent| &torrent.announcer)
@@ -260,28 +253,17 @@ impl Machine for Router {
                     return;
                 }
                 let Some(torrent) = self.torrents.get_mut(&key) else { return };
-                let came = match input {
-                    swarm::Input::Block { conn, block } if WebSeeds::is_ours(conn) => {
-                        Some((conn, block))
-                    }
-                    _ => None,
-                };
                 torrent.swarm.handle_input(now, input);
-                if let Some((conn, block)) = came {
-                    torrent.web_block_arrived(now, conn, block);
-                }
-                self.settle(now, key);
-            }
-            Input::Web { torrent: key, input } => {
-                let Some(torrent) = self.torrents.get_mut(&key) else { return };
-                if let Some(web) = &mut torrent.web {
-                    web.handle_input(now, input);
-                }
                 self.settle(now, key);
             }
             Input::Announced { torrent: key, id, result } => {
                 let Some(torrent) = self.torrents.get_mut(&key) else { return };
                 torrent.announced(now, id, result);
+                self.settle(now, key);
+            }
+            Input::FoundLocally { torrent: key, peers } => {
+                let Some(torrent) = self.torrents.get_mut(&key) else { return };
+                torrent.found_locally(now, peers);
                 self.settle(now, key);
             }
         }
@@ -315,7 +297,6 @@ mod tests {
     use althing_bittorrent::swarm::{ConnId, Direction};
     use althing_bittorrent::tracker::Event;
     use althing_bittorrent::wire::Handshake;
-    use std::net::SocketAddr;
 
     const HASH: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -327,7 +308,6 @@ mod tests {
             families: Vec::new(),
             private: false,
             paused: false,
-            web_connections: 0,
             swarm: SwarmConfig::new(PeerId(*b"-AL0100-000000000000")),
         }
     }
@@ -399,6 +379,47 @@ mod tests {
         router.add(Instant::ORIGIN, TorrentKey(1), TorrentSetup { paused: true, ..setup() });
         assert!(drain(&mut router).is_empty());
         assert_eq!(router.poll_timeout(), None);
+    }
+
+    fn local(outputs: &[Output]) -> Vec<bool> {
+        let wanted = |output: &Output| match output {
+            Output::FindLocally { wanted, .. } => Some(*wanted),
+            _ => None,
+        };
+        outputs.iter().filter_map(wanted).collect()
+    }
+
+    #[test]
+    fn peers_on_our_own_network_are_asked_for_and_connected_to() {
+        let mut router = Router::new(Seed::from_u64(1));
+        let torrent = TorrentKey(1);
+        router.add(Instant::ORIGIN, torrent, setup());
+        assert_eq!(local(&drain(&mut router)), [true]);
+        let peer = SocketAddr::from(([192, 168, 1, 9], 7716));
+        let found = || Input::FoundLocally { torrent, peers: vec![peer] };
+        router.handle_input(Instant::ORIGIN, found());
+        assert_eq!(connects(&drain(&mut router)), [peer]);
+        let input = swarm::Input::Pause;
+        router.handle_input(Instant::ORIGIN, Input::Swarm { torrent, input });
+        assert_eq!(local(&drain(&mut router)), [false]);
+        router.handle_input(Instant::ORIGIN, found());
+        assert!(connects(&drain(&mut router)).is_empty());
+        let input = swarm::Input::Resume;
+        router.handle_input(Instant::ORIGIN, Input::Swarm { torrent, input });
+        assert_eq!(local(&drain(&mut router)), [true]);
+        router.remove(Instant::ORIGIN, torrent);
+        assert_eq!(local(&drain(&mut router)), [false]);
+    }
+
+    #[test]
+    fn a_private_torrent_is_not_told_to_our_own_network() {
+        let mut router = Router::new(Seed::from_u64(1));
+        let torrent = TorrentKey(1);
+        router.add(Instant::ORIGIN, torrent, TorrentSetup { private: true, ..setup() });
+        assert_eq!(local(&drain(&mut router)), []);
+        let peers = vec![SocketAddr::from(([192, 168, 1, 9], 7716))];
+        router.handle_input(Instant::ORIGIN, Input::FoundLocally { torrent, peers });
+        assert!(connects(&drain(&mut router)).is_empty());
     }
 
     #[test]

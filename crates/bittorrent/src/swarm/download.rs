@@ -74,9 +74,6 @@ impl Swarm {
     /// the rarest piece that it has, one in progress being preferred to a new one that is no
     /// rarer; or, when all are on order, a copy of one that somebody else owes.
     fn next_block(&mut self, conn: ConnId) -> Option<BlockRef> {
-        if let Some(block) = self.next_of_a_gap(conn) {
-            return Some(block);
-        }
         let peer = self.peers.get(&conn)?;
         let eligible = |piece: PieceIndex, open: &OpenPiece| {
             peer.would_give(piece) && open.only_from.is_none_or(|only| only == conn)
@@ -125,7 +122,7 @@ impl Swarm {
         // Bad data is fetched again, all of it from one peer: best from one that had no hand in it
         // and does not keep us waiting.
         let doubts = |peer: &Peer, piece: PieceIndex| {
-            let involved = blame.had_a_hand_in(piece, peer.sender());
+            let involved = blame.had_a_hand_in(piece, peer.addr.ip().to_canonical());
             (peer.snubs_us || peer.rejects > 0, involved)
         };
         let better_elsewhere = |piece: PieceIndex| {
@@ -229,7 +226,7 @@ impl Swarm {
         self.totals.downloaded_bytes += u64::from(block.len);
         let ordered = peer.orders.iter().position(|order| order.block == block);
         let order = ordered.and_then(|at| peer.orders.remove(at));
-        let from = peer.sender();
+        let from = peer.addr.ip().to_canonical();
         // A block off the grid is one that nobody orders.
         let n = number_of(block).filter(|n| self.block(block.piece, *n) == Some(block));
         let arrival = n.map_or(Arrival::Unwanted, |n| {
@@ -352,7 +349,7 @@ impl Swarm {
         }
         if let Some(digests) = digests {
             for liar in self.blame.resolved(piece, digests) {
-                self.accuse(now, liar, piece);
+                self.ban(now, liar);
             }
         }
         self.outputs.push_back(Output::PieceVerified { piece });
@@ -385,7 +382,7 @@ impl Swarm {
         let liar = self.blame.corrupt(piece, open.senders(), digests);
         self.want_again(piece);
         if let Some(liar) = liar {
-            self.accuse(now, liar, piece);
+            self.ban(now, liar);
         }
         self.order_from_all(now);
         self.connect_more(now);

@@ -6,7 +6,6 @@ use super::peer::{Peer, Pieces};
 use super::{Phase, Swarm};
 use crate::metainfo::Metainfo;
 use crate::types::{BLOCK_SIZE, Bitfield, InfoHashes, PeerId};
-use crate::webseed::WebSeedId;
 use althing_base::Instant;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -98,8 +97,6 @@ pub struct PeerStats {
     pub addr: SocketAddr,
     /// Who opened it.
     pub direction: Direction,
-    /// Which of the torrent's web seeds it is; then it has no address.
-    pub web: Option<WebSeedId>,
     /// How it became known; `None` if it connected to us from an address nobody named.
     pub source: Option<PeerSource>,
     /// What it calls itself.
@@ -260,11 +257,7 @@ impl Swarm {
             conn,
             addr: p.addr,
             direction: p.direction,
-            web: p.web,
-            source: match p.web {
-                Some(_) => Some(PeerSource::WebSeed),
-                None => p.listens_at.and_then(|addr| self.candidates.source(addr)),
-            },
+            source: p.listens_at.and_then(|addr| self.candidates.source(addr)),
             id: p.id,
             client: p.extensions.client.clone(),
             progress,

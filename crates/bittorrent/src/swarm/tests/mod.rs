@@ -5,7 +5,6 @@ mod exchange;
 mod hashes;
 mod metadata;
 mod urgent;
-mod web;
 mod wishes;
 
 use super::limits::*;
