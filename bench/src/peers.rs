@@ -9,7 +9,6 @@ use althing_tests::torrent::SCRIPT;
 
 use crate::install;
 use crate::measure::Payload;
-use crate::options::Options;
 
 /// Where a peer runs and what it is given.
 #[derive(Debug)]
@@ -24,8 +23,6 @@ pub(crate) struct Bench<'a> {
     pub(crate) folder: &'a Path,
     /// Where a leecher writes.
     pub(crate) into: &'a Path,
-    /// Whether nothing may go in the clear.
-    pub(crate) encrypted: bool,
 }
 
 impl Bench<'_> {
@@ -57,16 +54,6 @@ pub(crate) trait Peer {
     /// Whether this output says that the leecher has the file. One that ends has it too.
     fn is_complete(&self, output: &str) -> bool;
 
-    /// Whether it can be told to encrypt everything.
-    fn encrypts(&self) -> bool {
-        false
-    }
-
-    /// Whether it reads v2 torrents (BEP 52).
-    fn reads_v2(&self) -> bool {
-        false
-    }
-
     /// Whether seed and leecher meet at a tracker.
     fn needs_tracker(&self) -> bool {
         true
@@ -77,7 +64,7 @@ pub(crate) trait Peer {
 type Maker = fn() -> Result<Box<dyn Peer>, String>;
 
 /// All of them that this machine has, ours first; the reason for each that is left out is printed.
-pub(crate) fn all(options: &Options) -> Vec<Box<dyn Peer>> {
+pub(crate) fn all(only: &[String]) -> Vec<Box<dyn Peer>> {
     let makers: [(&str, Maker); 5] = [
         ("althing", || Ok(Box::new(Althing(install::althing()?)))),
         ("libtorrent", || Ok(Box::new(Libtorrent(install::libtorrent()?)))),
@@ -87,7 +74,7 @@ pub(crate) fn all(options: &Options) -> Vec<Box<dyn Peer>> {
     ];
     let mut peers = Vec::new();
     for (name, make) in makers {
-        if !options.wants(name) {
+        if !only.is_empty() && !only.iter().any(|only| only == name) {
             continue;
         }
         match make() {
@@ -124,27 +111,12 @@ impl Peer for Althing {
     fn is_complete(&self, output: &str) -> bool {
         output.lines().any(|line| line.starts_with("Done: "))
     }
-
-    fn encrypts(&self) -> bool {
-        true
-    }
-
-    fn reads_v2(&self) -> bool {
-        true
-    }
 }
 
 impl Althing {
     fn command(&self, bench: &Bench<'_>) -> Command {
-        let dir = bench.folder.join("althing");
-        if bench.encrypted {
-            let config = dir.join("config.toml");
-            std::fs::create_dir_all(&dir)
-                .and_then(|()| std::fs::write(&config, "[network]\nencryption = \"required\"\n"))
-                .unwrap_or_else(|error| panic!("{}: {error}", config.display()));
-        }
         let mut command = bench.host.command(&self.0);
-        command.arg("--dir").arg(dir);
+        command.arg("--dir").arg(bench.folder.join("althing"));
         command
     }
 }
@@ -179,23 +151,12 @@ impl Peer for Libtorrent {
     fn is_complete(&self, output: &str) -> bool {
         output.lines().any(|line| line == "complete")
     }
-
-    fn encrypts(&self) -> bool {
-        true
-    }
-
-    fn reads_v2(&self) -> bool {
-        true
-    }
 }
 
 impl Libtorrent {
     fn command(&self, bench: &Bench<'_>) -> Command {
         let mut command = bench.host.command(&self.0);
         command.args(["-Wignore", SCRIPT, "run"]);
-        if bench.encrypted {
-            command.arg("--encrypted");
-        }
         command
     }
 }

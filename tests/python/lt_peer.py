@@ -2,12 +2,12 @@
 
     lt_peer.py make DATA OUT.torrent --format v1|v2|hybrid [--piece BYTES] [--tracker URL]...
     lt_peer.py show FILE.torrent
-    lt_peer.py run  SOURCE DIR [--port N] [--peer HOST:PORT]... [--seed] [--exit] [--encrypted]
+    lt_peer.py run  SOURCE DIR [--port N] [--peer HOST:PORT]... [--seed] [--lsd] [--exit]
 
 `make` and `show` print one line of JSON: the info-hashes and the magnet link. `run` prints `ready` when it
 listens, `progress PART PEERS BYTES-SENT` ten times a second, and `complete` once when it has everything;
-with --exit it ends there, else it serves until SIGTERM. DHT, local discovery and port mapping are
-off: the peers it meets are those of the tracker and of the command line.
+with --exit it ends there, else it serves until SIGTERM. DHT and port mapping are off, local discovery
+unless --lsd is given: the peers it meets are those of the tracker and of the command line.
 
 Works with Debian's python3-libtorrent 2.0 and with 2.1 from PyPI.
 """
@@ -51,12 +51,12 @@ def show(path):
     }))
 
 
-def session(port, v6, encrypted):
+def session(port, v6, lsd):
     interfaces = f"0.0.0.0:{port},[::]:{port}" if v6 else f"0.0.0.0:{port}"
     settings = {
         "listen_interfaces": interfaces,
         "enable_dht": False,
-        "enable_lsd": False,
+        "enable_lsd": lsd,
         "enable_upnp": False,
         "enable_natpmp": False,
         # TCP alone: uTP is another comparison.
@@ -66,11 +66,6 @@ def session(port, v6, encrypted):
         "announce_to_all_tiers": True,
         "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification,
     }
-    if encrypted:
-        # Both policies `pe_forced`, the level RC4 alone.
-        settings.update({
-            "in_enc_policy": 0, "out_enc_policy": 0, "allowed_enc_level": 2, "prefer_rc4": True,
-        })
     return lt.session(settings)
 
 
@@ -83,11 +78,13 @@ def run(args):
     params.save_path = args.dir
     flags = lt.torrent_flags
     params.flags &= ~(flags.auto_managed | flags.paused)
-    params.flags |= flags.disable_dht | flags.disable_lsd
+    params.flags |= flags.disable_dht
+    if not args.lsd:
+        params.flags |= flags.disable_lsd
     if args.seed:
         params.flags |= flags.seed_mode
 
-    ses = session(args.port, not args.no_v6, args.encrypted)
+    ses = session(args.port, not args.no_v6, args.lsd)
     handle = ses.add_torrent(params)
     for peer in args.peer:
         host, _, port = peer.rpartition(":")
@@ -136,9 +133,9 @@ def main():
     p.add_argument("--port", type=int, default=6881)
     p.add_argument("--peer", action="append", default=[])
     p.add_argument("--seed", action="store_true", help="trust the files; do not check them first")
+    p.add_argument("--lsd", action="store_true", help="look for peers on the local network")
     p.add_argument("--exit", action="store_true")
     p.add_argument("--no-v6", action="store_true")
-    p.add_argument("--encrypted", action="store_true", help="nothing in the clear, RC4 throughout")
     args = parser.parse_args()
     if args.verb == "make":
         make(args)

@@ -84,6 +84,29 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Gives a host one more interface, on a second network beside the first: 10.78.0.0/24, over
+    /// which hosts see each other as over a VPN. To be done again after it was deleted.
+    ///
+    /// # Panics
+    /// When `ip` refuses.
+    pub fn attach(&self, host: &Host, device: &str) {
+        let (hub, port) = (self.hub.as_str(), format!("second{}", host.number));
+        if ip(&["-n", hub, "link", "show", "bridge2"]).is_err() {
+            must(&["-n", hub, "link", "add", "bridge2", "type", "bridge"]);
+            must(&["-n", hub, "link", "set", "bridge2", "up"]);
+        }
+        let space = host.namespace.as_str();
+        let v4 = format!("{}/24", host.second_ip());
+        must(&[
+            "-n", hub, "link", "add", &port, "type", "veth", "peer", "name", device, "netns", space,
+        ]);
+        must(&["-n", hub, "link", "set", &port, "master", "bridge2", "up"]);
+        must(&["-n", space, "addr", "add", &v4, "dev", device]);
+        must(&["-n", space, "link", "set", device, "up"]);
+    }
+}
+
 impl Drop for Network {
     fn drop(&mut self) {
         for namespace in self.hosts.iter().chain([&self.hub]) {
@@ -101,6 +124,30 @@ impl Host {
     /// Its IPv6 address (unique local, RFC 4193).
     pub fn ip6(&self) -> IpAddr {
         IpAddr::V6(Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, u16::from(self.number)))
+    }
+
+    /// Its address on the second network, once it is [attached](Network::attach) to that.
+    pub fn second_ip(&self) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(10, 78, 0, self.number))
+    }
+
+    /// Runs `ip` with these arguments in this host.
+    ///
+    /// # Panics
+    /// When it refuses.
+    pub fn configure(&self, arguments: &[&str]) {
+        must(&[&["-n", self.namespace.as_str()], arguments].concat());
+    }
+
+    /// How many packets have left by an interface, whatever their kind.
+    ///
+    /// # Panics
+    /// When there is no such interface.
+    pub fn packets_sent(&self, device: &str) -> u64 {
+        let path = format!("/sys/class/net/{device}/statistics/tx_packets");
+        let output = self.command("cat").arg(path).output().expect("cat is everywhere");
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.trim().parse().expect("the interface counts its packets")
     }
 
     /// The namespace's name, as `ip netns` lists it.

@@ -146,6 +146,11 @@ impl Daemon {
         self.session.peer_addrs()
     }
 
+    /// Why nothing can go out, if that is so.
+    pub(crate) fn blocked(&self) -> Option<String> {
+        self.session.blocked()
+    }
+
     /// How many torrents it has.
     pub(crate) fn torrents(&self) -> usize {
         self.session.list().len()

@@ -12,4 +12,3 @@ pub mod tracker_http_response;
 pub mod tracker_server_request;
 pub mod tracker_udp_response;
 pub mod tracker_url;
-pub mod web_seed_answer;

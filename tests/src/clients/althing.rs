@@ -31,6 +31,10 @@ pub struct Althing {
 /// Seeds by `share` what Althing itself made a torrent of, and by `get` in the folder that has
 /// the files already what others did; fetches by `get`.
 pub fn start(seat: &Seat<'_>, task: &Task<'_>) -> Althing {
+    if !task.is_local() && !seat.folder.join("data/config.toml").exists() {
+        // Peers are to be those that the tracker names.
+        configure(seat, "[network]\nlsd = false\n");
+    }
     let shares = task.seed && task.torrent.maker == Maker::Althing;
     let mut command = seat.host.command(binary());
     command.args(["--dir".as_ref(), seat.folder.join("data").as_os_str()]);
@@ -43,6 +47,24 @@ pub fn start(seat: &Seat<'_>, task: &Task<'_>) -> Althing {
     let process = Process::start("althing", command, &seat.folder);
     let copy = std::fs::canonicalize(task.folder).unwrap_or_else(|_| task.folder.to_owned());
     Althing { process, copy: copy.join(NAME), shares }
+}
+
+impl Althing {
+    /// All it has printed.
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+}
+
+/// Writes `config.toml` for an Althing that is yet to be started in this seat.
+///
+/// # Panics
+/// When it cannot be written.
+pub fn configure(seat: &Seat<'_>, settings: &str) {
+    let folder = seat.folder.join("data");
+    std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::write(folder.join("config.toml"), settings))
+        .expect("settings can be written");
 }
 
 impl Peer for Althing {

@@ -15,6 +15,9 @@ pub fn start(seat: &Seat<'_>, task: &Task<'_>) -> Libtorrent {
     if task.seed {
         command.arg("--seed");
     }
+    if task.is_local() {
+        command.arg("--lsd");
+    }
     Libtorrent(Process::start("libtorrent", command, &seat.folder))
 }
 

@@ -127,6 +127,11 @@ pub struct Task<'a> {
 }
 
 impl Task<'_> {
+    /// Whether peers are to be looked for on the local network: where there is no tracker.
+    pub fn is_local(&self) -> bool {
+        self.torrent.trackers.is_empty()
+    }
+
     /// The file's path or the link, as command lines take it.
     pub fn argument(&self) -> String {
         let file = || self.torrent.file.display().to_string();

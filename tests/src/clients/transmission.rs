@@ -32,7 +32,7 @@ struct Control {
 pub(super) fn start(seat: &Seat<'_>, task: &Task<'_>) -> impl Peer + use<> {
     let settings = json!({
         "rpc-bind-address": "127.0.0.1", "rpc-port": 9091,
-        "dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false,
+        "dht-enabled": false, "lpd-enabled": task.is_local(), "pex-enabled": false, "utp-enabled": false,
         "port-forwarding-enabled": false, "peer-port": 51413,
     });
     let path = seat.folder.join("settings.json");

@@ -46,15 +46,17 @@ pub(super) async fn up(
     };
     screen.value(&ready, true);
     let peers = match &ready.peer_addrs[..] {
-        [] => "nowhere (network.incoming is off)".to_owned(),
+        [] if daemon.blocked().is_some() => "nowhere, see below".to_owned(),
+        [] => "nowhere (network.incoming is off, or there is a proxy)".to_owned(),
         addrs => addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };
+    let blocked = daemon.blocked().map(|why| format!("Note: {why}.\n")).unwrap_or_default();
     screen.note(&format!(
         "Althing {version} is up with {}.\n\
          \x20 data folder  {}\n\
          \x20 peers        {peers}\n\
          \x20 API          http://{}{} (token in {TOKEN_FILE})\n\
-         Ctrl-C stops it.",
+         {blocked}Ctrl-C stops it.",
         units::counted(daemon.torrents() as u64, "torrent"),
         text::escape(&ready.dir),
         ready.api,

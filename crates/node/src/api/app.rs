@@ -1,9 +1,9 @@
 //! What every handler has at hand.
 
+use super::convert;
 use super::jobs::Jobs;
-use super::limits::{CONTENT_READS_MAX, EVENT_STREAMS_MAX};
+use super::limits::EVENT_STREAMS_MAX;
 use super::live::Live;
-use super::streams::Streams;
 use super::types::SessionInfo;
 use crate::clock;
 use crate::session::Session;
@@ -24,10 +24,6 @@ struct Inner {
     jobs: Jobs,
     /// Places for event streams.
     streams: Arc<Semaphore>,
-    /// Files that players may open.
-    watched: Streams,
-    /// Places for those who read files.
-    content_places: Arc<Semaphore>,
     /// Becomes true when the API is to end.
     stop: watch::Receiver<bool>,
     /// Becomes true when a client asked the whole daemon to stop.
@@ -43,8 +39,6 @@ impl App {
             live: Live::new(),
             jobs: Jobs::default(),
             streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
-            watched: Streams::default(),
-            content_places: Arc::new(Semaphore::new(CONTENT_READS_MAX)),
             stop,
             shutdown: watch::Sender::new(false),
         }))
@@ -68,14 +62,6 @@ impl App {
 
     pub(super) fn streams(&self) -> Arc<Semaphore> {
         Arc::clone(&self.0.streams)
-    }
-
-    pub(super) fn watched(&self) -> &Streams {
-        &self.0.watched
-    }
-
-    pub(super) fn content_places(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.0.content_places)
     }
 
     pub(super) fn stop(&self) -> watch::Receiver<bool> {
@@ -105,6 +91,9 @@ impl App {
             uploaded_bytes: stats.uploaded_bytes,
             buffer_bytes: stats.buffer_bytes,
             banned: stats.banned,
+            blocked: self.session().blocked(),
+            proxy: self.session().proxy(),
+            ip_filter: self.session().ip_filter().map(convert::ip_filter),
         }
     }
 }

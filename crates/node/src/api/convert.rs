@@ -3,8 +3,8 @@
 use super::change;
 use super::types as api;
 use crate::session::{
-    Encrypted, FileSnapshot, PeerSnapshot, TorrentDetail, TorrentSnapshot, TorrentState,
-    TrackerSnapshot, TrackerStatus,
+    Encrypted, FileSnapshot, IpFilterStats, PeerSnapshot, TorrentDetail, TorrentSnapshot,
+    TorrentState, TrackerSnapshot, TrackerStatus,
 };
 use althing_base::UnixTime;
 use althing_bittorrent::InfoHashes;
@@ -26,8 +26,6 @@ pub(super) fn torrent(snapshot: &TorrentSnapshot) -> api::Torrent {
         },
         size_bytes: known.then_some(snapshot.size_bytes),
         done_bytes: snapshot.done_bytes,
-        wanted_bytes: known.then_some(snapshot.wanted_bytes),
-        left_bytes: snapshot.left_bytes,
         pieces: snapshot.pieces,
         pieces_done: snapshot.pieces_done,
         download_bytes_per_s: snapshot.down_bytes_per_s,
@@ -106,8 +104,6 @@ pub(super) fn files(files: &[FileSnapshot], metainfo: &Metainfo) -> Vec<api::Fil
     let said = metainfo.files().iter().filter(|file| !file.is_pad());
     said.zip(files)
         .map(|(said, file)| api::FileProgress {
-            index: file.index.0,
-            priority: change::priority(file.priority),
             file: api::FileInfo { path: file.path.clone(), ..file_info(said) },
             done_bytes: file.done_bytes,
         })
@@ -146,7 +142,7 @@ pub(super) fn peer(peer: &PeerSnapshot, connected: bool) -> api::Peer {
             PeerSource::Tracker => api::PeerSource::Tracker,
             PeerSource::Incoming => api::PeerSource::Incoming,
             PeerSource::Manual => api::PeerSource::Manual,
-            PeerSource::WebSeed => api::PeerSource::WebSeed,
+            PeerSource::Lsd => api::PeerSource::Lsd,
         },
         pieces_done: peer.pieces,
         download_bytes_per_s: peer.down_bytes_per_s,
@@ -158,6 +154,14 @@ pub(super) fn peer(peer: &PeerSnapshot, connected: bool) -> api::Peer {
         peer_interested: peer.flags.peer_interested,
         peer_choked: peer.flags.am_choking,
         snubbed: peer.flags.snubbed,
+    }
+}
+
+pub(super) fn ip_filter(list: IpFilterStats) -> api::IpFilterInfo {
+    api::IpFilterInfo {
+        ranges: list.ranges as u64,
+        skipped_lines: list.skipped_lines as u64,
+        refused: list.refused,
     }
 }
 

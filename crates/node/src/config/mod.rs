@@ -7,7 +7,6 @@ mod section;
 
 pub use proxy::ProxySetting;
 
-use althing_bittorrent::webseed::limits;
 use althing_bittorrent::wire::mse::Methods;
 use section::section;
 use serde::{Deserialize, Serialize};
@@ -31,8 +30,18 @@ section! {
         /// A proxy that carries everything, "socks5://host:port" or
         /// "socks5://user:password@host:port"; it looks names up, too. Empty means none.
         pub proxy: ProxySetting = ProxySetting::default(),
-        /// Whether peers may still connect to this machine directly when there is a proxy.
+        /// Whether to listen, to announce on the local network and to map a port although there is
+        /// a proxy: those go past it.
         pub proxy_incoming: bool = false,
+        /// A list of addresses to keep out, in PeerGuardian's or eMule's form or as addresses with
+        /// prefixes; empty means none. It is read again when it changes.
+        pub ip_filter: PathBuf = PathBuf::new(),
+        /// Whether that list also keeps out addresses of private networks, which many lists have in
+        /// them.
+        pub ip_filter_lan: bool = false,
+        /// Whether to announce torrents that are not private on the local network, and to look for
+        /// peers there.
+        pub lsd: bool = true,
         /// Whom to talk to: "any", or "loopback" for peers and trackers on this machine only.
         pub reach: Reach = Reach::Any,
         /// Connections to peers, of all torrents together.
@@ -84,24 +93,6 @@ section! {
 }
 
 section! {
-    /// Web servers that hold a torrent's files (BEP 19), where a torrent or magnet link names any.
-    pub struct WebSeeds("web_seeds") {
-        /// Whether to fetch from them.
-        pub enabled: bool = true,
-        /// Connections to one server for one torrent, 1 to 8. A server that refuses the second is left
-        /// with one.
-        pub connections: u32 = limits::CONNECTIONS,
-    }
-}
-
-impl WebSeeds {
-    /// Connections to one server; 0 leaves web seeds alone.
-    pub(crate) fn connections_wanted(&self) -> u32 {
-        if self.enabled { self.connections } else { 0 }
-    }
-}
-
-section! {
     /// The HTTP API, its event streams and metrics.
     pub struct Api("api") {
         /// Where it listens; port 0 lets the system choose. Anything but a loopback address needs
@@ -143,8 +134,6 @@ pub struct Config {
     pub storage: Storage,
     /// Trackers that torrents name.
     pub trackers: Trackers,
-    /// Web servers that hold a torrent's files.
-    pub web_seeds: WebSeeds,
     /// The HTTP API, its event streams and metrics.
     pub api: Api,
     /// Threads and the like.
@@ -302,14 +291,6 @@ impl Config {
         at_least_1("storage.memory_mib", self.storage.memory_mib)?;
         at_least_1("storage.save_interval_s", self.storage.save_interval_s)?;
         at_least_1("trackers.concurrent", self.trackers.concurrent)?;
-        at_least_1("web_seeds.connections", self.web_seeds.connections)?;
-        if self.web_seeds.connections > limits::CONNECTIONS_MAX {
-            return Err(ConfigError::Value {
-                setting: "web_seeds.connections",
-                value: self.web_seeds.connections.to_string(),
-                reason: "it is more than any server likes; 8 are the most",
-            });
-        }
         at_most("storage.threads", self.storage.threads, crate::limits::THREADS_MAX)?;
         at_most("runtime.shards", self.runtime.shards, crate::limits::THREADS_MAX)
     }

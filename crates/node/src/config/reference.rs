@@ -1,15 +1,14 @@
 //! `docs/config.md`, written from the definitions of the settings.
 
 use super::section::Section;
-use super::{Api, Config, Network, Runtime, Sharing, Storage, Trackers, WebSeeds};
+use super::{Api, Config, Network, Runtime, Sharing, Storage, Trackers};
 use std::fmt::Write as _;
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 6] = [
     Network::SECTION,
     Sharing::SECTION,
     Storage::SECTION,
     Trackers::SECTION,
-    WebSeeds::SECTION,
     Api::SECTION,
     Runtime::SECTION,
 ];

@@ -2,6 +2,7 @@
 //! until both handshakes are through, so that strangers who connect and say nothing cost a bounded
 //! number of sockets.
 
+use super::blocklist::Blocklist;
 use crate::config::Reach;
 use crate::limits::{
     BANNED_MAX, HALF_OPEN_MAX, HALF_OPEN_PER_IP_MAX, KEY_EXCHANGES_PER_IP_PER_S_MAX,
@@ -18,6 +19,7 @@ use std::time::Duration;
 #[derive(Clone)]
 pub(crate) struct Admission {
     reach: Reach,
+    blocklist: Option<Arc<Blocklist>>,
     state: Arc<Mutex<State>>,
 }
 
@@ -104,13 +106,25 @@ impl Drop for Place {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
     OutOfReach,
+    /// By the user's list.
+    Filtered,
     Banned,
     TooManyHalfOpen,
 }
 
 impl Admission {
-    pub(crate) fn new(reach: Reach) -> Self {
-        Admission { reach, state: Arc::default() }
+    pub(crate) fn new(reach: Reach, blocklist: Option<Arc<Blocklist>>) -> Self {
+        Admission { reach, blocklist, state: Arc::default() }
+    }
+
+    /// The user's list of addresses to keep out, if there is one.
+    pub(crate) fn blocklist(&self) -> Option<&Arc<Blocklist>> {
+        self.blocklist.as_ref()
+    }
+
+    /// Whether the user's list keeps `ip` out.
+    pub(crate) fn filters(&self, ip: IpAddr) -> bool {
+        self.blocklist.as_ref().is_some_and(|list| list.blocks(ip))
     }
 
     /// Lets an incoming connection from `ip` in, for its handshake.
@@ -118,6 +132,12 @@ impl Admission {
         let ip = ip.to_canonical();
         if !self.reach.allows(ip) {
             return Err(Refusal::OutOfReach);
+        }
+        if let Some(list) = &self.blocklist
+            && list.blocks(ip)
+        {
+            list.refused();
+            return Err(Refusal::Filtered);
         }
         let mut state = lock(&self.state);
         if state.banned.contains(&ip) {
@@ -153,7 +173,8 @@ impl Admission {
     /// Whether `ip` may be connected to.
     pub(crate) fn may_connect(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        self.reach.allows(ip) && !lock(&self.state).banned.contains(&ip)
+        let may = self.reach.allows(ip) && !self.filters(ip);
+        may && !lock(&self.state).banned.contains(&ip)
     }
 
     /// Keeps `ip` out from now on. Says whether it was not yet. When the list is full, the lowest
@@ -207,7 +228,7 @@ mod tests {
 
     #[test]
     fn one_address_has_so_many_places_and_gets_them_back() {
-        let door = Admission::new(Reach::Any);
+        let door = Admission::new(Reach::Any, None);
         let mut places: Vec<Half> =
             (0..HALF_OPEN_PER_IP_MAX).map(|_| door.admit(ip(1)).expect("room")).collect();
         assert_eq!(door.admit(ip(1)).err(), Some(Refusal::TooManyHalfOpen));
@@ -222,7 +243,7 @@ mod tests {
 
     #[test]
     fn all_addresses_together_have_so_many() {
-        let door = Admission::new(Reach::Any);
+        let door = Admission::new(Reach::Any, None);
         let places: Vec<_> = (0..HALF_OPEN_MAX as u32).map(|at| door.admit(ip(at))).collect();
         assert!(places.iter().all(Result::is_ok));
         assert_eq!(door.admit(ip(99_999)).err(), Some(Refusal::TooManyHalfOpen));
@@ -230,7 +251,7 @@ mod tests {
 
     #[test]
     fn keys_are_computed_for_so_many_a_second() {
-        let door = Admission::new(Reach::Any);
+        let door = Admission::new(Reach::Any, None);
         let begin = Instant::ORIGIN + SECOND;
         for _ in 0..KEY_EXCHANGES_PER_IP_PER_S_MAX {
             assert_eq!(door.key_exchange(begin, ip(1)), KeyExchange::Now);
@@ -263,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_banned_and_the_far_stay_out() {
-        let door = Admission::new(Reach::Any);
+        let door = Admission::new(Reach::Any, None);
         assert!(door.ban(ip(1)) && !door.ban(ip(1)));
         assert_eq!(door.admit(ip(1)).err(), Some(Refusal::Banned));
         assert!(!door.may_connect(ip(1)) && door.may_connect(ip(2)));
@@ -271,7 +292,7 @@ mod tests {
             door.ban(ip(last));
         }
         assert_eq!(door.banned(), BANNED_MAX);
-        let near = Admission::new(Reach::Loopback);
+        let near = Admission::new(Reach::Loopback, None);
         assert_eq!(near.admit(ip(1)).err(), Some(Refusal::OutOfReach));
         assert!(near.admit("127.0.0.1".parse().expect("an address")).is_ok());
     }

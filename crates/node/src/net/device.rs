@@ -4,7 +4,7 @@
 //! sends what is left by whatever way there is. So where the system lets us, sockets are bound to the
 //! interface itself, and what it cannot carry is not sent.
 
-use if_addrs::{IfOperStatus, Interface};
+use if_addrs::{IfAddr, IfOperStatus, Interface};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -59,7 +59,7 @@ pub(crate) fn find(name: &str) -> io::Result<Found> {
         // One without any address is not listed.
         return Ok(if exists(name) { Found::NoAddress } else { Found::Missing });
     }
-    if of_name.iter().all(|one| one.oper_status == IfOperStatus::Down) {
+    if !of_name.iter().any(|one| works(one)) {
         return Ok(Found::Down);
     }
     let local = |one: &Interface| Local { ip: one.ip(), device: Some(device(one)) };
@@ -72,6 +72,15 @@ pub(crate) fn find(name: &str) -> io::Result<Found> {
     Ok(if v4.is_none() && v6.is_none() { Found::NoAddress } else { Found::Up { v4, v6 } })
 }
 
+/// Whether it is switched on and connected. Unix systems say so or say nothing.
+fn works(interface: &Interface) -> bool {
+    match interface.oper_status {
+        IfOperStatus::Up => true,
+        IfOperStatus::Down => false,
+        _ => cfg!(windows),
+    }
+}
+
 /// The interface that has an address.
 pub(crate) fn of_address(ip: IpAddr) -> Option<Device> {
     interfaces().ok()?.iter().find(|one| one.ip() == ip).map(device)
@@ -81,6 +90,22 @@ pub(crate) fn of_address(ip: IpAddr) -> Option<Device> {
 pub(crate) fn is_here(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
     ip.is_loopback() || interfaces().is_ok_and(|all| all.iter().any(|one| one.ip() == ip))
+}
+
+/// Whether `ip` is on a network that one of these machine's interfaces is part of.
+pub(crate) fn is_near(ip: IpAddr, all: &[Interface]) -> bool {
+    let ip = ip.to_canonical();
+    all.iter().any(|one| match (&one.addr, ip) {
+        (IfAddr::V4(own), IpAddr::V4(ip)) => {
+            let mask = own.netmask.to_bits();
+            own.ip.to_bits() & mask == ip.to_bits() & mask
+        }
+        (IfAddr::V6(own), IpAddr::V6(ip)) => {
+            let mask = own.netmask.to_bits();
+            own.ip.to_bits() & mask == ip.to_bits() & mask
+        }
+        _ => false,
+    })
 }
 
 pub(crate) fn device(interface: &Interface) -> Device {
@@ -167,6 +192,8 @@ mod tests {
         assert!(matches!(found, Found::Up { v4: Some(local), .. } if local.ip == IpAddr::from(ip)));
         assert_eq!(find("no-such-if").expect("they can be listed"), Found::Missing);
         assert_eq!(of_address(IpAddr::V4(ip)).map(|device| device.name), Some(own.name.clone()));
+        assert!(is_near("127.9.9.9".parse().expect("an address"), &all));
+        assert!(!is_near("192.0.2.1".parse().expect("an address"), &[]));
         assert!(is_here(IpAddr::V4(ip)) && !is_here("192.0.2.1".parse().expect("an address")));
     }
 

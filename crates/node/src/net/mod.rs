@@ -2,14 +2,18 @@
 //! talked to.
 
 mod admission;
+mod blocklist;
 pub(crate) mod device;
 mod listener;
+mod local;
 pub(crate) mod proxy;
 mod resolver;
 mod socket;
 mod way;
 
 pub(crate) use admission::{Admission, Place, Places};
+pub(crate) use blocklist::Blocklist;
 pub(crate) use listener::{Arrival, Listening, Route, listen, listens, port};
+pub(crate) use local::Local as LocalDiscovery;
 pub(crate) use socket::may_be_peer;
 pub(crate) use way::Way;

@@ -40,6 +40,17 @@ pub enum StartError {
         /// The system's words.
         error: io::Error,
     },
+    /// The list of addresses to keep out cannot be read.
+    #[error(
+        "the IP filter {} cannot be read: {error}; mend network.ip_filter in config.toml, or leave it \
+         empty to do without", path.display()
+    )]
+    Filter {
+        /// The list.
+        path: PathBuf,
+        /// The system's words.
+        error: io::Error,
+    },
     /// A thread or its event loop could not be made.
     #[error("cannot start a thread: {error}; the system's limit may be reached")]
     Thread {

@@ -12,7 +12,6 @@ mod id;
 mod load;
 mod options;
 pub(crate) mod persist;
-mod reading;
 mod settings;
 pub(crate) mod shared;
 mod snapshot;
@@ -24,17 +23,15 @@ pub use error::{AddError, CommandError, CreateError, StartError};
 pub use event::Event;
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};
 pub use options::{AddOptions, AddSource, CreateOptions, TorrentKind};
-pub use reading::{FileReader, OpenFile, Viewer};
 pub use settings::TorrentChange;
 pub use snapshot::{
-    Encrypted, FileSnapshot, PeerFlags, PeerSnapshot, Protocol, SessionStats, TorrentDetail,
-    TorrentSnapshot, TorrentState, TrackerSnapshot, TrackerStatus,
+    Encrypted, FileSnapshot, IpFilterStats, PeerFlags, PeerSnapshot, Protocol, SessionStats,
+    TorrentDetail, TorrentSnapshot, TorrentState, TrackerSnapshot, TrackerStatus,
 };
 
 use crate::config::Config;
 use crate::metrics;
 use crate::shard::Command;
-pub use crate::shard::ReadError;
 use althing_bittorrent::metainfo::Metainfo;
 pub use althing_store::files::Location;
 pub use althing_store::records::{Goal, Label, LabelError, Ratio, TorrentSettings};
@@ -262,6 +259,18 @@ impl Session {
     /// The addresses it listens on for peers at the moment.
     pub fn peer_addrs(&self) -> Vec<SocketAddr> {
         self.shared.peer_addrs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The proxy that everything goes through, as it may be shown.
+    pub fn proxy(&self) -> Option<String> {
+        self.shared.way.proxy().map(ToString::to_string)
+    }
+
+    /// The list of addresses that are kept out, if there is one.
+    pub fn ip_filter(&self) -> Option<IpFilterStats> {
+        let list = self.shared.admission.blocklist()?;
+        let (ranges, skipped_lines, refused) = list.figures();
+        Some(IpFilterStats { ranges, skipped_lines, refused })
     }
 
     /// Why nothing can go out, as a user should read it, if that is so: the interface that

@@ -5,7 +5,7 @@ use super::{Event, TorrentId, TorrentSnapshot, TorrentState};
 use crate::clock;
 use crate::config::Config;
 use crate::metrics::Counters;
-use crate::net::{Admission, Places, Way};
+use crate::net::{Admission, LocalDiscovery, Places, Way};
 use crate::shard::{Command, ShardHandle, Spent, Uptime};
 use crate::trackers::Trackers;
 use althing_base::{Sha1Digest, UnixTime};
@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) persist: Persist,
     pub(crate) trackers: Trackers,
+    /// Where torrents go that want to be found on our own network, if any may.
+    pub(crate) local: Option<LocalDiscovery>,
     /// Kinds of address that trackers are asked over.
     pub(crate) families: Vec<Family>,
     pub(crate) torrents: Registry,
@@ -257,8 +259,6 @@ pub(crate) fn blank(hashes: InfoHashes, name: String, added: UnixTime) -> Torren
         note: None,
         size_bytes: 0,
         done_bytes: 0,
-        wanted_bytes: 0,
-        left_bytes: 0,
         pieces: 0,
         pieces_done: 0,
         downloaded_bytes: 0,

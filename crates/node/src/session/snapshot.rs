@@ -4,9 +4,8 @@ use super::TorrentId;
 pub use crate::peer::line::Encrypted;
 use crate::shard::Uptime;
 use althing_base::UnixTime;
-use althing_bittorrent::metainfo::FileIndex;
 use althing_bittorrent::swarm::{Direction, PeerSource};
-use althing_bittorrent::{Bitfield, InfoHashes, PeerId, Priority};
+use althing_bittorrent::{Bitfield, InfoHashes, PeerId};
 use althing_store::records::TorrentSettings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -53,10 +52,6 @@ pub struct TorrentSnapshot {
     pub size_bytes: u64,
     /// Bytes of pieces that are on disk and right.
     pub done_bytes: u64,
-    /// Bytes of those files that are wanted.
-    pub wanted_bytes: u64,
-    /// Bytes still to be fetched.
-    pub left_bytes: u64,
     /// How many pieces it has; 0 while unknown.
     pub pieces: u32,
     /// How many of them are on disk and right.
@@ -129,10 +124,6 @@ pub struct TorrentDetail {
 /// A file of a torrent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FileSnapshot {
-    /// Its index in the torrent, padding counted.
-    pub index: FileIndex,
-    /// How much it is wanted.
-    pub priority: Priority,
     /// Its path below [`TorrentSnapshot::save_dir`], with `/` between the parts.
     pub path: String,
     /// Its size in bytes.
@@ -235,6 +226,17 @@ pub struct PeerFlags {
     pub peer_interested: bool,
     /// It has not delivered what we asked for in time.
     pub snubbed: bool,
+}
+
+/// The list of addresses that are kept out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IpFilterStats {
+    /// Its ranges, after those that touch have become one.
+    pub ranges: usize,
+    /// Its lines that make no sense.
+    pub skipped_lines: usize,
+    /// Incoming connections that were refused.
+    pub refused: u64,
 }
 
 /// The whole session at one moment.

@@ -3,15 +3,17 @@
 use super::persist::Persist;
 use super::shared::{Registry, Shared};
 use super::{Event, StartError, load};
-use crate::config::Config;
+use crate::config::{Config, Reach};
 use crate::entropy;
 use crate::limits::{EVENTS_KEPT, HELD_PERCENT, IDLE_READS_PERCENT, TRACKERS_TOLD_WITHIN};
 use crate::metrics::Counters;
-use crate::net::{self, Admission, Arrival, Listening, Places, Route, Way};
+use crate::net::{
+    self, Admission, Arrival, Blocklist, Listening, LocalDiscovery, Places, Route, Way,
+};
 use crate::paths::Paths;
 use crate::shard::{Command, Prepared};
 use crate::trackers::{self, Trackers};
-use althing_base::Seed;
+use althing_base::{Seed, Sha1Digest};
 use althing_store::lock::{FolderLock, LockError};
 use althing_store::pieces::{Pool, PoolConfig};
 use std::net::SocketAddr;
@@ -50,6 +52,8 @@ pub(super) async fn start(
         error => StartError::InUse { reason: error.to_string() },
     })?;
     let seed = entropy::seed()?;
+    let blocklist = Blocklist::open(&config.network)
+        .map_err(|error| StartError::Filter { path: config.network.ip_filter.clone(), error })?;
     let way = Way::new(&config.network);
     let port = net::port(&config.network, &way);
     let listeners = net::listen(&config.network, &way, port)?;
@@ -66,12 +70,17 @@ pub(super) async fn start(
     let (events, _) = broadcast::channel(EVENTS_KEPT);
     let persist = Persist::open(&paths)?;
     let (trackers, announces) = Trackers::new();
+    // Past a proxy, and beyond this machine, nobody is to hear of us; without a port it is no use.
+    let hears = config.network.lsd && config.network.reach == Reach::Any;
+    let port_found = listen_port.filter(|_| hears && net::listens(&config.network));
+    let (local, names) = port_found.map(|_| LocalDiscovery::new()).unzip();
     let shared = Arc::new(Shared {
         trackers,
         families: trackers::families(&config, &way),
         way,
         pool: Pool::new(&pool).map_err(|error| StartError::Thread { error })?,
-        admission: Admission::new(config.network.reach),
+        admission: Admission::new(config.network.reach, blocklist.map(Arc::new)),
+        local,
         places: Places::new(config.network.connections as usize),
         counters: Counters::default(),
         persist,
@@ -119,6 +128,12 @@ pub(super) async fn start(
     };
     tasks.push(tokio::spawn(listening.run(listeners)));
     tasks.push(tokio::spawn(watch_way(&shared)));
+    tasks.extend(watch_blocklist(&shared).map(tokio::spawn));
+    if let (Some(names), Some(port)) = (names, shared.listen_port) {
+        let found = found_locally(&shared);
+        let seed = seed.fork("lsd", 0);
+        tasks.push(tokio::spawn(names.run(shared.way.clone(), port, seed, found)));
+    }
     info!(torrents = shared.torrents.len(), port = shared.listen_port, "running");
     let running = Running {
         stopping: AtomicBool::new(false),
@@ -145,6 +160,34 @@ fn route(shared: &Arc<Shared>, seed: &Seed) -> Route {
         seed: seed.fork("handshakes", 0),
         drawn: Arc::default(),
     }
+}
+
+/// Hands neighbours to the shard that has their torrent.
+fn found_locally(shared: &Arc<Shared>) -> impl Fn(Sha1Digest, SocketAddr) + Send + use<> {
+    let shared = Arc::downgrade(shared);
+    move |info_hash, addr| {
+        let Some(shared) = shared.upgrade() else { return };
+        if let Some(entry) = shared.torrents.by_hash(info_hash) {
+            shared.send(&entry, Command::FoundLocally(entry.key, addr));
+        }
+    }
+}
+
+/// Ends connections to addresses that a list has come to keep out.
+fn watch_blocklist(shared: &Arc<Shared>) -> Option<impl Future<Output = ()> + use<>> {
+    let list = Arc::clone(shared.admission.blocklist()?);
+    info!("{}", list.sentence());
+    let shared = Arc::downgrade(shared);
+    Some(list.watch(move |sentence, read| {
+        let Some(shared) = shared.upgrade() else { return };
+        if read {
+            info!("{sentence}");
+            shared.shards().iter().for_each(|shard| shard.send(Command::Filtered));
+        } else {
+            warn!("{sentence}");
+        }
+        shared.emit(Event::Note { id: None, sentence: sentence.into() });
+    }))
 }
 
 /// Says when the interface that is named goes and comes, and lets the shards know.

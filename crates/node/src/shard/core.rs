@@ -2,9 +2,7 @@
 //! go in, and outputs become calls to sockets' queues, the disk pool and other threads.
 
 use super::conn::{Conn, Identity, Whom};
-use super::reading::Reads;
 use super::torrent::Torrent;
-use super::web::Lanes;
 use crate::clock;
 use crate::limits::{CONNECTING_MAX, FRAME_BYTES_COMMON, READS_PERCENT};
 use crate::net::Place;
@@ -20,7 +18,6 @@ use althing_bittorrent::metainfo::Metainfo;
 use althing_bittorrent::swarm::{ConnId, DisconnectReason, Input, Output, State, Swarm};
 use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{AnnounceResponse, TrackerError};
-use althing_bittorrent::webseed;
 use althing_bittorrent::wire::DecodeLimits;
 use althing_bittorrent::{BlockRef, PeerId};
 use althing_router::{self as router, Router, TorrentKey};
@@ -52,8 +49,6 @@ pub(super) struct Core {
     /// Boxed, because a tree keeps room for twice as many as it has.
     pub(super) torrents: BTreeMap<TorrentKey, Box<Torrent>>,
     conns: HashMap<ConnId, Rc<Conn>>,
-    /// Connections to web seeds.
-    pub(super) lanes: Lanes,
     /// What all of them have in memory to be written.
     budget: Rc<Budget>,
     next_conn: u64,
@@ -73,8 +68,6 @@ pub(super) struct Core {
     armed: Option<Instant>,
     /// Where the disk pool sends its answers.
     pub(super) sink: pieces::Sink,
-    /// What is read for those who watch.
-    pub(super) reads: Reads,
     /// What our names in torrents' swarms are drawn from.
     names: Seed,
 }
@@ -98,7 +91,6 @@ impl Core {
             router: Router::new(seed.fork("router", 0)),
             torrents: BTreeMap::new(),
             conns: HashMap::new(),
-            lanes: Lanes::default(),
             budget: Rc::new(Budget::new(out_blocks_max)),
             next_conn: 0,
             deferred: VecDeque::new(),
@@ -110,7 +102,6 @@ impl Core {
             dialling: 0,
             armed: None,
             sink,
-            reads: Reads::default(),
             names: seed.fork("peer-id", 0),
         }
     }
@@ -124,6 +115,13 @@ impl Core {
     ) {
         self.stir(torrent);
         let input = router::Input::Announced { torrent, id, result };
+        self.router.handle_input(clock::now(), input);
+        self.drain();
+    }
+
+    /// Somebody on our own network has a torrent, too.
+    pub(super) fn found_locally(&mut self, torrent: TorrentKey, addr: SocketAddr) {
+        let input = router::Input::FoundLocally { torrent, peers: vec![addr] };
         self.router.handle_input(clock::now(), input);
         self.drain();
     }
@@ -189,13 +187,17 @@ impl Core {
             while let Some(output) = self.router.poll_output() {
                 match output {
                     router::Output::Swarm { torrent, output } => self.perform(torrent, output),
-                    router::Output::Web { torrent, output } => self.lanes.order(torrent, output),
                     router::Output::Announce { torrent, id, url, family, request } => {
                         let whose = Whose { shard: self.number, torrent, id };
                         self.shared.trackers.announce(Announce { whose, url, family, request });
                     }
                     router::Output::CancelAnnounce { torrent, id } => {
                         self.shared.trackers.cancel(Whose { shard: self.number, torrent, id });
+                    }
+                    router::Output::FindLocally { info_hash, wanted, .. } => {
+                        if let Some(local) = &self.shared.local {
+                            local.want(info_hash, wanted);
+                        }
                     }
                     router::Output::ExternalAddress { ip } => {
                         debug!(%ip, "a tracker told our address");
@@ -264,7 +266,6 @@ impl Core {
             Output::MetadataReceived { metainfo } => self.metadata_received(key, metainfo),
             Output::LayersReceived { metainfo } => self.layers_received(key, &metainfo),
             Output::Ban { ip } => self.ban(ip),
-            Output::WebSeedLied { seed, piece } => self.web_seed_lied(key, seed, piece),
             // The router keeps this to itself.
             Output::FindPeers => {}
         }
@@ -302,9 +303,25 @@ impl Core {
         self.close_where("it lied elsewhere", |addr| addr.ip().to_canonical() == ip);
     }
 
+    /// Ends all connections to addresses that the user's list keeps out.
+    pub(super) fn close_filtered(&mut self) {
+        let admission = self.shared.admission.clone();
+        self.close_where("the IP filter keeps it out", |addr| admission.filters(addr.ip()));
+    }
+
     /// Ends all connections: the interface that they went by is gone.
     pub(super) fn close_all(&mut self) {
         self.close_where("there is no way out", |_| true);
+    }
+
+    /// There is a way out again: peers that were lost with it are tried at once.
+    pub(super) fn go_on(&mut self) {
+        let keys: Vec<TorrentKey> = self.router.torrents().collect();
+        for key in keys {
+            if self.is_running(key) {
+                self.input(key, Input::Resume);
+            }
+        }
     }
 
     fn close_where(&mut self, why: &'static str, which: impl Fn(SocketAddr) -> bool) {
@@ -390,25 +407,6 @@ impl Core {
                 self.input(conn.torrent, Input::Message { conn: conn.id, message });
             }
         }
-    }
-
-    /// A block came from a web seed.
-    pub(super) fn web_block(
-        &mut self,
-        key: TorrentKey,
-        conn: ConnId,
-        block: BlockRef,
-        data: Bytes,
-    ) {
-        self.arriving = Some(data);
-        self.input(key, Input::Block { conn, block });
-        self.arriving = None;
-    }
-
-    /// What becomes of what a torrent's web seeds asked for.
-    pub(super) fn web_input(&mut self, torrent: TorrentKey, input: webseed::Input) {
-        self.router.handle_input(clock::now(), router::Input::Web { torrent, input });
-        self.drain();
     }
 
     /// Blocks have been handed to the operating system in full.

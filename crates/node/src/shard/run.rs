@@ -50,7 +50,6 @@ pub(super) async fn run(
         }
         shard.end_turn();
         shard.dial_more();
-        shard.start_lanes();
         if stopping.is_some() && shard.core.borrow().is_empty() {
             if let Some(done) = stopping.take() {
                 // The session may have given up waiting.
@@ -88,8 +87,6 @@ impl Shard {
             Command::Settings(torrent, settings) => core.set_settings(torrent, settings),
             Command::Peers(torrent, peers) => core.peers_named(torrent, peers),
             Command::Announced { torrent, id, result } => core.announced(torrent, id, result),
-            Command::Read(torrent, block, reply) => core.read(torrent, block, reply),
-            Command::Window(torrent, reader, pieces) => core.set_window(torrent, reader, pieces),
             Command::Verify(torrent) => core.verify(torrent),
             Command::Remove { torrent, delete, done } => core.remove(torrent, delete, done),
             // Who asked may have given up waiting, here and below.
@@ -112,8 +109,9 @@ impl Shard {
                 drop(reply.send(core.metainfo(torrent)));
             }
             Command::Banned(ip) => core.banned_elsewhere(ip),
-            // When it comes back, the loop goes on with what waits to be connected to.
-            Command::Way { open: true } => {}
+            Command::FoundLocally(torrent, addr) => core.found_locally(torrent, addr),
+            Command::Filtered => core.close_filtered(),
+            Command::Way { open: true } => core.go_on(),
             Command::Way { open: false } => core.close_all(),
             // The loop takes it out before.
             Command::Stop(_) => {}

@@ -13,5 +13,3 @@ mod support;
 mod trackers;
 mod transfer;
 mod unfinished;
-mod web_seeds;
-mod web_server;

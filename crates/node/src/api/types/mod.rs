@@ -14,7 +14,6 @@ mod request;
 mod session;
 mod settings;
 mod torrent;
-mod watch;
 
 pub use error::{ErrorBody, ErrorCode, ErrorReply};
 pub use event::Event;
@@ -23,10 +22,9 @@ pub use request::{
     AddPeersRequest, AddRequest, CreateOptions, CreateRequest, Format, InspectRequest, PeersQuery,
     RemoveQuery, ShareRequest,
 };
-pub use session::{ConfigInfo, Job, JobKind, JobState, SessionInfo};
+pub use session::{ConfigInfo, IpFilterInfo, Job, JobKind, JobState, SessionInfo};
 pub use settings::{ChangeRequest, FilePriority, NoLimit, RatioLimit, TimeLimit, TorrentSettings};
 pub use torrent::{
     Direction, Encrypted, FileInfo, FileProgress, InspectReport, Peer, PeerSource, PieceMap,
     Protocol, Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState, Version,
 };
-pub use watch::StreamInfo;

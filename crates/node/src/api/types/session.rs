@@ -37,6 +37,27 @@ pub struct SessionInfo {
     pub buffer_bytes: u64,
     /// Addresses kept out because they sent bad data.
     pub banned: u32,
+    /// Why nothing can go out, if that is so: the interface of `network.interface` is missing, down
+    /// or without an address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<String>,
+    /// The proxy that everything goes through, without its password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// The list of addresses that are kept out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_filter: Option<IpFilterInfo>,
+}
+
+/// The list of addresses that are kept out, `network.ip_filter`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct IpFilterInfo {
+    /// Its ranges, after those that touch have become one.
+    pub ranges: u64,
+    /// Its lines that make no sense.
+    pub skipped_lines: u64,
+    /// Incoming connections that were refused.
+    pub refused: u64,
 }
 
 /// The settings that the daemon was started with.

@@ -1,2 +1,0 @@
-#![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| althing_fuzz::targets::web_seed_answer::run(data));
