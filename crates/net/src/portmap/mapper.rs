@@ -339,10 +339,11 @@ impl Mapper {
             }
             return;
         }
-        if from.port() == pcp::PORT && self.settings.gateway.is_some() {
-            if let Some(answer) = pcp::read(packet) {
-                self.answer(now, answer);
-            }
+        if from.port() == pcp::PORT
+            && self.settings.gateway.is_some()
+            && let Some(answer) = pcp::read(packet)
+        {
+            self.answer(now, answer);
         }
     }
 
