@@ -43,6 +43,20 @@ impl TokenBucket {
         enough
     }
 
+    /// Refills differently from now on. What is there stays, as far as the new burst goes.
+    pub fn set_rate(&mut self, now: Instant, rate: u64, burst: u64) {
+        self.refill(now);
+        (self.rate, self.burst) = (rate, burst);
+        self.nano_tokens = self.nano_tokens.min(u128::from(burst) * NANOS);
+    }
+
+    /// Puts tokens back that were taken and not used.
+    pub fn give_back(&mut self, amount: u64) {
+        let returned = u128::from(amount) * NANOS;
+        self.nano_tokens =
+            self.nano_tokens.saturating_add(returned).min(u128::from(self.burst) * NANOS);
+    }
+
     /// Tokens there are now.
     pub fn available(&mut self, now: Instant) -> u64 {
         self.refill(now);
@@ -66,6 +80,20 @@ mod tests {
         }
         // The burst of 5 at the start, then 10 a second for 9.999 s.
         assert_eq!(taken, 5 + 99);
+    }
+
+    #[test]
+    fn what_is_given_back_and_what_stays_are_bounded_by_the_burst() {
+        let mut bucket = TokenBucket::new(Instant::ORIGIN, 10, 5);
+        assert!(bucket.take(Instant::ORIGIN, 4));
+        bucket.give_back(2);
+        assert_eq!(bucket.available(Instant::ORIGIN), 3);
+        bucket.give_back(u64::MAX);
+        assert_eq!(bucket.available(Instant::ORIGIN), 5);
+        bucket.set_rate(Instant::ORIGIN, 1, 2);
+        assert_eq!(bucket.available(Instant::ORIGIN), 2);
+        bucket.set_rate(Instant::ORIGIN, 1, 9);
+        assert_eq!(bucket.available(Instant::ORIGIN + Duration::from_secs(1)), 3);
     }
 
     #[test]

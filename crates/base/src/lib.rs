@@ -20,6 +20,7 @@ pub mod bucket;
 pub mod hash;
 pub mod machine;
 pub mod rand;
+pub mod rates;
 pub mod time;
 
 pub use bucket::TokenBucket;
