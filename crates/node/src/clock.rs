@@ -1,6 +1,7 @@
 //! The one place that reads clocks. Machines are told the time; everything else in this crate asks
 //! here, so that all shards and tasks of a process share one origin.
 
+use crate::config::{Day, LocalTime};
 use althing_base::{Instant, UnixTime};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
@@ -27,6 +28,19 @@ pub fn now() -> Instant {
 pub fn unix_now() -> UnixTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     UnixTime(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// What the clock on the wall shows here. The time zone is asked for anew now and then, so that a
+/// traveller's machine and a change to summer time are followed.
+pub fn local_now() -> LocalTime {
+    let now = jiff::Timestamp::from_second(unix_now().as_secs()).unwrap_or_default();
+    let local = now.to_zoned(jiff::tz::TimeZone::system());
+    let day = usize::from(local.weekday().to_monday_zero_offset().unsigned_abs());
+    LocalTime {
+        day: Day::ALL[day % Day::ALL.len()],
+        minute: u16::from(local.hour().unsigned_abs()) * 60
+            + u16::from(local.minute().unsigned_abs()),
+    }
 }
 
 /// When tokio has to wake someone who waits for `at`.

@@ -10,6 +10,7 @@ mod metrics;
 mod net;
 pub mod paths;
 mod peer;
+mod rates;
 mod serve;
 pub mod session;
 mod shard;

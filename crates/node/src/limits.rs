@@ -139,6 +139,27 @@ pub const DISK_SPACE_TO_GO_ON: u64 = 64 * 1024 * 1024;
 /// else of it changes: ten thousand seeds at rest write three records a second then.
 pub const UPTIME_SAVED_WITHIN: Duration = Duration::from_secs(3600);
 
+/// How often what limits let through is shared out, and how late a limited connection goes on at
+/// most beyond what the limit asks for (libtorrent's tick is 100 ms; half of it keeps streams smooth).
+pub const ROUND: Duration = Duration::from_millis(50);
+
+/// Bytes that a limited connection is let through at least, if it wants as many: with less, system
+/// calls would cost more than they move (guess: most of a packet).
+pub const GRANT_BYTES_MIN: u64 = 1024;
+
+/// How often the schedule of rate limits is looked at, if there is one: nobody minds a few seconds.
+pub const SCHEDULE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Bytes of `config.toml` that are read when a setting is changed (guess: a thousand times what it
+/// has with every setting in it).
+pub const CONFIG_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Categories that something is set for; more are refused (guess).
+pub const CATEGORIES_MAX: usize = 1000;
+
+/// Bytes of `categories.toml` that are read: a thousand with the longest paths there are.
+pub const CATEGORIES_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Idle block buffers that a shard keeps when it tidies up: 4 MiB, a burst of a fast peer.
 pub const IDLE_BLOCKS_KEPT: usize = 256;
 

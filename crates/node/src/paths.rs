@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 ///
 /// ```text
 /// config.toml    settings (docs/config.md)
+/// categories.toml what is set for categories
 /// api.token      the HTTP API's token, readable by the owner only
 /// torrents/      what is shared and fetched: one record a torrent, resume data
 /// files/         payloads, unless `storage.download_dir` or the user names another place
@@ -32,6 +33,11 @@ impl Paths {
     /// The settings.
     pub fn config(&self) -> PathBuf {
         self.root.join("config.toml")
+    }
+
+    /// What is set for categories.
+    pub fn categories(&self) -> PathBuf {
+        self.root.join("categories.toml")
     }
 
     /// The HTTP API's token.

@@ -308,13 +308,16 @@ mod tests {
         assert_eq!(filled(&mut tree, at(9), &[again]), [0]);
     }
 
+    /// Who wants how much.
+    type Wants = Vec<(usize, u64)>;
+
     #[derive(Clone, Debug)]
     struct Plan {
         root: u64,
         /// Each branch's limit, and those of its leaves; 0 is none.
         branches: Vec<(u64, Vec<u64>)>,
         /// Milliseconds that pass, who wants how much, and how much of a grant goes back in per cent.
-        steps: Vec<(u64, Vec<(usize, u64)>, u64)>,
+        steps: Vec<(u64, Wants, u64)>,
     }
 
     fn plans() -> impl Strategy<Value = Plan> {

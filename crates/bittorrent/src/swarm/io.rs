@@ -131,6 +131,14 @@ pub enum Input {
     SetPriorities(FilePriorities),
     /// The user wants pieces in another order.
     SetPicker(PickerKind),
+    /// Other bounds hold from now on, see
+    /// [`SwarmConfig`](super::SwarmConfig); connections that are too many are let be.
+    SetBounds {
+        /// Connections at most.
+        connections: usize,
+        /// Peers that are uploaded to at the same time.
+        upload_slots: usize,
+    },
     /// Somebody reads while it is being fetched, and needs these pieces at these times, in the place
     /// of those that the same reader needed before; none when the reader is done. Pieces that are
     /// not wanted or on disk already are no harm.

@@ -360,6 +360,10 @@ impl Machine for Swarm {
             Input::StorageFault(fault) => self.fail(now, Fault::Storage(fault)),
             Input::SetPriorities(priorities) => self.set_priorities(now, priorities),
             Input::SetPicker(kind) => self.set_picker(now, kind),
+            Input::SetBounds { connections, upload_slots } => {
+                self.config.connections_max = connections;
+                self.config.unchoke_slots = upload_slots;
+            }
             Input::SetDeadlines { reader, pieces } => self.set_deadlines(now, reader, pieces),
             Input::Pause => {
                 self.paused = true;

@@ -1,13 +1,18 @@
 //! `config.toml`: every setting, its default and what it does, said once. The structs, their
 //! defaults and the reference page all come from the same lines below.
 
+mod hours;
+mod multiple;
 mod proxy;
 mod reference;
 mod section;
 
+pub use hours::{Day, Hours, LocalTime, TimeOfDay};
+pub use multiple::Multiple;
 pub use proxy::ProxySetting;
 
 use althing_bittorrent::wire::mse::Methods;
+use althing_store::records::Label;
 use section::section;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -64,6 +69,67 @@ section! {
         pub upload_slots: u32 = 8,
         /// Blocks that one peer may have asked for and not been sent yet; more is refused.
         pub request_queue: u32 = 500,
+    }
+}
+
+section! {
+    /// How much goes over the network to and from peers. Everything that their connections carry
+    /// counts, blocks and messages alike; trackers do not. `althing limit` changes it while Althing
+    /// runs. Tables `[[limits.schedule]]` with `days`, `from`, `to`, `upload_kib_s` and
+    /// `download_kib_s` set other limits for certain hours.
+    pub struct Limits("limits") {
+        /// KiB a second that may be sent, of all torrents together; 0 is no limit.
+        pub upload_kib_s: u32 = 0,
+        /// KiB a second that may be received, of all torrents together; 0 is no limit.
+        pub download_kib_s: u32 = 0,
+        /// Whether no limit holds for peers on this machine and the network beside it.
+        pub exempt_local: bool = false,
+        /// Other limits for certain hours, in local time; the first that holds is in force.
+        pub schedule: Vec<Hours> = Vec::new(),
+    }
+}
+
+section! {
+    /// How many torrents run at a time; the others wait their turn, those at the queue's top first.
+    pub struct Queue("queue") {
+        /// Torrents that fetch at a time; 0 is no limit.
+        pub downloads: u32 = 20,
+        /// Torrents that are complete and given to others at a time; 0 is no limit.
+        pub seeds: u32 = 0,
+        /// Torrents that do either at a time; 0 is no limit.
+        pub active: u32 = 0,
+        /// A torrent that moves fewer KiB a second than this does not count.
+        pub slow_kib_s: u32 = 2,
+        /// Seconds that a torrent has been slow before it does not count.
+        pub slow_after_s: u32 = 60,
+    }
+}
+
+section! {
+    /// When a torrent has been given to others for long enough. Categories and torrents may have
+    /// limits of their own.
+    pub struct Seeding("seeding") {
+        /// So many times what there is of it has been sent; 0 is no limit.
+        pub ratio: Multiple = Multiple::default(),
+        /// It has been complete and running for so many minutes; 0 is no limit.
+        pub minutes: u32 = 0,
+        /// What happens then: "pause", or "remove" (from the list; its files stay).
+        pub then: Then = Then::Pause,
+    }
+}
+
+section! {
+    /// A folder to put torrent files in, and links in files named `….magnet`: each is added.
+    pub struct Watch("watch") {
+        /// The folder; empty means none.
+        pub dir: PathBuf = PathBuf::new(),
+        /// The category that what is found there is put in; empty means none.
+        pub category: String = String::new(),
+        /// What happens to a file that has been added: "keep" (it is moved to `added` in the
+        /// folder) or "delete". One that cannot be used is moved to `failed`.
+        pub then: AfterAdding = AfterAdding::Keep,
+        /// Seconds between two looks at the folder.
+        pub interval_s: u32 = 5,
     }
 }
 
@@ -130,6 +196,14 @@ pub struct Config {
     pub network: Network,
     /// What is given to whom.
     pub sharing: Sharing,
+    /// How much goes over the network to and from peers.
+    pub limits: Limits,
+    /// How many torrents run at a time.
+    pub queue: Queue,
+    /// When a torrent has been given to others for long enough.
+    pub seeding: Seeding,
+    /// A folder to put torrent files in.
+    pub watch: Watch,
     /// Payloads and the disks they lie on.
     pub storage: Storage,
     /// Trackers that torrents name.
@@ -138,6 +212,28 @@ pub struct Config {
     pub api: Api,
     /// Threads and the like.
     pub runtime: Runtime,
+}
+
+/// What happens to a torrent that has been given to others for long enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Then {
+    /// It rests.
+    #[default]
+    Pause,
+    /// It is taken out of the list; its files stay.
+    Remove,
+}
+
+/// What happens to a file in the watched folder after its torrent has been added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AfterAdding {
+    /// It is moved to the folder `added` beside it.
+    #[default]
+    Keep,
+    /// It is deleted.
+    Delete,
 }
 
 /// Whom this node may talk to.
@@ -292,6 +388,14 @@ impl Config {
         at_least_1("storage.save_interval_s", self.storage.save_interval_s)?;
         at_least_1("trackers.concurrent", self.trackers.concurrent)?;
         at_most("storage.threads", self.storage.threads, crate::limits::THREADS_MAX)?;
+        at_least_1("watch.interval_s", self.watch.interval_s)?;
+        if !self.watch.category.is_empty() && self.watch.category.parse::<Label>().is_err() {
+            return Err(ConfigError::Value {
+                setting: "watch.category",
+                value: self.watch.category.clone(),
+                reason: "use 1 to 64 bytes without commas and control characters",
+            });
+        }
         at_most("runtime.shards", self.runtime.shards, crate::limits::THREADS_MAX)
     }
 
@@ -365,6 +469,18 @@ mod tests {
     }
 
     #[test]
+    fn ratios_and_hours_are_read_as_people_write_them() {
+        let text = "[seeding]\nratio = 2\nthen = 'remove'\n[[limits.schedule]]\n\
+            days = ['mon', 'sun']\nfrom = '22:00'\nto = '6:30'\nupload_kib_s = 100";
+        let config = parse(text).expect("all of it exists");
+        assert_eq!(config.seeding.ratio.limit().map(|ratio| ratio.thousandths), Some(2000));
+        assert_eq!(config.limits.schedule[0].days, [Day::Mon, Day::Sun]);
+        assert_eq!(parse(&config.to_toml()), Ok(config));
+        let half = parse("[seeding]\nratio = 0.5").expect("a ratio");
+        assert_eq!(half.seeding.ratio.limit().map(|ratio| ratio.thousandths), Some(500));
+    }
+
+    #[test]
     fn one_setting_leaves_the_others_alone() {
         let config = parse("[network]\nport = 1\nreach = 'loopback'").expect("both exist");
         assert_eq!(config.network.port, 1);
@@ -380,6 +496,10 @@ mod tests {
             ("[network]\nport = 70000", "70000"),
             ("[network]\nconnections = 0", "network.connections = 0"),
             ("[runtime]\nshards = 100000", "runtime.shards"),
+            ("[seeding]\nratio = -1", "ratio"),
+            ("[[limits.schedule]]\nfrom = '25:00'\nto = '1:00'", "25:00"),
+            ("[watch]\ncategory = 'a,b'", "watch.category"),
+            ("[watch]\ninterval_s = 0", "watch.interval_s"),
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.contains(word), "{error}");

@@ -1,12 +1,18 @@
 //! `docs/config.md`, written from the definitions of the settings.
 
 use super::section::Section;
-use super::{Api, Config, Network, Runtime, Sharing, Storage, Trackers};
+use super::{
+    Api, Config, Limits, Network, Queue, Runtime, Seeding, Sharing, Storage, Trackers, Watch,
+};
 use std::fmt::Write as _;
 
-const SECTIONS: [Section; 6] = [
+const SECTIONS: [Section; 10] = [
     Network::SECTION,
     Sharing::SECTION,
+    Limits::SECTION,
+    Queue::SECTION,
+    Seeding::SECTION,
+    Watch::SECTION,
     Storage::SECTION,
     Trackers::SECTION,
     Api::SECTION,

@@ -71,7 +71,7 @@ pub(crate) struct Half {
 /// The connections that there may be at a time. Clones share the count.
 #[derive(Clone)]
 pub(crate) struct Places {
-    max: usize,
+    max: Arc<AtomicUsize>,
     taken: Arc<AtomicUsize>,
 }
 
@@ -80,14 +80,20 @@ pub(crate) struct Place(Arc<AtomicUsize>);
 
 impl Places {
     pub(crate) fn new(max: usize) -> Self {
-        Places { max, taken: Arc::default() }
+        Places { max: Arc::new(AtomicUsize::new(max)), taken: Arc::default() }
     }
 
     /// A place, if one is left.
     pub(crate) fn take(&self) -> Option<Place> {
-        let more = |taken: usize| (taken < self.max).then_some(taken + 1);
+        let max = self.max.load(Ordering::Relaxed);
+        let more = |taken: usize| (taken < max).then_some(taken + 1);
         self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         Some(Place(self.taken.clone()))
+    }
+
+    /// Lets there be so many from now on; what is taken stays taken.
+    pub(crate) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     /// How many are taken.

@@ -122,7 +122,12 @@ fn location(shared: &Shared, source: &Source, options: &AddOptions) -> Result<Lo
         Some(place) if !matches!(place, Location::Under(_)) => place,
         under => {
             let named = under.as_ref().map(Location::path).or(options.save_dir.as_deref());
-            return Ok(Location::Under(absolute(named.unwrap_or(&shared.download_dir))));
+            let category = options.settings.category.as_ref();
+            let place = named
+                .map(Path::to_owned)
+                .or_else(|| shared.categories.get(category?)?.save_dir)
+                .unwrap_or_else(|| shared.download_dir());
+            return Ok(Location::Under(absolute(&place)));
         }
     };
     let path = place.path();

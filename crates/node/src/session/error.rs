@@ -32,6 +32,12 @@ pub enum StartError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// What is set for categories cannot be read.
+    #[error("{reason}")]
+    Categories {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// No peer could connect to us.
     #[error("cannot listen for peers on {addr}: {error}; {}", listen_advice(error))]
     Listen {
@@ -138,6 +144,32 @@ pub enum CreateError {
     /// The session is stopping.
     #[error("althing is stopping")]
     Stopping,
+}
+
+/// Settings could not be changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeConfigError {
+    /// There is no such setting.
+    #[error("there is no setting {setting}; `althing config reference` lists them")]
+    Unknown {
+        /// What was named.
+        setting: String,
+    },
+    /// It does not exist, or it cannot have that value.
+    #[error("{reason}")]
+    Value {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The file cannot be read or written.
+    #[error("{} cannot be changed: {reason}; mend it, then try again", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 /// A command about a torrent could not be carried out.

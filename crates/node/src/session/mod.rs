@@ -5,10 +5,12 @@
 //! whenever a state changes.
 
 mod add;
+mod categories;
 mod create;
 mod error;
 mod event;
 mod id;
+mod live;
 mod load;
 mod options;
 pub(crate) mod persist;
@@ -18,10 +20,12 @@ mod snapshot;
 mod start;
 pub(crate) mod wishes;
 
+pub use categories::Category;
 pub use create::{Created, make_torrent};
-pub use error::{AddError, CommandError, CreateError, StartError};
+pub use error::{AddError, ChangeConfigError, CommandError, CreateError, StartError};
 pub use event::Event;
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};
+pub use live::ConfigChanged;
 pub use options::{AddOptions, AddSource, CreateOptions, TorrentKind};
 pub use settings::TorrentChange;
 pub use snapshot::{

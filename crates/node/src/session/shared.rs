@@ -1,11 +1,14 @@
 //! What all threads of a session share.
 
+use super::categories::Categories;
 use super::persist::Persist;
 use super::{Event, TorrentId, TorrentSnapshot, TorrentState};
 use crate::clock;
 use crate::config::Config;
 use crate::metrics::Counters;
 use crate::net::{Admission, LocalDiscovery, Places, Way};
+use crate::paths::Paths;
+use crate::rates::Governor;
 use crate::shard::{Command, ShardHandle, Spent, Uptime};
 use crate::trackers::Trackers;
 use althing_base::{Sha1Digest, UnixTime};
@@ -22,11 +25,24 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 /// See the [module](self).
 pub(crate) struct Shared {
+    /// The settings it was started with.
     pub(crate) config: Config,
+    /// The settings as they are now.
+    pub(super) current: RwLock<Arc<Config>>,
+    /// Held while `config.toml` is read, changed and written.
+    pub(super) changing_config: Mutex<()>,
+    pub(crate) paths: Paths,
+    pub(crate) categories: Categories,
+    /// The settings have changed that [`live::follow_schedule`](super::live) follows.
+    pub(super) rescheduled: Arc<Notify>,
+    /// Something has changed that the [`steward`](super::steward) looks at.
+    pub(super) steward: Arc<Notify>,
+    /// Rate limits, over all shards.
+    pub(crate) governor: Governor,
     pub(crate) pool: Pool,
     /// By which everything goes out.
     pub(crate) way: Way,
@@ -40,8 +56,6 @@ pub(crate) struct Shared {
     /// Kinds of address that trackers are asked over.
     pub(crate) families: Vec<Family>,
     pub(crate) torrents: Registry,
-    /// Where downloads go unless the user names another place.
-    pub(crate) download_dir: PathBuf,
     /// The port that peers can connect to, if any.
     pub(crate) listen_port: Option<u16>,
     /// Where peers can connect to at the moment.
@@ -56,6 +70,28 @@ impl Shared {
     pub(crate) fn emit(&self, event: Event) {
         // An error means that nobody watches.
         let _ = self.events.send(event);
+    }
+
+    /// The settings as they are now.
+    pub(crate) fn current(&self) -> Arc<Config> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn set_current(&self, config: Config) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    pub(super) fn changing_config(&self) -> MutexGuard<'_, ()> {
+        self.changing_config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where downloads go unless the user names another place.
+    pub(super) fn download_dir(&self) -> PathBuf {
+        let config = self.current();
+        match config.storage.download_dir.as_os_str().is_empty() {
+            true => self.paths.files(),
+            false => config.storage.download_dir.clone(),
+        }
     }
 
     pub(crate) fn shards(&self) -> &[ShardHandle] {

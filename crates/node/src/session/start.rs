@@ -1,8 +1,10 @@
 //! From a data folder to a running session, and back.
 
+use super::categories::Categories;
 use super::persist::Persist;
 use super::shared::{Registry, Shared};
-use super::{Event, StartError, load};
+use super::{Event, StartError, live, load};
+use crate::clock;
 use crate::config::{Config, Reach};
 use crate::entropy;
 use crate::limits::{EVENTS_KEPT, HELD_PERCENT, IDLE_READS_PERCENT, TRACKERS_TOLD_WITHIN};
@@ -11,6 +13,7 @@ use crate::net::{
     self, Admission, Arrival, Blocklist, Listening, LocalDiscovery, Places, Route, Way,
 };
 use crate::paths::Paths;
+use crate::rates::Governor;
 use crate::shard::{Command, Prepared};
 use crate::trackers::{self, Trackers};
 use althing_base::{Seed, Sha1Digest};
@@ -19,7 +22,7 @@ use althing_store::pieces::{Pool, PoolConfig};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
@@ -69,6 +72,8 @@ pub(super) async fn start(
     };
     let (events, _) = broadcast::channel(EVENTS_KEPT);
     let persist = Persist::open(&paths)?;
+    let categories =
+        Categories::open(paths.categories()).map_err(|reason| StartError::Categories { reason })?;
     let (trackers, announces) = Trackers::new();
     // Past a proxy, and beyond this machine, nobody is to hear of us; without a port it is no use.
     let hears = config.network.lsd && config.network.reach == Reach::Any;
@@ -85,10 +90,13 @@ pub(super) async fn start(
         counters: Counters::default(),
         persist,
         torrents: Registry::default(),
-        download_dir: match config.storage.download_dir.as_os_str().is_empty() {
-            true => paths.files(),
-            false => config.storage.download_dir.clone(),
-        },
+        governor: Governor::new(clock::now(), &Arc::new(live::limits(&config, &categories))),
+        current: RwLock::new(Arc::new(config.clone())),
+        changing_config: Mutex::new(()),
+        categories,
+        paths,
+        rescheduled: Arc::default(),
+        steward: Arc::default(),
         config,
         listen_port,
         peer_addrs: Arc::new(Mutex::new(peer_addrs)),
@@ -134,6 +142,7 @@ pub(super) async fn start(
         let seed = seed.fork("lsd", 0);
         tasks.push(tokio::spawn(names.run(shared.way.clone(), port, seed, found)));
     }
+    tasks.push(tokio::spawn(live::follow_schedule(Arc::downgrade(&shared))));
     info!(torrents = shared.torrents.len(), port = shared.listen_port, "running");
     let running = Running {
         stopping: AtomicBool::new(false),

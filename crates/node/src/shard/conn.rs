@@ -1,7 +1,7 @@
 //! The tasks that move a connection's bytes. They run on the shard's thread and call its core
 //! directly: between a socket and the swarm stands neither a lock nor a channel.
 
-use super::Shard;
+use super::{Shard, cut};
 use crate::clock;
 use crate::config::Encryption;
 use crate::limits::{CONGESTION_PAUSE, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT};
@@ -12,6 +12,7 @@ use crate::peer::line::{Encrypted, Line, Link};
 use crate::peer::receive::Receiver;
 use crate::peer::seal::Seal;
 use crate::peer::send::{Budget, Sender};
+use crate::rates::{Flow, Gate, Meter, Paced};
 use althing_base::Sha1Digest;
 use althing_bittorrent::swarm::{ConnId, Direction, Input};
 use althing_bittorrent::wire::Handshake;
@@ -35,19 +36,36 @@ pub(super) struct Conn {
     pub(super) encrypted: Encrypted,
     pub(super) sender: RefCell<Sender>,
     budget: Rc<Budget>,
+    /// What limits let through, in each direction.
+    meters: [Meter; 2],
     /// There is something to send, or the connection is to end.
     wake: Notify,
     closed: Cell<bool>,
 }
 
+impl Paced for Conn {
+    fn meter(&self, flow: Flow) -> &Meter {
+        &self.meters[flow.index()]
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    fn wake(&self) {
+        self.wake.notify_one();
+    }
+}
+
 impl Conn {
-    pub(super) fn new(id: ConnId, whom: Whom, budget: Rc<Budget>) -> Self {
+    pub(super) fn new(id: ConnId, whom: Whom, budget: Rc<Budget>, gates: [Rc<Gate>; 2]) -> Self {
         Conn {
             id,
             torrent: whom.torrent,
             encrypted: whom.encrypted,
             sender: RefCell::new(Sender::new(Rc::clone(&budget))),
             budget,
+            meters: gates.map(Meter::new),
             wake: Notify::new(),
             closed: Cell::new(false),
         }
@@ -243,7 +261,7 @@ async fn serve(shard: Rc<Shard>, whom: Whom, line: Line<TcpStream>, place: Place
 /// it or the core did.
 async fn exchange(
     shard: &Shard,
-    conn: &Conn,
+    conn: &Rc<Conn>,
     stream: &TcpStream,
     mut link: Link,
 ) -> io::Result<()> {
@@ -265,11 +283,13 @@ async fn exchange(
         }
         let congested = shard.shared.pool.is_congested();
         let written = conn.sender.borrow().is_empty() && seal.as_ref().is_none_or(Seal::is_empty);
-        let interest = match (written, congested) {
+        let reads = !congested && !conn.meter(Flow::Down).is_blocked();
+        let writes = !written && !conn.meter(Flow::Up).is_blocked();
+        let interest = match (reads, writes) {
             (true, false) => Some(Interest::READABLE),
-            (false, false) => Some(Interest::READABLE | Interest::WRITABLE),
+            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
             (false, true) => Some(Interest::WRITABLE),
-            (true, true) => None,
+            (false, false) => None,
         };
         let ready = async {
             match interest {
@@ -284,7 +304,7 @@ async fn exchange(
             ready = ready => {
                 let ready = ready?;
                 let readable = ready.is_readable() || ready.is_read_closed();
-                if readable && !congested && !read(shard, conn, &mut receiver, stream, opener.as_mut())? {
+                if readable && reads && !read(shard, conn, &mut receiver, stream, opener.as_mut())? {
                     return Ok(());
                 }
                 // Others of this shard have their turn, whatever this peer sends.
@@ -330,7 +350,7 @@ fn open(cipher: &mut Rc4, slices: &mut [IoSliceMut<'_>], mut len: usize) {
 /// Reads once and hands in what came. False if the peer has closed its side.
 fn read(
     shard: &Shard,
-    conn: &Conn,
+    conn: &Rc<Conn>,
     receiver: &mut Receiver,
     stream: &TcpStream,
     opener: Option<&mut Rc4>,
@@ -341,7 +361,7 @@ fn read(
         if conn.closed.get() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let read = |slices: &mut [IoSliceMut<'_>]| {
-        let len = stream.try_read_vectored(slices)?;
+        let len = take(shard, conn, stream, slices)?;
         if let Some(cipher) = opener {
             open(cipher, slices, len);
         }
@@ -362,7 +382,7 @@ fn read(
 /// Writes until there is nothing left or the socket takes no more.
 fn flush(
     shard: &Shard,
-    conn: &Conn,
+    conn: &Rc<Conn>,
     stream: &TcpStream,
     mut seal: Option<&mut Seal>,
     sent: &mut Vec<BlockRef>,
@@ -370,7 +390,7 @@ fn flush(
     while !conn.closed.get() {
         // What is encrypted already goes first.
         if let Some(seal) = &mut seal
-            && !seal.write_out(|slices| stream.try_write_vectored(slices))?
+            && !seal.write_out(|slices| give(shard, conn, stream, slices))?
         {
             break;
         }
@@ -380,7 +400,7 @@ fn flush(
         let result = conn.sender.borrow_mut().send(
             |slices| match &mut seal {
                 Some(seal) => Ok(seal.encrypt(slices, shard.scratch.borrow_mut().pool())),
-                None => stream.try_write_vectored(slices),
+                None => give(shard, conn, stream, slices),
             },
             sent,
         );
@@ -396,4 +416,40 @@ fn flush(
         sent.clear();
     }
     Ok(())
+}
+
+/// Reads from the socket what limits let through.
+fn take(
+    shard: &Shard,
+    conn: &Rc<Conn>,
+    stream: &TcpStream,
+    slices: &mut [IoSliceMut<'_>],
+) -> io::Result<usize> {
+    let meter = conn.meter(Flow::Down);
+    let Some(limit) = meter.allowance() else { return stream.try_read_vectored(slices) };
+    if limit == 0 {
+        shard.blocked(conn, Flow::Down);
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    let len = stream.try_read_vectored(&mut cut::to_read(slices, limit))?;
+    meter.spend(len);
+    Ok(len)
+}
+
+/// Writes to the socket what limits let through.
+fn give(
+    shard: &Shard,
+    conn: &Rc<Conn>,
+    stream: &TcpStream,
+    slices: &[io::IoSlice<'_>],
+) -> io::Result<usize> {
+    let meter = conn.meter(Flow::Up);
+    let Some(limit) = meter.allowance() else { return stream.try_write_vectored(slices) };
+    if limit == 0 {
+        shard.blocked(conn, Flow::Up);
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    let len = stream.try_write_vectored(&cut::to_write(slices, limit))?;
+    meter.spend(len);
+    Ok(len)
 }

@@ -9,6 +9,7 @@ use crate::net::Place;
 use crate::peer::line::Encrypted;
 use crate::peer::receive::Received;
 use crate::peer::send::{Budget, QueueFull};
+use crate::rates::{Flow, Gate, Pacer, is_local};
 use crate::session::Event;
 use crate::session::shared::Shared;
 use crate::shard::Command;
@@ -51,6 +52,10 @@ pub(super) struct Core {
     conns: HashMap<ConnId, Rc<Conn>>,
     /// What all of them have in memory to be written.
     budget: Rc<Budget>,
+    /// Who waits for what limits let through.
+    pub(super) pacer: Pacer<Conn>,
+    /// What connections look at that no limit holds for.
+    open_gate: Rc<Gate>,
     next_conn: u64,
     /// What outputs have caused, to be done when all outputs are.
     deferred: VecDeque<Deferred>,
@@ -92,6 +97,8 @@ impl Core {
             torrents: BTreeMap::new(),
             conns: HashMap::new(),
             budget: Rc::new(Budget::new(out_blocks_max)),
+            pacer: Pacer::default(),
+            open_gate: Rc::default(),
             next_conn: 0,
             deferred: VecDeque::new(),
             arriving: None,
@@ -369,7 +376,8 @@ impl Core {
     pub(super) fn connected(&mut self, whom: Whom) -> Rc<Conn> {
         let id = ConnId(self.next_conn);
         self.next_conn += 1;
-        let conn = Rc::new(Conn::new(id, whom, Rc::clone(&self.budget)));
+        let gates = self.gates(whom.torrent, whom.addr.ip());
+        let conn = Rc::new(Conn::new(id, whom, Rc::clone(&self.budget), gates));
         self.conns.insert(id, Rc::clone(&conn));
         let Whom { torrent, addr, direction, handshake, encrypted: _ } = whom;
         if self.torrents.contains_key(&torrent) {
@@ -384,6 +392,35 @@ impl Core {
     /// How much of a connection is encrypted, while it stands.
     pub(super) fn encrypted(&self, conn: ConnId) -> Option<Encrypted> {
         self.conns.get(&conn).map(|conn| conn.encrypted)
+    }
+
+    /// What tells whether a connection is limited.
+    fn gates(&self, torrent: TorrentKey, ip: IpAddr) -> [Rc<Gate>; 2] {
+        let exempt = is_local(ip) && self.shared.current().limits.exempt_local;
+        match self.torrents.get(&torrent) {
+            Some(torrent) if !exempt => torrent.gates.clone(),
+            _ => [Rc::clone(&self.open_gate), Rc::clone(&self.open_gate)],
+        }
+    }
+
+    /// A connection waits for what limits let through.
+    pub(super) fn blocked(&mut self, conn: &Rc<Conn>, flow: Flow) {
+        if let Some(torrent) = self.torrents.get(&conn.torrent) {
+            self.pacer.join(clock::now(), flow, conn.torrent, &torrent.settings, conn);
+        }
+    }
+
+    /// Shares out what limits let through, if it is time.
+    pub(super) fn pace(&mut self) {
+        self.pacer.round(clock::now(), &self.shared.governor);
+    }
+
+    /// Other limits are in force.
+    pub(super) fn limits_changed(&mut self) {
+        let limits = self.shared.governor.limits();
+        for torrent in self.torrents.values() {
+            torrent.set_gates(&limits);
+        }
     }
 
     /// A connection has ended by itself.

@@ -8,6 +8,7 @@
 
 mod conn;
 mod core;
+mod cut;
 mod disk;
 mod run;
 mod save;
@@ -20,6 +21,7 @@ use crate::buffers::{BlockGauge, BlockPool};
 use crate::net::Arrival;
 use crate::peer::attempts::PlainPeers;
 use crate::peer::receive::{Received, Scratch};
+use crate::rates::{Flow, Paced as _};
 use crate::session::shared::Shared;
 use crate::session::{Event, PeerSnapshot, StartError, TorrentDetail};
 use althing_base::Seed;
@@ -52,6 +54,10 @@ pub(crate) enum Command {
     Pause(TorrentKey),
     /// The user has set something for it: all its settings.
     Settings(TorrentKey, Arc<TorrentSettings>),
+    /// Other bounds of connections and upload slots are in force.
+    Bounds,
+    /// Other rate limits are in force.
+    Limits,
     /// Addresses that a user named.
     Peers(TorrentKey, Vec<SocketAddr>),
     /// Let it go on, and look at its files first if they were the reason that it stopped.
@@ -166,6 +172,7 @@ impl Prepared {
                 drawn: Cell::new(0),
                 timer: Notify::new(),
                 dials: Notify::new(),
+                paced: Notify::new(),
             });
             let local = tokio::task::LocalSet::new();
             runtime.block_on(local.run_until(run::run(shard, commands, events)));
@@ -203,6 +210,8 @@ struct Shard {
     timer: Notify,
     /// There are addresses to connect to.
     dials: Notify,
+    /// A connection waits for what limits let through.
+    paced: Notify,
 }
 
 impl Shard {
@@ -235,6 +244,14 @@ impl Shard {
     /// read brought.
     fn received(&self, conn: &Conn, received: Received) {
         self.core.borrow_mut().received(conn, received);
+    }
+
+    /// A connection may not go on until limits let it.
+    fn blocked(&self, conn: &Rc<Conn>, flow: Flow) {
+        if conn.meter(flow).block() {
+            self.core.borrow_mut().blocked(conn, flow);
+            self.paced.notify_one();
+        }
     }
 
     /// Blocks have been handed to the operating system in full.

@@ -23,7 +23,10 @@ pub(super) async fn run(
     let mut retry = every(DISK_FULL_RETRY);
     let mut stopping: Option<oneshot::Sender<()>> = None;
     loop {
-        let deadline = shard.core.borrow_mut().deadline();
+        let (deadline, round) = {
+            let mut core = shard.core.borrow_mut();
+            (core.deadline(), core.pacer.deadline())
+        };
         tokio::select! {
             _ = disk.recv_many(&mut events, DISK_EVENTS_PER_TURN) => {
                 let mut core = shard.core.borrow_mut();
@@ -39,6 +42,8 @@ pub(super) async fn run(
                 None => return,
             },
             () = clock::sleep_until(deadline) => shard.core.borrow_mut().timeout(),
+            () = clock::sleep_until(round) => shard.core.borrow_mut().pace(),
+            () = shard.paced.notified() => {}
             () = shard.timer.notified() => {}
             () = shard.dials.notified() => {}
             _ = publish.tick() => shard.core.borrow_mut().publish_all(),
@@ -84,6 +89,8 @@ impl Shard {
                 core.publish(torrent);
             }
             Command::Resume(torrent) => core.resume(torrent),
+            Command::Bounds => core.bounds_changed(),
+            Command::Limits => core.limits_changed(),
             Command::Settings(torrent, settings) => core.set_settings(torrent, settings),
             Command::Peers(torrent, peers) => core.peers_named(torrent, peers),
             Command::Announced { torrent, id, result } => core.announced(torrent, id, result),

@@ -4,6 +4,7 @@
 use super::core::{Core, Deferred};
 use super::uptime::{Spent, Uptime};
 use crate::clock;
+use crate::rates::{Flow, Gate, Limits};
 use crate::session::shared::Entry;
 use crate::session::{Event, TorrentState, wishes};
 use althing_bittorrent::metainfo::Metainfo;
@@ -16,6 +17,7 @@ use althing_store::files::Location;
 use althing_store::pieces;
 use althing_store::records::TorrentSettings;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tracing::{debug, info};
@@ -98,6 +100,8 @@ pub(super) struct Torrent {
     /// How the files are to be opened once it is known what they are.
     start: Start,
     pub(super) before: Totals,
+    /// Whether its connections are limited, in each direction.
+    pub(super) gates: [Rc<Gate>; 2],
     pub(super) uptime: Uptime,
     /// What the user has set for it.
     pub(super) settings: Arc<TorrentSettings>,
@@ -123,6 +127,13 @@ pub(super) struct Torrent {
 }
 
 impl Torrent {
+    /// Notes whether any of the limits hold for it.
+    pub(super) fn set_gates(&self, limits: &Limits) {
+        for flow in Flow::BOTH {
+            self.gates[flow.index()].set(limits.apply_to(flow, &self.settings));
+        }
+    }
+
     /// The files, if blocks can be read and written.
     pub(super) fn files(&self) -> Option<&pieces::Torrent> {
         match &self.files {
@@ -137,7 +148,7 @@ impl Core {
     pub(super) fn add(&mut self, new: NewTorrent) {
         let key = new.entry.key;
         let peer_id = self.new_peer_id(key);
-        let config = &self.shared.config;
+        let config = self.shared.current();
         let mut swarm = SwarmConfig::new(peer_id);
         swarm.listen_port = self.shared.listen_port;
         swarm.connections_max = config.network.connections_per_torrent as usize;
@@ -168,6 +179,7 @@ impl Core {
             before: new.before,
             saved: new.before,
             uptime: Uptime::new(clock::now(), new.spent),
+            gates: Default::default(),
             settings: new.settings,
             saved_spent: new.spent,
             unsaved: false,
@@ -178,6 +190,7 @@ impl Core {
             stirred: false,
             shown: None,
         };
+        torrent.set_gates(&self.shared.governor.limits());
         self.torrents.insert(key, Box::new(torrent));
         self.router.add(clock::now(), key, setup);
         self.drain();
@@ -195,9 +208,22 @@ impl Core {
         let (wanted, order) =
             (wishes::wanted(&torrent.link_wants, &settings), wishes::order(&settings));
         torrent.settings = settings;
+        torrent.set_gates(&self.shared.governor.limits());
+        self.pacer.set_settings(key, &torrent.settings);
         self.input(key, Input::SetPriorities(wanted));
         self.input(key, Input::SetPicker(order));
         self.publish(key);
+    }
+
+    /// Other bounds of connections and upload slots are in force.
+    pub(super) fn bounds_changed(&mut self) {
+        let config = self.shared.current();
+        let connections = config.network.connections_per_torrent as usize;
+        let upload_slots = config.sharing.upload_slots as usize;
+        let keys: Vec<TorrentKey> = self.torrents.keys().copied().collect();
+        for key in keys {
+            self.input(key, Input::SetBounds { connections, upload_slots });
+        }
     }
 
     /// Tries addresses that a user named.

@@ -7,6 +7,7 @@ mod faults;
 mod hostile;
 mod kill;
 mod manage;
+mod rates;
 mod settings;
 mod stranger;
 mod support;
