@@ -3,6 +3,7 @@
     lt_peer.py make DATA OUT.torrent --format v1|v2|hybrid [--piece BYTES] [--tracker URL]...
     lt_peer.py show FILE.torrent
     lt_peer.py run  SOURCE DIR [--port N] [--peer HOST:PORT]... [--seed] [--lsd] [--exit]
+                   [--encryption plain|handshake|preferred|required]
 
 `make` and `show` print one line of JSON: the info-hashes and the magnet link. `run` prints `ready` when it
 listens, `progress PART PEERS BYTES-SENT` ten times a second, and `complete` once when it has everything;
@@ -51,7 +52,7 @@ def show(path):
     }))
 
 
-def session(port, v6, lsd):
+def session(port, v6, lsd, encryption):
     interfaces = f"0.0.0.0:{port},[::]:{port}" if v6 else f"0.0.0.0:{port}"
     settings = {
         "listen_interfaces": interfaces,
@@ -66,6 +67,16 @@ def session(port, v6, lsd):
         "announce_to_all_tiers": True,
         "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification,
     }
+    if encryption:
+        policy, level = {
+            "plain": (lt.enc_policy.disabled, lt.enc_level.both),
+            "handshake": (lt.enc_policy.forced, lt.enc_level.plaintext),
+            "preferred": (lt.enc_policy.enabled, lt.enc_level.both),
+            "required": (lt.enc_policy.forced, lt.enc_level.rc4),
+        }[encryption]
+        settings.update({
+            "out_enc_policy": int(policy), "in_enc_policy": int(policy), "allowed_enc_level": int(level),
+        })
     return lt.session(settings)
 
 
@@ -84,7 +95,7 @@ def run(args):
     if args.seed:
         params.flags |= flags.seed_mode
 
-    ses = session(args.port, not args.no_v6, args.lsd)
+    ses = session(args.port, not args.no_v6, args.lsd, args.encryption)
     handle = ses.add_torrent(params)
     for peer in args.peer:
         host, _, port = peer.rpartition(":")
@@ -135,6 +146,7 @@ def main():
     p.add_argument("--seed", action="store_true", help="trust the files; do not check them first")
     p.add_argument("--lsd", action="store_true", help="look for peers on the local network")
     p.add_argument("--exit", action="store_true")
+    p.add_argument("--encryption", choices=["plain", "handshake", "preferred", "required"])
     p.add_argument("--no-v6", action="store_true")
     args = parser.parse_args()
     if args.verb == "make":

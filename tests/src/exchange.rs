@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clients::opentracker::{self, Kind, Scheme, Tracker};
 use crate::clients::{Client, Peer, Seat, althing};
+use crate::encryption::Policy;
 use crate::net::{Host, Network};
 use crate::payload::{Empty, Payload};
 use crate::scratch::Scratch;
@@ -30,6 +31,8 @@ pub struct Exchange {
     scheme: Scheme,
     ipv6: bool,
     maker: Maker,
+    /// Of the seed and of the leechers; else as each client comes.
+    encryption: Option<(Policy, Policy)>,
 }
 
 impl Exchange {
@@ -47,6 +50,7 @@ impl Exchange {
             scheme: Scheme::Http,
             ipv6: false,
             maker,
+            encryption: None,
         }
     }
 
@@ -72,6 +76,13 @@ impl Exchange {
     #[must_use]
     pub fn made_by_libtorrent(self) -> Exchange {
         Exchange { maker: Maker::Libtorrent, ..self }
+    }
+
+    /// The seed and the leechers are told this about encryption. The leechers are those who connect:
+    /// only they learn of somebody from the tracker.
+    #[must_use]
+    pub fn encrypted(self, seed: Policy, leechers: Policy) -> Exchange {
+        Exchange { encryption: Some((seed, leechers)), ..self }
     }
 
     /// They meet over UDP (BEP 15).
@@ -146,6 +157,9 @@ impl Exchange {
 
         let host = network.host("seed");
         let seat = Seat { host: &host, folder: scratch.dir("seed") };
+        if let Some((seed, _)) = self.encryption {
+            seed.tell(&seat.folder);
+        }
         let mut seed = self.seed.seed(&seat, &torrent, payload.parent());
         if let Some(link) = seed.link() {
             assert_eq!(&info_hashes(&link), hashes, "`share` and `create` name the same torrent");
@@ -159,6 +173,9 @@ impl Exchange {
         for (number, client) in (1..).zip(&self.leechers) {
             let host = network.host(&format!("leecher{number}"));
             let name = format!("{}-{number}", client.name());
+            if let Some((_, leecher)) = self.encryption {
+                leecher.tell(&scratch.dir(&name));
+            }
             leechers.push(Leecher::start(*client, &host, &name, &torrent, self.source, scratch));
         }
         let all = || leechers.iter_mut().all(|leecher| leecher.peer.is_complete()).then_some(());

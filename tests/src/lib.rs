@@ -18,6 +18,7 @@
 #![allow(clippy::print_stderr, reason = "a test's output is where its reasons are looked for")]
 
 pub mod clients;
+pub mod encryption;
 pub mod exchange;
 pub mod http;
 pub mod net;

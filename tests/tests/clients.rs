@@ -3,6 +3,7 @@
 //! The rows among the other clients prove the harness: if one of those fails, look there first.
 
 use althing_tests::clients::Client::{Althing, Aria2, Libtorrent, Qbittorrent, Transmission};
+use althing_tests::encryption::Policy::{Handshake, Plain, Preferred, Required};
 use althing_tests::exchange::Exchange;
 use althing_tests::torrent::Format::{Hybrid, V2};
 use althing_tests::torrent::Source::{MagnetV1, MagnetV2};
@@ -96,6 +97,38 @@ mod libtorrent {
         fetches_its_own_v1: Exchange::new(Althing, Libtorrent).made_by_libtorrent();
         fetches_its_own_v2: Exchange::new(Althing, Libtorrent).made_by_libtorrent().format(V2);
         fetches_its_own_hybrid: Exchange::new(Althing, Libtorrent).made_by_libtorrent().format(Hybrid);
+    }
+}
+
+/// The first policy is the seed's, the second the leecher's, which is the side that connects.
+mod encrypted {
+    use super::*;
+
+    matrix! {
+        transmission_required_seeds_to_preferred: Exchange::new(Transmission, Althing).encrypted(Required, Preferred);
+        transmission_required_seeds_to_required: Exchange::new(Transmission, Althing).encrypted(Required, Required);
+        transmission_tolerant_seeds_to_preferred: Exchange::new(Transmission, Althing).encrypted(Plain, Preferred);
+        transmission_tolerant_seeds_to_required: Exchange::new(Transmission, Althing).encrypted(Plain, Required);
+        transmission_preferring_seeds_to_plain: Exchange::new(Transmission, Althing).encrypted(Preferred, Plain);
+        transmission_required_fetches_from_preferred: Exchange::new(Althing, Transmission).encrypted(Preferred, Required);
+        transmission_required_fetches_from_required: Exchange::new(Althing, Transmission).encrypted(Required, Required);
+        transmission_tolerant_fetches_from_preferred: Exchange::new(Althing, Transmission).encrypted(Preferred, Plain);
+        transmission_preferring_fetches_from_plain: Exchange::new(Althing, Transmission).encrypted(Plain, Preferred);
+        libtorrent_required_seeds_to_preferred: Exchange::new(Libtorrent, Althing).encrypted(Required, Preferred);
+        libtorrent_required_seeds_to_required_hybrid_magnet: Exchange::new(Libtorrent, Althing).encrypted(Required, Required).format(Hybrid).by_magnet();
+        libtorrent_required_seeds_to_required_v2: Exchange::new(Libtorrent, Althing).encrypted(Required, Required).format(V2);
+        libtorrent_hides_its_handshake_and_seeds_to_preferred: Exchange::new(Libtorrent, Althing).encrypted(Handshake, Preferred);
+        libtorrent_preferring_seeds_to_required: Exchange::new(Libtorrent, Althing).encrypted(Preferred, Required);
+        libtorrent_plain_seeds_to_preferred: Exchange::new(Libtorrent, Althing).encrypted(Plain, Preferred);
+        libtorrent_plain_seeds_to_plain: Exchange::new(Libtorrent, Althing).encrypted(Plain, Plain);
+        libtorrent_required_fetches_from_preferred: Exchange::new(Althing, Libtorrent).encrypted(Preferred, Required);
+        libtorrent_required_fetches_from_required_hybrid: Exchange::new(Althing, Libtorrent).encrypted(Required, Required).format(Hybrid);
+        libtorrent_required_fetches_from_required_v2_magnet: Exchange::new(Althing, Libtorrent).encrypted(Required, Required).format(V2).by_magnet();
+        libtorrent_hides_its_handshake_and_fetches_from_preferred: Exchange::new(Althing, Libtorrent).encrypted(Preferred, Handshake);
+        libtorrent_plain_fetches_from_preferred: Exchange::new(Althing, Libtorrent).encrypted(Preferred, Plain);
+        aria2_required_seeds_to_preferred: Exchange::new(Aria2, Althing).encrypted(Required, Preferred);
+        aria2_required_fetches_from_required: Exchange::new(Althing, Aria2).encrypted(Required, Required);
+        althing_required_to_itself: Exchange::new(Althing, Althing).encrypted(Required, Required);
     }
 }
 

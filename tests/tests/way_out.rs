@@ -133,14 +133,25 @@ impl World {
         let task = Task { torrent: &torrent, source: Source::File, folder, seed: true };
         let mut seed = libtorrent::start(&seat, &task);
         tracker.wait_for_seed(&torrent.info_hashes, || seed.diagnosis());
-        Some(World { scratch, network, peer, hub, seed, _tracker: tracker, names, payload, torrent })
+        Some(World {
+            scratch,
+            network,
+            peer,
+            hub,
+            seed,
+            _tracker: tracker,
+            names,
+            payload,
+            torrent,
+        })
     }
 
     fn fetch(&self, settings: &str) -> (althing::Althing, PathBuf) {
         let into = self.scratch.dir("copy");
         let seat = Seat { host: &self.peer, folder: self.scratch.dir("peer") };
         althing::configure(&seat, settings);
-        let task = Task { torrent: &self.torrent, source: Source::File, folder: &into, seed: false };
+        let task =
+            Task { torrent: &self.torrent, source: Source::File, folder: &into, seed: false };
         (althing::start(&seat, &task), into)
     }
 
@@ -169,10 +180,8 @@ fn watch(leecher: &mut althing::Althing, words: &str) {
 #[test]
 fn nothing_leaves_by_another_interface() {
     let Some(mut world) = World::new("nothing_leaves_by_another_interface") else { return };
-    let settings = format!(
-        "[network]\ninterface = 'wg0'\ndns = ['{}']\nport = 7716\n",
-        world.hub.second_ip()
-    );
+    let settings =
+        format!("[network]\ninterface = 'wg0'\ndns = ['{}']\nport = 7716\n", world.hub.second_ip());
     let before = world.leaked();
     let (mut leecher, into) = world.fetch(&settings);
     world.sent(1 << 20, &mut leecher);

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::clients::{Peer, Seat, Task};
+use crate::encryption::Policy;
 use crate::net::Host;
 use crate::payload::{NAME, Payload};
 use crate::process::Process;
@@ -33,7 +34,8 @@ pub struct Althing {
 pub fn start(seat: &Seat<'_>, task: &Task<'_>) -> Althing {
     if !task.is_local() && !seat.folder.join("data/config.toml").exists() {
         // Peers are to be those that the tracker names.
-        configure(seat, "[network]\nlsd = false\n");
+        let encryption = Policy::told(&seat.folder).unwrap_or(Policy::Preferred).name();
+        configure(seat, &format!("[network]\nlsd = false\nencryption = \"{encryption}\"\n"));
     }
     let shares = task.seed && task.torrent.maker == Maker::Althing;
     let mut command = seat.host.command(binary());

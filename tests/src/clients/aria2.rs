@@ -3,6 +3,7 @@
 //! It knows BEP 3 alone, and UDP trackers only where its DHT is on, which it is not here.
 
 use crate::clients::{Peer, Seat, Task};
+use crate::encryption::Policy;
 use crate::process::Process;
 
 struct Aria2 {
@@ -22,6 +23,9 @@ pub(super) fn start(seat: &Seat<'_>, task: &Task<'_>) -> impl Peer + use<> {
     if task.seed {
         write_padding(task);
         command.args(["--check-integrity=true", "--allow-overwrite=true"]);
+    }
+    if Policy::told(&seat.folder) == Some(Policy::Required) {
+        command.args(["--bt-require-crypto=true", "--bt-min-crypto-level=arc4"]);
     }
     command.arg(task.argument());
     Aria2 { process: Process::start("aria2", command, &seat.folder), seed: task.seed }

@@ -1,6 +1,7 @@
 //! libtorrent by its Python bindings: the reference for BEP 52.
 
 use crate::clients::{Peer, Seat, Task};
+use crate::encryption::Policy;
 use crate::process::Process;
 use crate::torrent::{PYTHON, SCRIPT};
 
@@ -17,6 +18,9 @@ pub fn start(seat: &Seat<'_>, task: &Task<'_>) -> Libtorrent {
     }
     if task.is_local() {
         command.arg("--lsd");
+    }
+    if let Some(policy) = Policy::told(&seat.folder) {
+        command.args(["--encryption", policy.name()]);
     }
     Libtorrent(Process::start("libtorrent", command, &seat.folder))
 }

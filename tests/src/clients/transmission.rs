@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::clients::{Peer, Seat, Task};
+use crate::encryption::Policy;
 use crate::http;
 use crate::net::Host;
 use crate::process::Process;
@@ -34,6 +35,12 @@ pub(super) fn start(seat: &Seat<'_>, task: &Task<'_>) -> impl Peer + use<> {
         "rpc-bind-address": "127.0.0.1", "rpc-port": 9091,
         "dht-enabled": false, "lpd-enabled": task.is_local(), "pex-enabled": false, "utp-enabled": false,
         "port-forwarding-enabled": false, "peer-port": 51413,
+        // Tolerated, preferred (as it comes), required.
+        "encryption": match Policy::told(&seat.folder) {
+            Some(Policy::Plain) => 0,
+            None | Some(Policy::Handshake | Policy::Preferred) => 1,
+            Some(Policy::Required) => 2,
+        },
     });
     let path = seat.folder.join("settings.json");
     std::fs::write(&path, settings.to_string()).expect("the settings can be written");

@@ -47,8 +47,9 @@ impl Swarm {
             // After the refusal: making room may have ended another connection to this address.
             self.candidates.connected(addr);
         }
-        let in_v2_swarm = self.info_hashes.v2_short() == Some(handshake.info_hash);
-        let v2 = self.info_hashes.v2().is_some() && (in_v2_swarm || handshake.supports_v2());
+        // A peer that could have moved on to v2 and did not speaks v1: libtorrent, which does not move
+        // on under encryption, hangs up on hash requests then.
+        let v2 = self.info_hashes.v2_short() == Some(handshake.info_hash);
         let pieces = match &self.metainfo {
             Some(metainfo) => Pieces::Known(Bitfield::new(metainfo.piece_count())),
             None => Pieces::early(),
