@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::report::Row;
+use crate::report::short;
+use crate::results::Row;
 
 /// Sizes in the picture's own units.
 const WIDTH: f64 = 860.0;
-const LABELS: f64 = 130.0;
+const LABELS: f64 = 190.0;
 const VALUES: f64 = 110.0;
 const BAR: f64 = 18.0;
 const STEP: f64 = 26.0;
@@ -21,59 +22,94 @@ text{font:13px system-ui,sans-serif;fill:#24292f}\
 .first{fill:#3b82c4}.second{fill:#d9822b}.own{font-weight:600}\
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}.tick,.legend{fill:#9198a1}.grid{stroke:#3d444d}}";
 
-/// One part of the picture: an axis and a bar of one or two parts for each row.
-struct Panel<'a> {
-    title: &'a str,
-    legend: Option<(&'a str, &'a str)>,
-    unit: &'a str,
-    decimals: usize,
-    values: Vec<(f64, f64)>,
+/// One part of the picture: an axis, and bars of one or two parts.
+#[derive(Clone, Debug)]
+pub(crate) struct Panel {
+    /// What is shown, with its unit, and which way is better.
+    pub(crate) title: &'static str,
+    /// What the two parts of each bar are.
+    pub(crate) legend: Option<(&'static str, &'static str)>,
+    /// The unit at the end of each bar.
+    pub(crate) unit: &'static str,
+    /// The bars, from above.
+    pub(crate) bars: Vec<Bar>,
 }
 
-/// Wall time, processor time of both ends, and peak memory of both ends, a bar for each row.
-pub(crate) fn svg(rows: &[Row]) -> String {
-    let panels = [
-        Panel {
-            title: "Time until the leecher has the file, seconds (shorter is better)",
-            legend: None,
-            unit: "s",
-            decimals: 2,
-            values: rows.iter().map(|row| (row.wall_s, 0.0)).collect(),
-        },
-        Panel {
-            title: "Processor time, seconds",
-            legend: Some(("leecher", "seed")),
-            unit: "s",
-            decimals: 2,
-            values: rows.iter().map(|row| (row.leecher_cpu_s, row.seed_cpu_s)).collect(),
-        },
-        Panel {
-            title: "Peak resident memory, MiB",
-            legend: Some(("leecher", "seed")),
-            unit: "MiB",
-            decimals: 0,
-            values: rows.iter().map(|row| (row.leecher_peak_mib, row.seed_peak_mib)).collect(),
-        },
-    ];
-    let panel_height = TITLE + STEP * rows.len() as f64 + TICKS;
-    let height = panel_height * panels.len() as f64 + 8.0;
+/// One bar.
+#[derive(Clone, Debug)]
+pub(crate) struct Bar {
+    /// What stands before it.
+    pub(crate) label: String,
+    /// Whether it is ours.
+    pub(crate) own: bool,
+    /// The first part.
+    pub(crate) first: f64,
+    /// The second part; 0 where there is none.
+    pub(crate) second: f64,
+}
+
+impl Panel {
+    /// A bar of one part for each row that has the figure.
+    pub(crate) fn one(
+        title: &'static str,
+        unit: &'static str,
+        rows: &[Row],
+        figure: &str,
+    ) -> Panel {
+        Panel { title, legend: None, unit, bars: bars(rows, figure, None) }
+    }
+
+    /// A bar of two parts for each row that has the first figure.
+    pub(crate) fn two(
+        title: &'static str,
+        unit: &'static str,
+        rows: &[Row],
+        figures: [(&'static str, &str); 2],
+    ) -> Panel {
+        let [(first, figure), (second, other)] = figures;
+        let bars = bars(rows, figure, Some(other));
+        Panel { title, legend: Some((first, second)), unit, bars }
+    }
+}
+
+fn bars(rows: &[Row], first: &str, second: Option<&str>) -> Vec<Bar> {
+    rows.iter()
+        .filter(|row| row.figures.contains_key(first))
+        .map(|row| Bar {
+            label: row.label.clone(),
+            own: row.is_own(),
+            first: row.median(first),
+            second: second.map_or(0.0, |second| row.median(second)),
+        })
+        .collect()
+}
+
+/// The panels below each other.
+pub(crate) fn svg(label: &str, panels: &[Panel]) -> String {
+    let height: f64 = panels.iter().map(height_of).sum::<f64>() + 8.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
-         aria-label=\"Althing beside other peers\"><style>{STYLE}</style>\n"
+         aria-label=\"{label}\"><style>{STYLE}</style>\n"
     );
-    for (number, panel) in panels.iter().enumerate() {
-        draw(&mut svg, panel, rows, panel_height * number as f64);
+    let mut top = 0.0;
+    for panel in panels {
+        draw(&mut svg, panel, top);
+        top += height_of(panel);
     }
     svg.push_str("</svg>\n");
     svg
 }
 
-fn draw(svg: &mut String, panel: &Panel<'_>, rows: &[Row], top: f64) {
-    let most = panel.values.iter().map(|(first, second)| first + second).fold(0.0, f64::max);
+fn height_of(panel: &Panel) -> f64 {
+    TITLE + STEP * panel.bars.len() as f64 + TICKS
+}
+
+fn draw(svg: &mut String, panel: &Panel, top: f64) {
+    let most = panel.bars.iter().map(|bar| bar.first + bar.second).fold(0.0, f64::max);
     let step = tick_step(most);
     let end = (most / step).ceil().max(1.0) * step;
     let scale = (WIDTH - LABELS - VALUES) / end;
-    let (bars, bottom) = (top + TITLE, top + TITLE + STEP * rows.len() as f64);
+    let (bars, bottom) = (top + TITLE, top + TITLE + STEP * panel.bars.len() as f64);
 
     let _ =
         writeln!(svg, "<text class=\"title\" x=\"0\" y=\"{}\">{}</text>", top + 20.0, panel.title);
@@ -92,10 +128,10 @@ fn draw(svg: &mut String, panel: &Panel<'_>, rows: &[Row], top: f64) {
         );
         tick += step;
     }
-    for (number, (row, (first, second))) in rows.iter().zip(&panel.values).enumerate() {
+    for (number, bar) in panel.bars.iter().enumerate() {
         let y = bars + STEP * number as f64 + (STEP - BAR) / 2.0;
-        let (one, two) = (first * scale, second * scale);
-        let own = if row.name == "althing" { " class=\"own\"" } else { "" };
+        let (one, two) = (bar.first * scale, bar.second * scale);
+        let own = if bar.own { " class=\"own\"" } else { "" };
         let middle = y + BAR - 5.0;
         let _ = writeln!(
             svg,
@@ -104,10 +140,10 @@ fn draw(svg: &mut String, panel: &Panel<'_>, rows: &[Row], top: f64) {
              <rect class=\"second\" x=\"{:.1}\" y=\"{y}\" width=\"{two:.1}\" height=\"{BAR}\"/>\
              <text{own} x=\"{:.1}\" y=\"{middle}\">{}</text>",
             LABELS - 8.0,
-            row.label(),
+            bar.label,
             LABELS + one,
             LABELS + one + two + 6.0,
-            value(panel, *first, *second),
+            value(panel, bar),
         );
     }
 }
@@ -124,11 +160,11 @@ fn legend(svg: &mut String, y: f64, first: &str, second: &str) {
     }
 }
 
-fn value(panel: &Panel<'_>, first: f64, second: f64) -> String {
-    let (decimals, unit) = (panel.decimals, panel.unit);
+fn value(panel: &Panel, bar: &Bar) -> String {
+    let unit = panel.unit;
     match panel.legend {
-        None => format!("{first:.decimals$} {unit}"),
-        Some(_) => format!("{first:.decimals$} + {second:.decimals$} {unit}"),
+        None => format!("{} {unit}", short(bar.first)),
+        Some(_) => format!("{} + {} {unit}", short(bar.first), short(bar.second)),
     }
 }
 
@@ -169,21 +205,23 @@ mod tests {
 
     #[test]
     fn every_row_has_a_bar_in_every_panel() {
-        let row = |name: &str, wall_s: f64| Row {
-            name: name.to_owned(),
-            version: "1.0".to_owned(),
-            wall_s,
-            wall_range_s: (wall_s, wall_s),
-            leecher_cpu_s: wall_s,
-            seed_cpu_s: 1.0,
-            leecher_peak_mib: 100.0,
-            seed_peak_mib: 50.0,
+        let row = |peer: &str, wall_s: f64| Row {
+            label: format!("{peer} 1.0"),
+            peer: peer.to_owned(),
+            other: String::new(),
+            figures: [("wall_s".to_owned(), vec![wall_s]), ("cpu_s".to_owned(), vec![1.0])].into(),
         };
-        let svg = svg(&[row("althing", 2.0), row("other", 4.0)]);
-        assert_eq!(svg.matches("other 1.0").count(), 3);
-        assert_eq!(svg.matches("class=\"first\" x=\"130\"").count(), 6);
-        // The axis ends at 4 s: 620 units; ours takes half of them.
-        assert!(svg.contains("width=\"310.0\"") && svg.contains("width=\"620.0\""), "{svg}");
+        let rows = [row("althing", 2.0), row("other", 4.0)];
+        let panels = [
+            Panel::one("Time", "s", &rows, "wall_s"),
+            Panel::two("Both", "s", &rows, [("one", "wall_s"), ("two", "cpu_s")]),
+        ];
+        let svg = svg("Time", &panels);
+        assert_eq!(svg.matches("other 1.0").count(), 2);
+        assert_eq!(svg.matches("class=\"first\" x=\"190\"").count(), 4);
+        // The axis ends at 4 s: 560 units; ours takes half of them.
+        assert!(svg.contains("width=\"280.0\"") && svg.contains("width=\"560.0\""), "{svg}");
         assert!(svg.contains("prefers-color-scheme:dark"));
+        assert!(Panel::one("None", "s", &rows, "no_s").bars.is_empty());
     }
 }

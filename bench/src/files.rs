@@ -1,78 +1,46 @@
-//! `bench files`: one large file, one seed, one leecher.
+//! `bench files`: runs the sections, keeps what they measured and writes the report.
 
-use std::path::Path;
-use std::process::Command;
-
-use althing_tests::payload::write_random;
+use crate::options::Options;
+use crate::results::{Results, caught};
+use crate::sections::Section;
+use crate::{report, root};
 use althing_tests::tools;
-use althing_tests::torrent::{PYTHON, SCRIPT};
 
-use crate::measure::{Figures, PIECE_BYTES, Payload, tracker_url, transfer};
-use crate::peers::{self, Peer};
-use crate::report::{self, Row};
-use crate::{Options, root, target};
-
-/// Measures every peer in turn, round after round, and reports the medians.
+/// Runs the sections asked for, one after the other. One that fails stops no other.
+///
+/// # Errors
+/// A sentence a failed section.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
-    if let Some(why) = tools::obstacle(&["opentracker", "python3-libtorrent"]) {
-        return Err(format!("{why}; `cargo xtask test` installs what is missing, as root"));
-    }
-    let folder = target().join("bench");
-    let peers = peers::all(&options.only);
-    if peers.is_empty() {
-        return Err("no peer is left to measure".to_owned());
-    }
-    let payload = payload(&folder, options.mebibytes)?;
-    let mut measured: Vec<Vec<Figures>> = peers.iter().map(|_| Vec::new()).collect();
-    for round in 1..=options.rounds {
-        for (peer, figures) in peers.iter().zip(&mut measured) {
-            let figure = transfer(peer.as_ref(), &payload, &folder.join("run"));
-            println!(
-                "round {round} {:<12} {:>6.2} s, leecher {:>5.2} s, seed {:>5.2} s of processor time",
-                peer.name(),
-                figure.wall.as_secs_f64(),
-                figure.leecher.cpu.as_secs_f64(),
-                figure.seed.cpu.as_secs_f64(),
-            );
-            figures.push(figure);
+    let mut failed = Vec::new();
+    if options.measure {
+        if let Some(why) = tools::obstacle(&["opentracker", "python3-libtorrent"]) {
+            return Err(format!("{why}; `cargo xtask test` installs what is missing, as root"));
+        }
+        for section in &options.sections {
+            println!("\n{}:", section.name());
+            if let Err(why) = section_run(*section, options) {
+                println!("{} failed: {why}", section.name());
+                failed.push(section.name());
+            }
         }
     }
-    let rows: Vec<Row> = peers
-        .iter()
-        .zip(&measured)
-        .filter_map(|(peer, figures)| row(peer.as_ref(), figures))
-        .collect();
-    let text = report::text(&rows, payload.bytes, options.rounds);
-    println!("\n{text}");
-    if options.report {
-        report::write(&root().join("docs"), &text, &rows)?;
+    if options.keep || !options.measure {
+        let kept: Vec<(Section, Results)> = Section::ALL
+            .into_iter()
+            .filter_map(|section| Some((section, Results::kept(section.name())?)))
+            .collect();
+        report::write(&root().join("docs"), &kept)?;
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
 }
 
-fn row(peer: &dyn Peer, figures: &[Figures]) -> Option<Row> {
-    Row::new(peer.name(), &peer.version(), figures)
-}
-
-/// The file and its torrent; kept between runs, since writing them takes longer than a transfer.
-fn payload(folder: &Path, mebibytes: u64) -> Result<Payload, String> {
-    let data = folder.join("data");
-    let failed = |error: std::io::Error| format!("{}: {error}", data.display());
-    let (file, bytes) = (data.join(format!("payload-{mebibytes}-mib.bin")), mebibytes << 20);
-    if file.metadata().map_or(0, |meta| meta.len()) != bytes {
-        println!("writing {}", file.display());
-        std::fs::create_dir_all(&data).map_err(failed)?;
-        write_random(&file, bytes, 20).map_err(failed)?;
+fn section_run(section: Section, options: &Options) -> Result<(), String> {
+    let results = caught(|| section.measure(options))?;
+    let page = section.page(&results);
+    println!("\n{}", page.text);
+    print!("{}", report::marks(&page.marks));
+    if results.rows.is_empty() {
+        return Err("nothing could be measured".to_owned());
     }
-    let torrent = folder.join("payload.torrent");
-    let output = Command::new(PYTHON)
-        .args(["-Wignore", SCRIPT, "make"])
-        .args([&file, &torrent])
-        .args(["--format", "v1", "--piece", &PIECE_BYTES.to_string(), "--tracker", &tracker_url()])
-        .output()
-        .map_err(failed)?;
-    let made: serde_json::Value = serde_json::from_slice(&output.stdout)
-        .map_err(|_| format!("no torrent: {}", String::from_utf8_lossy(&output.stderr)))?;
-    let info_hash = made["v1"].as_str().unwrap_or_default().to_owned();
-    Ok(Payload { file, bytes, torrent, info_hash })
+    if options.keep { results.keep(section.name()) } else { Ok(()) }
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use althing_tests::tools::BINARY;
+
 use crate::target;
 
 /// What ANCHORS and the marks refer to.
@@ -55,12 +57,14 @@ pub(crate) fn rqbit() -> Result<PathBuf, String> {
     Ok(program)
 }
 
-/// Althing's release binary, which `cargo xtask bench` has built.
+/// Althing's release binary, which `cargo xtask bench` has built, or another that
+/// `ALTHING_BINARY` names.
 ///
 /// # Errors
 /// A sentence, when it is not there.
 pub(crate) fn althing() -> Result<PathBuf, String> {
-    let program = target().join("release/althing");
+    let other = std::env::var_os(BINARY).map(PathBuf::from);
+    let program = other.unwrap_or_else(|| target().join("release/althing"));
     if program.exists() { Ok(program) } else { Err(format!("{} is not built", program.display())) }
 }
 

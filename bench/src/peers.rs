@@ -9,6 +9,7 @@ use althing_tests::torrent::SCRIPT;
 
 use crate::install;
 use crate::measure::Payload;
+use crate::options::Options;
 
 /// Where a peer runs and what it is given.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) folder: &'a Path,
     /// Where a leecher writes.
     pub(crate) into: &'a Path,
+    /// Whether nothing may go in the clear.
+    pub(crate) encrypted: bool,
 }
 
 impl Bench<'_> {
@@ -54,6 +57,16 @@ pub(crate) trait Peer {
     /// Whether this output says that the leecher has the file. One that ends has it too.
     fn is_complete(&self, output: &str) -> bool;
 
+    /// Whether it can be told to encrypt everything.
+    fn encrypts(&self) -> bool {
+        false
+    }
+
+    /// Whether it reads v2 torrents (BEP 52).
+    fn reads_v2(&self) -> bool {
+        false
+    }
+
     /// Whether seed and leecher meet at a tracker.
     fn needs_tracker(&self) -> bool {
         true
@@ -64,7 +77,7 @@ pub(crate) trait Peer {
 type Maker = fn() -> Result<Box<dyn Peer>, String>;
 
 /// All of them that this machine has, ours first; the reason for each that is left out is printed.
-pub(crate) fn all(only: &[String]) -> Vec<Box<dyn Peer>> {
+pub(crate) fn all(options: &Options) -> Vec<Box<dyn Peer>> {
     let makers: [(&str, Maker); 5] = [
         ("althing", || Ok(Box::new(Althing(install::althing()?)))),
         ("libtorrent", || Ok(Box::new(Libtorrent(install::libtorrent()?)))),
@@ -74,7 +87,7 @@ pub(crate) fn all(only: &[String]) -> Vec<Box<dyn Peer>> {
     ];
     let mut peers = Vec::new();
     for (name, make) in makers {
-        if !only.is_empty() && !only.iter().any(|only| only == name) {
+        if !options.wants(name) {
             continue;
         }
         match make() {
@@ -111,12 +124,27 @@ impl Peer for Althing {
     fn is_complete(&self, output: &str) -> bool {
         output.lines().any(|line| line.starts_with("Done: "))
     }
+
+    fn encrypts(&self) -> bool {
+        true
+    }
+
+    fn reads_v2(&self) -> bool {
+        true
+    }
 }
 
 impl Althing {
     fn command(&self, bench: &Bench<'_>) -> Command {
+        let dir = bench.folder.join("althing");
+        if bench.encrypted {
+            let config = dir.join("config.toml");
+            std::fs::create_dir_all(&dir)
+                .and_then(|()| std::fs::write(&config, "[network]\nencryption = \"required\"\n"))
+                .unwrap_or_else(|error| panic!("{}: {error}", config.display()));
+        }
         let mut command = bench.host.command(&self.0);
-        command.arg("--dir").arg(bench.folder.join("althing"));
+        command.arg("--dir").arg(dir);
         command
     }
 }
@@ -151,12 +179,23 @@ impl Peer for Libtorrent {
     fn is_complete(&self, output: &str) -> bool {
         output.lines().any(|line| line == "complete")
     }
+
+    fn encrypts(&self) -> bool {
+        true
+    }
+
+    fn reads_v2(&self) -> bool {
+        true
+    }
 }
 
 impl Libtorrent {
     fn command(&self, bench: &Bench<'_>) -> Command {
         let mut command = bench.host.command(&self.0);
         command.args(["-Wignore", SCRIPT, "run"]);
+        if bench.encrypted {
+            command.arg("--encrypted");
+        }
         command
     }
 }

@@ -95,7 +95,9 @@ def run(args):
     if args.seed:
         params.flags |= flags.seed_mode
 
-    ses = session(args.port, not args.no_v6, args.lsd, args.encryption)
+    ses = session(
+        args.port, not args.no_v6, args.lsd, "required" if args.encrypted else args.encryption
+    )
     handle = ses.add_torrent(params)
     for peer in args.peer:
         host, _, port = peer.rpartition(":")
@@ -148,6 +150,7 @@ def main():
     p.add_argument("--exit", action="store_true")
     p.add_argument("--encryption", choices=["plain", "handshake", "preferred", "required"])
     p.add_argument("--no-v6", action="store_true")
+    p.add_argument("--encrypted", action="store_true", help="the same as --encryption required")
     args = parser.parse_args()
     if args.verb == "make":
         make(args)

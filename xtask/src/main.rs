@@ -30,7 +30,7 @@ Usage: cargo xtask TASK
   crash [--rounds N] [--seed N]
                          kill a daemon that fetches N times (default 200), and compare after
                          each time what it claims with what is on disk
-  bench files [ARGS]     1 GiB from peer to peer, Althing beside the others; needs root.
+  bench files [ARGS]     Althing beside libtorrent, aria2 and rqbit, in sections; needs root.
                          Writes docs/performance.md and docs/img/
   dev [ARGS]             a peer to try things on, with its own folder and ports under target/dev
 ";

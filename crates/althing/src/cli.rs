@@ -1,6 +1,7 @@
 //! The command line, defined once: parsing, `--help`, the manual pages and the shells' completions
 //! all come from here.
 
+use crate::commands::choose::Choice;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -87,6 +88,18 @@ pub(crate) enum Command {
 
     /// Show all about a torrent.
     Show(Show),
+
+    /// List a torrent's files, or choose which of them are fetched, and which first.
+    ///
+    /// Files are named by their number (3), a range of numbers (3-7), or a pattern: '*.mkv' is held
+    /// against their names, 'extras/*' against their paths; capitals do not count.
+    Files(Files),
+
+    /// Watch a film, or listen to music, while it is being fetched.
+    ///
+    /// Opens a player, or prints an address that any player on this machine can open. What the player
+    /// needs next is fetched first, also when it jumps. Ends when the player does.
+    Play(Play),
 
     /// List the peers that a torrent is connected to.
     Peers(OneTorrent),
@@ -279,6 +292,15 @@ pub(crate) struct Get {
     #[arg(long = "tracker", value_name = "URL")]
     pub(crate) trackers: Vec<String>,
 
+    /// Fetch these files alone: a number, a range of numbers, or a pattern such as '*.mkv'.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) only: Vec<Choice>,
+
+    /// Fetch from the beginning to the end. Slower than the rarest parts first, and worse for the
+    /// others; to watch a film while it comes, `play` is better.
+    #[arg(long)]
+    pub(crate) sequential: bool,
+
     /// Put it into this category.
     #[arg(long, value_name = "NAME")]
     pub(crate) category: Option<String>,
@@ -290,6 +312,63 @@ pub(crate) struct Get {
     /// Go on giving it to others when it is complete, until Ctrl-C.
     #[arg(long)]
     pub(crate) seed: bool,
+
+    #[command(flatten)]
+    pub(crate) listen: Listen,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Files {
+    #[command(flatten)]
+    pub(crate) torrent: OneTorrent,
+
+    /// Fetch these files alone, and skip all others.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) only: Vec<Choice>,
+
+    /// Do not fetch these files.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) skip: Vec<Choice>,
+
+    /// Fetch these files after all others.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) low: Vec<Choice>,
+
+    /// Fetch these files as usual.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) normal: Vec<Choice>,
+
+    /// Fetch these files before all others.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) high: Vec<Choice>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Play {
+    /// A torrent that is here, by its id or name, and one of its files if it has several; or a magnet
+    /// link, a torrent file, or the address of one.
+    #[arg(value_name = "ID[/FILE]|MAGNET|TORRENT|URL", value_hint = ValueHint::FilePath)]
+    pub(crate) what: String,
+
+    /// The file to play, by its number or a pattern [default: the largest film or piece of music].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<String>,
+
+    /// Open it with this program [default: mpv or vlc, if one is installed].
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "no_player")]
+    pub(crate) player: Option<String>,
+
+    /// Only print the address, until Ctrl-C.
+    #[arg(long)]
+    pub(crate) no_player: bool,
+
+    /// Put what is fetched into this folder [default: this folder].
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: Option<PathBuf>,
+
+    /// A peer that has it; repeat for more.
+    #[arg(long = "peer", value_name = "ADDR:PORT")]
+    pub(crate) peers: Vec<SocketAddr>,
 
     #[command(flatten)]
     pub(crate) listen: Listen,

@@ -104,6 +104,15 @@ impl Client {
         self.parsed(Method::POST, path, Some(to_json(body))).await
     }
 
+    /// Changes something, and gets how it is then.
+    pub(crate) async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.parsed(Method::PATCH, path, Some(to_json(body))).await
+    }
+
     /// Asks for something to be done, of which there is nothing to tell.
     pub(crate) async fn act(&self, method: Method, path: &str) -> Result<(), Failure> {
         self.answer(method, path, None).await.map(drop)

@@ -6,6 +6,7 @@
 //! * [`lsd`]: finding peers on the same network.
 //! * [`swarm`]: the machine that decides, for one torrent, whom to talk to, what to ask for and
 //!   what to give.
+//! * [`webseed`]: HTTP servers that have a torrent's files.
 //!
 //! None of it opens a socket or a file. A driver (the `node` crate's on tokio, the `sim` crate's
 //! in a simulated network) moves the bytes; payload goes from socket to disk without passing
@@ -17,6 +18,7 @@ pub mod swarm;
 mod text;
 pub mod tracker;
 pub mod types;
+pub mod webseed;
 pub mod wire;
 
 pub use types::{

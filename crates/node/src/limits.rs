@@ -118,6 +118,15 @@ pub const HTTP_REDIRECTS_MAX: usize = 5;
 /// take turns.
 pub const HTTP_IDLE_PER_HOST_MAX: usize = 4;
 
+/// Time until a web seed has answered a request, redirects included.
+pub const WEB_SEED_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Redirects of one request to a web seed that are followed. libtorrent's bound.
+pub const WEB_SEED_REDIRECTS_MAX: usize = 5;
+
+/// A web seed that needs longer for 16 KiB is hung up on: a peer that takes as long is snubbing us.
+pub const WEB_SEED_BLOCK_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Wait of a connection that found too many blocks on their way to disk: a tenth of what the disk
 /// pool needs for a full queue.
 pub const CONGESTION_PAUSE: Duration = Duration::from_millis(1);
@@ -179,6 +188,36 @@ pub const LOOKUPS_KEPT: usize = 1024;
 /// start, when all torrents ask at once.
 pub const LOOKUPS_KEPT_FOR: Duration = Duration::from_secs(60);
 
+/// Set in the tags of what is read from disk for readers; tags without it are connections, of which
+/// there will never be so many.
+pub(crate) const TAG_OF_READS: u64 = 1 << 63;
+
+/// Reads of one shard's torrents that wait for pieces; a further one is refused. A player has one or
+/// two. Guess.
+pub const READS_WAITING_MAX: usize = 1024;
+
+/// Bytes that a reader takes at a time, and all that it holds while whoever it reads for does not
+/// take them.
+pub const READ_CHUNK_BYTES: u32 = 256 * 1024;
+
+/// How far a reader's window of deadlines reaches ahead of it, in bytes: 16 s of video at 8 Mbit/s,
+/// and what twenty peers can have on order at once in small pieces. What is farther away is fetched
+/// as the torrent's order has it. Guess.
+pub const READ_AHEAD_BYTES: u64 = 16 << 20;
+
+/// Pieces of a window at least and at most, whatever their size: the next must be under way before it
+/// is needed, and the machine looks no farther.
+pub const READ_AHEAD_PIECES: std::ops::RangeInclusive<u32> = 2..=256;
+
+/// Bytes a second that a reader is taken to need: the pace of its deadlines. 16 Mbit/s, above nearly
+/// all video, so that deadlines are rather early than late. One that reads faster meets its deadlines'
+/// order all the same. Guess.
+pub const READ_BYTES_PER_S: u64 = 2 << 20;
+
+/// Bytes at each end of a file that are fetched as soon as somebody opens it to watch: headers and,
+/// in MP4 and Matroska files, indexes that stand at the end.
+pub const EDGE_BYTES: u64 = 1 << 20;
+
 /// Bytes of a tracker's packet that are read; the rest is lost. An answer of 200 peers over IPv6 has
 /// 3,620.
 pub const UDP_PACKET_BYTES_MAX: usize = 4096;
@@ -227,4 +266,8 @@ const _: () = assert!(
         + READS_PERCENT
         + IDLE_READS_PERCENT
         < 100
+);
+const _: () = assert!(READ_CHUNK_BYTES <= althing_store::limits::READ_BLOCK_BYTES_MAX);
+const _: () = assert!(
+    *READ_AHEAD_PIECES.end() as usize <= althing_bittorrent::swarm::limits::DEADLINE_PIECES_MAX
 );

@@ -19,6 +19,7 @@ use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{
     AnnounceRequest, AnnounceResponse, Announcer, Family, TrackerError, TrackerUrl,
 };
+use althing_bittorrent::webseed::{self, WebSeeds};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct TorrentSetup {
     pub private: bool,
     /// Whether it starts paused.
     pub paused: bool,
+    /// Connections to each of its web seeds; 0 leaves them alone.
+    pub web_connections: u32,
     /// How its swarm behaves.
     pub swarm: SwarmConfig,
 }
@@ -58,6 +61,13 @@ pub enum Input {
         torrent: TorrentKey,
         /// What.
         input: swarm::Input,
+    },
+    /// To a torrent's web seeds: what becomes of an [`Output::Web`].
+    Web {
+        /// Which.
+        torrent: TorrentKey,
+        /// What.
+        input: webseed::Input,
     },
     /// An [`Output::Announce`] was answered, or not.
     Announced {
@@ -86,6 +96,15 @@ pub enum Output {
         torrent: TorrentKey,
         /// What.
         output: swarm::Output,
+    },
+    /// What a torrent's web seeds ask for. Never [`Open`](webseed::Output::Open) or
+    /// [`Reject`](webseed::Output::Reject). Blocks that come of it are the swarm's
+    /// [`Block`](swarm::Input::Block)s.
+    Web {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// What.
+        output: webseed::Output,
     },
     /// Ask a tracker, and answer [`Input::Announced`].
     Announce {
@@ -193,6 +212,11 @@ impl Router {
         self.torrents.get(&key).map(|torrent| &torrent.swarm)
     }
 
+    /// A torrent's web seeds, to look at, if it has used any.
+    pub fn web_seeds(&self, key: TorrentKey) -> Option<&WebSeeds> {
+        self.torrents.get(&key).and_then(|torrent| torrent.web.as_deref())
+    }
+
     /// A torrent's announcer, to look at.
     pub fn announcer(&self, key: TorrentKey) -> Option<&Announcer> {
         self.torrents.get(&key).map(|torrent| &torrent.announcer)
@@ -253,7 +277,23 @@ impl Machine for Router {
                     return;
                 }
                 let Some(torrent) = self.torrents.get_mut(&key) else { return };
+                let came = match input {
+                    swarm::Input::Block { conn, block } if WebSeeds::is_ours(conn) => {
+                        Some((conn, block))
+                    }
+                    _ => None,
+                };
                 torrent.swarm.handle_input(now, input);
+                if let Some((conn, block)) = came {
+                    torrent.web_block_arrived(now, conn, block);
+                }
+                self.settle(now, key);
+            }
+            Input::Web { torrent: key, input } => {
+                let Some(torrent) = self.torrents.get_mut(&key) else { return };
+                if let Some(web) = &mut torrent.web {
+                    web.handle_input(now, input);
+                }
                 self.settle(now, key);
             }
             Input::Announced { torrent: key, id, result } => {
@@ -308,6 +348,7 @@ mod tests {
             families: Vec::new(),
             private: false,
             paused: false,
+            web_connections: 0,
             swarm: SwarmConfig::new(PeerId(*b"-AL0100-000000000000")),
         }
     }

@@ -2,18 +2,26 @@
 
 use crate::{Output, TorrentKey, TorrentSetup};
 use althing_base::{Instant, Machine, Seed, Sha1Digest};
-use althing_bittorrent::InfoHashes;
-use althing_bittorrent::swarm::{self, PeerSource, Swarm};
+use althing_bittorrent::swarm::{self, ConnId, PeerSource, Swarm};
 use althing_bittorrent::tracker::announcer::{self, AnnounceId};
 use althing_bittorrent::tracker::{
     AnnounceResponse, Announcer, AnnouncerConfig, TrackerError, Transfer,
 };
+use althing_bittorrent::webseed::{self, WebSeeds};
+use althing_bittorrent::wire::Message;
+use althing_bittorrent::{BlockRef, InfoHashes};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 pub(crate) struct Torrent {
     pub(crate) swarm: Swarm,
     pub(crate) announcer: Announcer,
+    /// Its web seeds, if it has any and something was to be fetched.
+    pub(crate) web: Option<Box<WebSeeds>>,
+    web_connections: u32,
+    web_seed: Seed,
+    /// Web seeds have been told that there is something to fetch.
+    fetching: bool,
     /// The names under which the router knows it.
     pub(crate) known_as: Option<InfoHashes>,
     /// When the router will wake it.
@@ -28,7 +36,15 @@ pub(crate) struct Torrent {
 
 impl Torrent {
     pub(crate) fn new(now: Instant, seed: Seed, setup: TorrentSetup) -> Self {
-        let TorrentSetup { source, trackers, families, private, paused, swarm: config } = setup;
+        let TorrentSetup {
+            source,
+            trackers,
+            families,
+            private,
+            paused,
+            web_connections,
+            swarm: config,
+        } = setup;
         let (peer_id, port) = (config.peer_id, config.listen_port.unwrap_or(0));
         let swarm = Swarm::new(now, config, seed.fork("swarm", 0), source, paused);
         let info_hashes = swarm.info_hashes();
@@ -38,6 +54,10 @@ impl Torrent {
         Torrent {
             swarm,
             announcer,
+            web: None,
+            web_connections,
+            web_seed: seed.fork("web", 0),
+            fetching: false,
             known_as: None,
             wake: None,
             announcing: false,
@@ -55,12 +75,18 @@ impl Torrent {
             self.report();
             self.announcer.handle_timeout(now);
         }
+        if let Some(web) = &mut self.web
+            && due(web.poll_timeout().map(|(at, _)| at))
+        {
+            web.handle_timeout(now);
+        }
     }
 
     pub(crate) fn next_wake(&self) -> Option<Instant> {
         let swarm = self.swarm.poll_timeout().map(|(at, _)| at);
         let announcer = self.announcer.poll_timeout().map(|(at, _)| at);
-        swarm.into_iter().chain(announcer).min()
+        let web = self.web.as_ref().and_then(|web| web.poll_timeout()).map(|(at, _)| at);
+        swarm.into_iter().chain(announcer).chain(web).min()
     }
 
     pub(crate) fn announced(
@@ -105,6 +131,18 @@ impl Torrent {
                     swarm::Output::Ban { ip } => {
                         banned.insert(*ip);
                     }
+                    swarm::Output::Send { conn, message } if WebSeeds::is_ours(*conn) => {
+                        tell_web_seed(*conn, message, &mut steps);
+                        continue;
+                    }
+                    swarm::Output::Disconnect { conn, .. } if WebSeeds::is_ours(*conn) => {
+                        steps.push_back(Step::Web(webseed::Input::Closed { conn: *conn }));
+                        continue;
+                    }
+                    swarm::Output::WebSeedLied { seed, piece } => {
+                        let (seed, piece) = (*seed, *piece);
+                        steps.push_back(Step::Web(webseed::Input::Lied { seed, piece }));
+                    }
                     _ => {}
                 }
                 outputs.push_back(Output::Swarm { torrent: key, output });
@@ -127,14 +165,37 @@ impl Torrent {
                     }
                 }
             }
+            while let Some(output) = self.web.as_mut().and_then(|web| web.poll_output()) {
+                match output {
+                    webseed::Output::Open { conn, seed, have } => {
+                        let input = swarm::Input::WebSeedOpened { conn, seed, have };
+                        steps.push_back(Step::Swarm(input));
+                    }
+                    webseed::Output::Close { conn } => {
+                        steps.push_back(Step::Swarm(swarm::Input::Disconnected { conn }));
+                        outputs.push_back(Output::Web { torrent: key, output });
+                    }
+                    webseed::Output::Reject { conn, block } => {
+                        let message = Message::Reject(block);
+                        steps.push_back(Step::Swarm(swarm::Input::Message { conn, message }));
+                    }
+                    output => outputs.push_back(Output::Web { torrent: key, output }),
+                }
+            }
             if steps.is_empty() {
                 steps.extend(self.start_or_stop_announcing());
+                steps.extend(self.start_or_stop_fetching());
             }
             match steps.pop_front() {
                 Some(Step::Swarm(input)) => self.swarm.handle_input(now, input),
                 Some(Step::Announcer(input)) => {
                     self.report();
                     self.announcer.handle_input(now, input);
+                }
+                Some(Step::Web(input)) => {
+                    if let Some(web) = &mut self.web {
+                        web.handle_input(now, input);
+                    }
                 }
                 None => {
                     self.find_locally(key, outputs);
@@ -189,6 +250,29 @@ impl Torrent {
         Some(Step::Announcer(input))
     }
 
+    /// Web seeds are connected to while there is something to fetch.
+    fn start_or_stop_fetching(&mut self) -> Option<Step> {
+        let fetch = self.web_connections > 0 && self.swarm.wants_web_seeds();
+        if fetch == self.fetching {
+            return None;
+        }
+        self.fetching = fetch;
+        if !fetch {
+            return self.web.as_ref().map(|_| Step::Web(webseed::Input::Stop));
+        }
+        let metainfo = self.swarm.metainfo().filter(|metainfo| !metainfo.web_seeds().is_empty())?;
+        let (connections, seed) = (self.web_connections, self.web_seed);
+        self.web.get_or_insert_with(|| Box::new(WebSeeds::new(connections, seed)));
+        Some(Step::Web(webseed::Input::Start { metainfo: metainfo.clone() }))
+    }
+
+    /// A block came over a connection to a web seed.
+    pub(crate) fn web_block_arrived(&mut self, now: Instant, conn: ConnId, block: BlockRef) {
+        if let Some(web) = &mut self.web {
+            web.handle_input(now, webseed::Input::Arrived { conn, block });
+        }
+    }
+
     /// Tells the announcer what it may have to tell trackers.
     fn report(&mut self) {
         let (downloaded, uploaded) = self.swarm.transferred_bytes();
@@ -202,4 +286,26 @@ impl Torrent {
 enum Step {
     Swarm(swarm::Input),
     Announcer(announcer::Input),
+    Web(webseed::Input),
+}
+
+/// Passes on what the swarm says to a web seed; requests in a row become one.
+fn tell_web_seed(conn: ConnId, message: &Message, steps: &mut VecDeque<Step>) {
+    match message {
+        Message::Request(block) => {
+            if let Some(Step::Web(webseed::Input::Requests { conn: last, blocks })) =
+                steps.back_mut()
+                && *last == conn
+            {
+                blocks.push(*block);
+            } else {
+                let blocks = vec![*block];
+                steps.push_back(Step::Web(webseed::Input::Requests { conn, blocks }));
+            }
+        }
+        Message::Cancel(block) => {
+            steps.push_back(Step::Web(webseed::Input::Cancel { conn, block: *block }));
+        }
+        _ => {}
+    }
 }

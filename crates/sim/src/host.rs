@@ -134,6 +134,8 @@ impl Host {
             families: Vec::new(),
             private: false,
             paused: false,
+            // No servers are simulated.
+            web_connections: 0,
             swarm: config,
         };
         router.add(now, TORRENT, setup);

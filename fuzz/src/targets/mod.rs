@@ -12,3 +12,4 @@ pub mod tracker_http_response;
 pub mod tracker_server_request;
 pub mod tracker_udp_response;
 pub mod tracker_url;
+pub mod web_seed_answer;

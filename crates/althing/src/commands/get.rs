@@ -1,5 +1,6 @@
 //! `get`: what a link or torrent file names comes to this machine.
 
+use super::choose::{self, Choice};
 use super::follow::{Follower, Step, is_complete};
 use super::list::short_id;
 use crate::cli::{Get, Global};
@@ -11,7 +12,8 @@ use crate::screen::{Screen, text, units};
 use crate::signals::Signals;
 use althing_node::api::limits::TORRENT_BYTES_MAX;
 use althing_node::api::types::{
-    AddRequest, ErrorCode, Torrent, TorrentState, TrackerInfo, TrackerState,
+    AddRequest, ChangeRequest, ErrorCode, Torrent, TorrentSettings, TorrentState, TrackerInfo,
+    TrackerState,
 };
 use base64::Engine as _;
 use std::path::{Path, PathBuf};
@@ -29,9 +31,7 @@ pub(super) async fn get(
 ) -> Result<(), Failure> {
     let (link, torrent) = match read_source(&args.source)? {
         Source::Link(link) => (Some(link), None),
-        Source::File(bytes) => {
-            (None, Some(base64::engine::general_purpose::STANDARD.encode(bytes)))
-        }
+        Source::File(bytes) => (None, Some(encoded(&bytes))),
     };
     let save_dir = save_dir(args.output.as_deref())?;
     let request = AddRequest {
@@ -39,6 +39,8 @@ pub(super) async fn get(
         torrent,
         save_dir: Some(save_dir.to_string_lossy().into_owned()),
         paused: false,
+        skip_files: !args.only.is_empty(),
+        sequential: args.sequential,
         trackers: args.trackers.clone(),
         peers: args.peers.iter().map(ToString::to_string).collect(),
         category: args.category.clone(),
@@ -46,7 +48,7 @@ pub(super) async fn get(
     };
     let reached = running_or_own(global, &args.listen).await?;
     let own = reached.own.is_some();
-    let fetched = fetch(&reached.client, &request, own, screen, &mut signals).await;
+    let fetched = fetch(&reached.client, &request, &args.only, own, screen, &mut signals).await;
     let Some(daemon) = reached.own else {
         return fetched.map(drop);
     };
@@ -56,6 +58,11 @@ pub(super) async fn get(
     };
     daemon.stop().await;
     result
+}
+
+/// A torrent file as the API takes it.
+pub(super) fn encoded(torrent: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(torrent)
 }
 
 /// What is to be fetched, as it was typed.
@@ -105,7 +112,8 @@ pub(super) fn read_torrent_file(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(failed)
 }
 
-fn save_dir(output: Option<&Path>) -> Result<PathBuf, Failure> {
+/// The folder that downloads go to, created if it is not there.
+pub(super) fn save_dir(output: Option<&Path>) -> Result<PathBuf, Failure> {
     let failed = |path: &Path, error: std::io::Error| {
         let shown = text::escape(&path.to_string_lossy()).into_owned();
         Failure::new(
@@ -123,6 +131,7 @@ fn save_dir(output: Option<&Path>) -> Result<PathBuf, Failure> {
 async fn fetch(
     client: &Client,
     request: &AddRequest,
+    only: &[Choice],
     own: bool,
     screen: &Screen,
     signals: &mut Signals,
@@ -134,6 +143,12 @@ async fn fetch(
     if added.state == TorrentState::Paused {
         client.post::<Torrent>(&torrent_path(&added.id, "/resume"), &()).await?;
     }
+    if request.sequential {
+        // It may have been here before.
+        let change = ChangeRequest { sequential: Some(true), ..ChangeRequest::default() };
+        client.patch::<TorrentSettings>(&torrent_path(&added.id, ""), &change).await?;
+    }
+    let mut chosen = only.is_empty();
     let mut follower = Follower::new(client, &added.id, screen).await?;
     let mut watch = Watch::new(screen, added.downloaded_bytes);
     loop {
@@ -154,6 +169,14 @@ async fn fetch(
         };
         match step {
             Step::Note(note) => screen.note(&text::escape(&note)),
+            Step::Torrent(torrent) if !chosen && torrent.size_bytes.is_some() => {
+                chosen = true;
+                let files = choose::list(client, &added.id).await?;
+                let priorities = choose::only(&files, only)?;
+                choose::set(client, &added.id, priorities).await?;
+                // What this one still has to tell is from before.
+                follower = Follower::new(client, &added.id, screen).await?;
+            }
             Step::Torrent(torrent) if is_complete(&torrent) => {
                 watch.done(&torrent);
                 return Ok(added.id);
@@ -241,9 +264,10 @@ impl Watch {
         let left = left.map(|left| format!(", {left} left")).unwrap_or_default();
         let down = units::rate(torrent.download_bytes_per_s);
         let up = units::rate(torrent.upload_bytes_per_s);
+        let wanted = torrent.wanted_bytes.unwrap_or(size);
         self.progress.update(
-            torrent.done_bytes.min(size),
-            size,
+            wanted.saturating_sub(torrent.left_bytes),
+            wanted,
             &format!("↓ {down}  ↑ {up}  {peers}{left}"),
         );
     }
@@ -251,7 +275,7 @@ impl Watch {
     /// Says that it is there, and prints where.
     fn done(&mut self, torrent: &Torrent) {
         self.progress.clear();
-        let size = torrent.size_bytes.unwrap_or_default();
+        let size = torrent.wanted_bytes.or(torrent.size_bytes).unwrap_or_default();
         let path = Path::new(&torrent.save_dir).join(&torrent.name);
         let received = torrent.downloaded_bytes.saturating_sub(self.received_before);
         if received == 0 {

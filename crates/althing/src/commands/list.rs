@@ -178,7 +178,7 @@ async fn files(client: &Client, id: &str, screen: &Screen) -> Result<(), Failure
     let files: Vec<FileProgress> = client.get(&torrent_path(id, "/files")).await?;
     let rows: Vec<_> = files
         .iter()
-        .map(|FileProgress { file, done_bytes }| {
+        .map(|FileProgress { file, done_bytes, .. }| {
             let done = match file.size_bytes {
                 0 => 100,
                 size => units::percent(*done_bytes, size),

@@ -1,11 +1,14 @@
 //! One function for each command.
 
+pub(crate) mod choose;
 mod config;
+mod files;
 mod follow;
 mod get;
 mod inspect;
 mod list;
 mod make;
+mod play;
 mod reach;
 mod reference;
 mod share;
@@ -29,6 +32,8 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
         Command::Down => up::down(global, screen).await,
         Command::Ls => list::ls(global, screen).await,
         Command::Show(args) => list::show(global, args, screen).await,
+        Command::Files(args) => files::files(global, args, screen).await,
+        Command::Play(args) => play::play(global, args, screen, signals).await,
         Command::Peers(args) => list::peers(global, args, screen).await,
         Command::Pause(args) => steer::pause(global, args, screen).await,
         Command::Resume(args) => steer::resume(global, args, screen).await,

@@ -7,12 +7,22 @@
 
 use super::limits::SUSPECT_PIECES_MAX;
 use crate::types::{BlockDigests, PieceIndex};
+use crate::webseed::WebSeedId;
 use althing_base::Sha256Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+/// Who is answerable for a block.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Sender {
+    /// A peer, by its address: behind one address there may be many connections.
+    Peer(IpAddr),
+    /// A web seed.
+    Web(WebSeedId),
+}
+
 /// One failed attempt: what each sender claimed each block to be.
-type Attempt = Vec<(Option<IpAddr>, Sha256Digest)>;
+type Attempt = Vec<(Option<Sender>, Sha256Digest)>;
 
 /// Pieces that failed and wait for a right copy to compare with.
 #[derive(Debug, Default)]
@@ -26,12 +36,12 @@ impl Blame {
     pub(super) fn corrupt(
         &mut self,
         piece: PieceIndex,
-        senders: impl Iterator<Item = Option<IpAddr>>,
+        senders: impl Iterator<Item = Option<Sender>>,
         digests: BlockDigests,
-    ) -> Option<IpAddr> {
+    ) -> Option<Sender> {
         let attempt: Attempt = senders.zip(digests).collect();
-        let everyone: BTreeSet<IpAddr> = attempt.iter().filter_map(|(ip, _)| *ip).collect();
-        let all_known = attempt.iter().all(|(ip, _)| ip.is_some());
+        let everyone: BTreeSet<Sender> = attempt.iter().filter_map(|(from, _)| *from).collect();
+        let all_known = attempt.iter().all(|(from, _)| from.is_some());
         if everyone.len() == 1 && all_known {
             return everyone.first().copied();
         }
@@ -48,10 +58,10 @@ impl Blame {
     }
 
     /// Whether the peer had a hand in a piece that failed: it is not the one to repeat it from.
-    pub(super) fn had_a_hand_in(&self, piece: PieceIndex, ip: IpAddr) -> bool {
+    pub(super) fn had_a_hand_in(&self, piece: PieceIndex, who: Sender) -> bool {
         self.suspects
             .get(&piece)
-            .is_some_and(|attempt| attempt.iter().any(|(from, _)| *from == Some(ip)))
+            .is_some_and(|attempt| attempt.iter().any(|(from, _)| *from == Some(who)))
     }
 
     /// The piece is right at last: everyone who sent something else.
@@ -59,13 +69,13 @@ impl Blame {
         &mut self,
         piece: PieceIndex,
         digests: &BlockDigests,
-    ) -> BTreeSet<IpAddr> {
+    ) -> BTreeSet<Sender> {
         let attempt = self.suspects.remove(&piece).unwrap_or_default();
         attempt
             .into_iter()
             .zip(digests)
             .filter(|((_, claimed), right)| claimed != *right)
-            .filter_map(|((ip, _), _)| ip)
+            .filter_map(|((from, _), _)| from)
             .collect()
     }
 
@@ -87,8 +97,8 @@ mod tests {
 
     const PIECE: PieceIndex = PieceIndex(1);
 
-    fn ip(n: u8) -> IpAddr {
-        IpAddr::from([10, 0, 0, n])
+    fn ip(n: u8) -> Sender {
+        Sender::Peer(IpAddr::from([10, 0, 0, n]))
     }
 
     fn digests(blocks: &[&str]) -> BlockDigests {

@@ -88,7 +88,8 @@ impl Swarm {
         if handshake.peer_id == self.config.peer_id {
             return Some(DisconnectReason::OurOwnId);
         }
-        let twin = self.peers.iter().find(|(_, p)| p.id == handshake.peer_id);
+        let twin = |p: &Peer| p.id == handshake.peer_id && p.web.is_none();
+        let twin = self.peers.iter().find(|(_, p)| twin(p));
         if let Some((twin, twin_direction)) = twin.map(|(conn, p)| (*conn, p.direction)) {
             // Both sides must close the same one of two: the one that the smaller id opened.
             let ours_wins = self.config.peer_id > handshake.peer_id;
@@ -99,10 +100,13 @@ impl Swarm {
             }
             self.drop_peer(now, twin, DisconnectReason::Duplicate);
         }
-        if self.peers.len() >= self.config.connections_max {
+        if self.connections() >= self.config.connections_max {
             // A peer that neither gives nor takes makes room.
             let idle = |p: &Peer| {
-                !p.interesting && !p.interested_in_us && now.since(p.connected_at) > GRACE
+                p.web.is_none()
+                    && !p.interesting
+                    && !p.interested_in_us
+                    && now.since(p.connected_at) > GRACE
             };
             match self.peers.iter().find(|(_, p)| idle(p)).map(|(conn, _)| *conn) {
                 Some(idle) => self.drop_peer(now, idle, DisconnectReason::TooManyConnections),
@@ -204,7 +208,7 @@ impl Swarm {
         }
         let seeding = self.is_complete();
         while self.candidates.connecting() < self.config.connecting_max
-            && self.peers.len() + self.candidates.connecting() < self.config.connections_max
+            && self.connections() + self.candidates.connecting() < self.config.connections_max
         {
             let Some(addr) = self.candidates.next(now, seeding, &mut self.rng) else {
                 self.connect_at = self.candidates.next_at(seeding);
@@ -258,6 +262,7 @@ impl Swarm {
         let next = self
             .peers
             .values()
+            .filter(|p| p.web.is_none())
             .map(|p| (p.last_said_at + KEEP_ALIVE_AFTER).min(p.last_heard_at + IDLE_AFTER))
             .min();
         if let Some(next) = next {
@@ -270,6 +275,10 @@ impl Swarm {
     fn look_after(&mut self, now: Instant, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         peer.judge_pipeline(now);
+        if peer.web.is_some() {
+            // Those who drive it see to it that it moves.
+            return;
+        }
         let stalled =
             !peer.sending.is_empty() && now.since(peer.last_sent_block_at) >= SEND_STALLED_AFTER;
         if now.since(peer.last_heard_at) >= IDLE_AFTER || stalled {
@@ -305,9 +314,18 @@ impl Swarm {
         }
     }
 
-    /// Sends a message and notes that something was said.
+    /// Connections to peers, web seeds left out.
+    pub(super) fn connections(&self) -> usize {
+        self.peers.len() - self.peers.values().rev().take_while(|p| p.web.is_some()).count()
+    }
+
+    /// Sends a message and notes that something was said. A web seed understands requests only.
     pub(super) fn send(&mut self, now: Instant, conn: ConnId, message: Message) {
         if let Some(peer) = self.peers.get_mut(&conn) {
+            let understood = matches!(message, Message::Request(_) | Message::Cancel(_));
+            if peer.web.is_some() && !understood {
+                return;
+            }
             peer.last_said_at = now;
             self.outputs.push_back(Output::Send { conn, message });
         }

@@ -74,6 +74,9 @@ impl Swarm {
     /// the rarest piece that it has, one in progress being preferred to a new one that is no
     /// rarer; or, when all are on order, a copy of one that somebody else owes.
     fn next_block(&mut self, conn: ConnId) -> Option<BlockRef> {
+        if let Some(block) = self.next_of_a_gap(conn) {
+            return Some(block);
+        }
         let peer = self.peers.get(&conn)?;
         let eligible = |piece: PieceIndex, open: &OpenPiece| {
             peer.would_give(piece) && open.only_from.is_none_or(|only| only == conn)
@@ -122,7 +125,7 @@ impl Swarm {
         // Bad data is fetched again, all of it from one peer: best from one that had no hand in it
         // and does not keep us waiting.
         let doubts = |peer: &Peer, piece: PieceIndex| {
-            let involved = blame.had_a_hand_in(piece, peer.addr.ip().to_canonical());
+            let involved = blame.had_a_hand_in(piece, peer.sender());
             (peer.snubs_us || peer.rejects > 0, involved)
         };
         let better_elsewhere = |piece: PieceIndex| {
@@ -226,7 +229,7 @@ impl Swarm {
         self.totals.downloaded_bytes += u64::from(block.len);
         let ordered = peer.orders.iter().position(|order| order.block == block);
         let order = ordered.and_then(|at| peer.orders.remove(at));
-        let from = peer.addr.ip().to_canonical();
+        let from = peer.sender();
         // A block off the grid is one that nobody orders.
         let n = number_of(block).filter(|n| self.block(block.piece, *n) == Some(block));
         let arrival = n.map_or(Arrival::Unwanted, |n| {
@@ -349,7 +352,7 @@ impl Swarm {
         }
         if let Some(digests) = digests {
             for liar in self.blame.resolved(piece, digests) {
-                self.ban(now, liar);
+                self.accuse(now, liar, piece);
             }
         }
         self.outputs.push_back(Output::PieceVerified { piece });
@@ -382,7 +385,7 @@ impl Swarm {
         let liar = self.blame.corrupt(piece, open.senders(), digests);
         self.want_again(piece);
         if let Some(liar) = liar {
-            self.ban(now, liar);
+            self.accuse(now, liar, piece);
         }
         self.order_from_all(now);
         self.connect_more(now);

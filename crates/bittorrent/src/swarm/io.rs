@@ -5,6 +5,7 @@ use super::picker::PickerKind;
 use super::priority::FilePriorities;
 use crate::metainfo::Metainfo;
 use crate::types::{Bitfield, BlockDigests, BlockRef, PieceHash, PieceIndex};
+use crate::webseed::WebSeedId;
 use crate::wire::{Handshake, Message};
 use althing_base::{Instant, Sha256Digest};
 use std::net::{IpAddr, SocketAddr};
@@ -34,6 +35,8 @@ pub enum PeerSource {
     Manual,
     /// It announced itself on our own network (BEP 14).
     Lsd,
+    /// It is no peer but a web seed, which the torrent names.
+    WebSeed,
 }
 
 /// Something happened.
@@ -149,6 +152,17 @@ pub enum Input {
         /// [`DEADLINE_PIECES_MAX`](super::limits::DEADLINE_PIECES_MAX) of them count.
         pieces: Vec<(PieceIndex, Instant)>,
     },
+    /// A connection to a web seed stands: a peer that has these pieces, never chokes and
+    /// understands no messages but requests and cancels (answered with blocks and rejects). Not
+    /// opened unless [`Swarm::wants_web_seeds`](super::Swarm::wants_web_seeds).
+    WebSeedOpened {
+        /// Its name from now on; above those of all peers.
+        conn: ConnId,
+        /// Which of the torrent's web seeds.
+        seed: WebSeedId,
+        /// What it has.
+        have: Bitfield,
+    },
     /// The user wants it to stop: connections are closed, nothing is sent or fetched.
     Pause,
     /// The user wants it to go on, or the cause of a fault has been mended.
@@ -238,6 +252,13 @@ pub enum Output {
     Completed,
     /// The swarm could use more peers than it knows of.
     FindPeers,
+    /// A web seed sent something else than what the piece is.
+    WebSeedLied {
+        /// Which.
+        seed: WebSeedId,
+        /// Where.
+        piece: PieceIndex,
+    },
     /// Keep this address out, of other torrents too: it sent data that cannot be right.
     Ban {
         /// Whose.

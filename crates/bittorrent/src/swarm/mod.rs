@@ -34,6 +34,7 @@ mod stats;
 mod tests;
 mod upload;
 mod urgent;
+mod web;
 mod wishes;
 
 pub use choker::{ChokeCandidate, Choker, ChokerKind};
@@ -345,6 +346,9 @@ impl Machine for Swarm {
             Input::PartialPiece { piece, blocks } => self.partial_piece(now, piece, &blocks),
             Input::Connected { conn, addr, direction, handshake } => {
                 self.connected(now, conn, addr, direction, handshake);
+            }
+            Input::WebSeedOpened { conn, seed, have } => {
+                self.web_seed_opened(now, conn, seed, have);
             }
             Input::ConnectFailed { addr } => {
                 self.candidates.failed(now, addr);

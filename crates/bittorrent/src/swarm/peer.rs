@@ -1,5 +1,6 @@
 //! One connection: what the peer said, what it owes and what it is owed.
 
+use super::blame::Sender;
 use super::io::{ConnId, Direction};
 use super::limits::{
     ALLOWED_FAST_SET, EARLY_HAVES_MAX, PIPELINE_MAX, PIPELINE_MIN, PIPELINE_SNUBBED,
@@ -8,12 +9,13 @@ use super::limits::{
 use super::pieces::Opening;
 use super::rate::RateMeter;
 use crate::types::{BLOCK_SIZE, Bitfield, BlockRef, PeerId, PieceIndex};
+use crate::webseed::WebSeedId;
 use crate::wire::{ExtensionHandshake, Handshake, HashRequest};
 use althing_base::time::Duration;
-use althing_base::{Instant, TokenBucket};
+use althing_base::{Instant, Sha1Digest, TokenBucket};
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// What a peer has, before and after we know how many pieces there are.
 #[derive(Debug)]
@@ -88,6 +90,8 @@ pub(super) struct Peer {
     pub(super) listens_at: Option<SocketAddr>,
     pub(super) direction: Direction,
     pub(super) id: PeerId,
+    /// It is a web seed: no messages are exchanged but requests, cancels and rejects.
+    pub(super) web: Option<WebSeedId>,
     pub(super) fast: bool,
     pub(super) extended: bool,
     /// It takes part in the v2 swarm: hash requests may be sent.
@@ -163,6 +167,7 @@ impl Peer {
             listens_at: (direction == Direction::Outgoing).then_some(addr),
             direction,
             id: handshake.peer_id,
+            web: None,
             fast: handshake.supports_fast(),
             extended: handshake.supports_extensions(),
             v2,
@@ -202,6 +207,30 @@ impl Peer {
             metadata_refused_until: Instant::ORIGIN,
             waste: TokenBucket::new(now, WASTE_PER_S, WASTE_BURST),
         }
+    }
+
+    /// A connection to a web seed, which has these pieces and lets us have them.
+    pub(super) fn web_seed(now: Instant, seed: WebSeedId, have: Bitfield) -> Self {
+        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let mut id = *b"a web seed          ";
+        id[18..].copy_from_slice(&seed.0.to_be_bytes());
+        let handshake = Handshake::new(Sha1Digest::ZERO, PeerId(id), false);
+        let (incoming, pieces) = (Direction::Incoming, Pieces::Known(have));
+        let peer = Peer::new(now, nowhere, incoming, &handshake, false, pieces);
+        Peer {
+            direction: Direction::Outgoing,
+            web: Some(seed),
+            fast: true,
+            extended: false,
+            spoken: true,
+            chokes_us: false,
+            ..peer
+        }
+    }
+
+    /// Who is answerable for what comes from here.
+    pub(super) fn sender(&self) -> Sender {
+        self.web.map_or_else(|| Sender::Peer(self.addr.ip().to_canonical()), Sender::Web)
     }
 
     pub(super) fn has(&self, piece: PieceIndex) -> bool {

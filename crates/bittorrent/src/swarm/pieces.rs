@@ -1,9 +1,9 @@
 //! The pieces in progress, block by block.
 
+use super::blame::Sender;
 use super::io::ConnId;
 use crate::types::PieceIndex;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 /// One block of a piece in progress.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,7 +13,7 @@ struct Block {
     /// Whether it is here.
     here: bool,
     /// Who sent it, once it is here; `None` if it was here before.
-    from: Option<IpAddr>,
+    from: Option<Sender>,
 }
 
 /// One opening of one piece: a number that is never used twice, in ascending order.
@@ -42,7 +42,7 @@ impl OpenPiece {
     }
 
     /// Who sent each block.
-    pub(super) fn senders(&self) -> impl Iterator<Item = Option<IpAddr>> + '_ {
+    pub(super) fn senders(&self) -> impl Iterator<Item = Option<Sender>> + '_ {
         self.blocks.iter().map(|block| block.from)
     }
 
@@ -200,7 +200,7 @@ impl OpenPieces {
         piece: PieceIndex,
         n: u32,
         conn: ConnId,
-        from: IpAddr,
+        from: Sender,
         counted_in: Option<Opening>,
     ) -> Arrival {
         let Some(open) = self.pieces.get_mut(&piece) else { return Arrival::Unwanted };
@@ -247,11 +247,16 @@ impl OpenPieces {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
 
     const P: PieceIndex = PieceIndex(7);
     const FIRST: Opening = Opening(0);
-    const A: (ConnId, IpAddr) = (ConnId(1), IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)));
-    const B: (ConnId, IpAddr) = (ConnId(2), IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2)));
+    const A: (ConnId, Sender) = (ConnId(1), sender(1));
+    const B: (ConnId, Sender) = (ConnId(2), sender(2));
+
+    const fn sender(n: u8) -> Sender {
+        Sender::Peer(IpAddr::V4(Ipv4Addr::new(10, 0, 0, n)))
+    }
 
     fn three_blocks(only_from: Option<ConnId>) -> OpenPieces {
         let mut open = OpenPieces::default();

@@ -6,6 +6,7 @@ use super::peer::{Peer, Pieces};
 use super::{Phase, Swarm};
 use crate::metainfo::Metainfo;
 use crate::types::{BLOCK_SIZE, Bitfield, InfoHashes, PeerId};
+use crate::webseed::WebSeedId;
 use althing_base::Instant;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -97,6 +98,8 @@ pub struct PeerStats {
     pub addr: SocketAddr,
     /// Who opened it.
     pub direction: Direction,
+    /// Which of the torrent's web seeds it is; then it has no address.
+    pub web: Option<WebSeedId>,
     /// How it became known; `None` if it connected to us from an address nobody named.
     pub source: Option<PeerSource>,
     /// What it calls itself.
@@ -257,7 +260,11 @@ impl Swarm {
             conn,
             addr: p.addr,
             direction: p.direction,
-            source: p.listens_at.and_then(|addr| self.candidates.source(addr)),
+            web: p.web,
+            source: match p.web {
+                Some(_) => Some(PeerSource::WebSeed),
+                None => p.listens_at.and_then(|addr| self.candidates.source(addr)),
+            },
             id: p.id,
             client: p.extensions.client.clone(),
             progress,

@@ -2,8 +2,9 @@
 
 use super::convert;
 use super::jobs::Jobs;
-use super::limits::EVENT_STREAMS_MAX;
+use super::limits::{CONTENT_READS_MAX, EVENT_STREAMS_MAX};
 use super::live::Live;
+use super::streams::Streams;
 use super::types::SessionInfo;
 use crate::clock;
 use crate::session::Session;
@@ -24,6 +25,10 @@ struct Inner {
     jobs: Jobs,
     /// Places for event streams.
     streams: Arc<Semaphore>,
+    /// Files that players may open.
+    watched: Streams,
+    /// Places for those who read files.
+    content_places: Arc<Semaphore>,
     /// Becomes true when the API is to end.
     stop: watch::Receiver<bool>,
     /// Becomes true when a client asked the whole daemon to stop.
@@ -39,6 +44,8 @@ impl App {
             live: Live::new(),
             jobs: Jobs::default(),
             streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
+            watched: Streams::default(),
+            content_places: Arc::new(Semaphore::new(CONTENT_READS_MAX)),
             stop,
             shutdown: watch::Sender::new(false),
         }))
@@ -62,6 +69,14 @@ impl App {
 
     pub(super) fn streams(&self) -> Arc<Semaphore> {
         Arc::clone(&self.0.streams)
+    }
+
+    pub(super) fn watched(&self) -> &Streams {
+        &self.0.watched
+    }
+
+    pub(super) fn content_places(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.content_places)
     }
 
     pub(super) fn stop(&self) -> watch::Receiver<bool> {

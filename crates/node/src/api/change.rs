@@ -109,7 +109,7 @@ pub(super) fn settings(settings: &TorrentSettings) -> api::TorrentSettings {
     }
 }
 
-fn priority(priority: Priority) -> api::FilePriority {
+pub(super) fn priority(priority: Priority) -> api::FilePriority {
     match priority {
         Priority::Skip => api::FilePriority::Skip,
         Priority::Low => api::FilePriority::Low,

@@ -26,6 +26,8 @@ pub(super) fn torrent(snapshot: &TorrentSnapshot) -> api::Torrent {
         },
         size_bytes: known.then_some(snapshot.size_bytes),
         done_bytes: snapshot.done_bytes,
+        wanted_bytes: known.then_some(snapshot.wanted_bytes),
+        left_bytes: snapshot.left_bytes,
         pieces: snapshot.pieces,
         pieces_done: snapshot.pieces_done,
         download_bytes_per_s: snapshot.down_bytes_per_s,
@@ -104,6 +106,8 @@ pub(super) fn files(files: &[FileSnapshot], metainfo: &Metainfo) -> Vec<api::Fil
     let said = metainfo.files().iter().filter(|file| !file.is_pad());
     said.zip(files)
         .map(|(said, file)| api::FileProgress {
+            index: file.index.0,
+            priority: change::priority(file.priority),
             file: api::FileInfo { path: file.path.clone(), ..file_info(said) },
             done_bytes: file.done_bytes,
         })
@@ -143,6 +147,7 @@ pub(super) fn peer(peer: &PeerSnapshot, connected: bool) -> api::Peer {
             PeerSource::Incoming => api::PeerSource::Incoming,
             PeerSource::Manual => api::PeerSource::Manual,
             PeerSource::Lsd => api::PeerSource::Lsd,
+            PeerSource::WebSeed => api::PeerSource::WebSeed,
         },
         pieces_done: peer.pieces,
         download_bytes_per_s: peer.down_bytes_per_s,

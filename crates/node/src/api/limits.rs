@@ -11,6 +11,17 @@ pub const CONNECTIONS_MAX: usize = 128;
 pub const EVENT_STREAMS_MAX: usize = 32;
 const _: () = assert!(EVENT_STREAMS_MAX * 2 <= CONNECTIONS_MAX);
 
+/// Files read at once, by players or programs; a further one is answered 429. As
+/// [`EVENT_STREAMS_MAX`].
+pub const CONTENT_READS_MAX: usize = 32;
+const _: () = assert!(CONTENT_READS_MAX + EVENT_STREAMS_MAX < CONNECTIONS_MAX);
+
+/// Addresses for players that are open; of more the one that was not read for longest ends. Guess.
+pub const STREAMS_MAX: usize = 64;
+
+/// An address for a player that nobody read for so long ends: longer than anybody pauses a film.
+pub const STREAM_IDLE_MAX: Duration = Duration::from_secs(12 * 60 * 60);
+
 /// How long a client may take for the head of a request, and how long a connection may idle
 /// between two; then it is closed. Keeps slow senders from holding all connections.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);

@@ -16,9 +16,11 @@ mod guard;
 mod jobs;
 pub mod limits;
 mod live;
+mod range;
 mod routes;
 mod server;
 mod source;
+mod streams;
 pub mod token;
 pub mod types;
 

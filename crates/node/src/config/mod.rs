@@ -11,6 +11,7 @@ pub use hours::{Day, Hours, LocalTime, TimeOfDay};
 pub use multiple::Multiple;
 pub use proxy::ProxySetting;
 
+use althing_bittorrent::webseed::limits;
 use althing_bittorrent::wire::mse::Methods;
 use althing_store::records::Label;
 use section::section;
@@ -159,6 +160,24 @@ section! {
 }
 
 section! {
+    /// Web servers that hold a torrent's files (BEP 19), where a torrent or magnet link names any.
+    pub struct WebSeeds("web_seeds") {
+        /// Whether to fetch from them.
+        pub enabled: bool = true,
+        /// Connections to one server for one torrent, 1 to 8. A server that refuses the second is left
+        /// with one.
+        pub connections: u32 = limits::CONNECTIONS,
+    }
+}
+
+impl WebSeeds {
+    /// Connections to one server; 0 leaves web seeds alone.
+    pub(crate) fn connections_wanted(&self) -> u32 {
+        if self.enabled { self.connections } else { 0 }
+    }
+}
+
+section! {
     /// The HTTP API, its event streams and metrics.
     pub struct Api("api") {
         /// Where it listens; port 0 lets the system choose. Anything but a loopback address needs
@@ -208,6 +227,8 @@ pub struct Config {
     pub storage: Storage,
     /// Trackers that torrents name.
     pub trackers: Trackers,
+    /// Web servers that hold a torrent's files.
+    pub web_seeds: WebSeeds,
     /// The HTTP API, its event streams and metrics.
     pub api: Api,
     /// Threads and the like.
@@ -387,6 +408,14 @@ impl Config {
         at_least_1("storage.memory_mib", self.storage.memory_mib)?;
         at_least_1("storage.save_interval_s", self.storage.save_interval_s)?;
         at_least_1("trackers.concurrent", self.trackers.concurrent)?;
+        at_least_1("web_seeds.connections", self.web_seeds.connections)?;
+        if self.web_seeds.connections > limits::CONNECTIONS_MAX {
+            return Err(ConfigError::Value {
+                setting: "web_seeds.connections",
+                value: self.web_seeds.connections.to_string(),
+                reason: "it is more than any server likes; 8 are the most",
+            });
+        }
         at_most("storage.threads", self.storage.threads, crate::limits::THREADS_MAX)?;
         at_least_1("watch.interval_s", self.watch.interval_s)?;
         if !self.watch.category.is_empty() && self.watch.category.parse::<Label>().is_err() {

@@ -3,10 +3,11 @@
 use super::section::Section;
 use super::{
     Api, Config, Limits, Network, Queue, Runtime, Seeding, Sharing, Storage, Trackers, Watch,
+    WebSeeds,
 };
 use std::fmt::Write as _;
 
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 11] = [
     Network::SECTION,
     Sharing::SECTION,
     Limits::SECTION,
@@ -15,6 +16,7 @@ const SECTIONS: [Section; 10] = [
     Watch::SECTION,
     Storage::SECTION,
     Trackers::SECTION,
+    WebSeeds::SECTION,
     Api::SECTION,
     Runtime::SECTION,
 ];

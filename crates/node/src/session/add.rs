@@ -22,7 +22,11 @@ pub(super) async fn add(
     source: AddSource,
     options: AddOptions,
 ) -> Result<TorrentId, AddError> {
-    let source = parse(source).await?;
+    let mut source = parse(source).await?;
+    let mut settings = options.settings.clone();
+    if options.skip_files {
+        wishes::want_none(&mut source, &mut settings);
+    }
     let (hashes, name) = match &source {
         Source::Metainfo(metainfo) => (metainfo.info_hashes(), metainfo.name().to_owned()),
         Source::Magnet(magnet) => (magnet.info_hashes, magnet_name(magnet)),
@@ -34,7 +38,7 @@ pub(super) async fn add(
     let added = clock::unix_now();
     let mut shown = shared::blank(hashes, name, added);
     shown.save_dir = folder(&location);
-    let settings = Arc::new(options.settings);
+    let settings = Arc::new(settings);
     shown.settings = Arc::clone(&settings);
     if let Source::Metainfo(metainfo) = &source {
         shared::describe(&mut shown, metainfo);

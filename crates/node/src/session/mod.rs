@@ -14,6 +14,7 @@ mod live;
 mod load;
 mod options;
 pub(crate) mod persist;
+mod reading;
 mod settings;
 pub(crate) mod shared;
 mod snapshot;
@@ -27,6 +28,7 @@ pub use event::Event;
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};
 pub use live::ConfigChanged;
 pub use options::{AddOptions, AddSource, CreateOptions, TorrentKind};
+pub use reading::{FileReader, OpenFile, Viewer};
 pub use settings::TorrentChange;
 pub use snapshot::{
     Encrypted, FileSnapshot, IpFilterStats, PeerFlags, PeerSnapshot, Protocol, SessionStats,
@@ -36,6 +38,7 @@ pub use snapshot::{
 use crate::config::Config;
 use crate::metrics;
 use crate::shard::Command;
+pub use crate::shard::ReadError;
 use althing_bittorrent::metainfo::Metainfo;
 pub use althing_store::files::Location;
 pub use althing_store::records::{Goal, Label, LabelError, Ratio, TorrentSettings};

@@ -31,6 +31,8 @@ pub struct AddOptions {
     pub trackers: Vec<String>,
     /// Peers to try at once.
     pub peers: Vec<SocketAddr>,
+    /// None of its files is wanted until it is said which are.
+    pub skip_files: bool,
     /// Everything else that is set for it.
     pub settings: TorrentSettings,
 }

@@ -295,6 +295,8 @@ pub(crate) fn blank(hashes: InfoHashes, name: String, added: UnixTime) -> Torren
         note: None,
         size_bytes: 0,
         done_bytes: 0,
+        wanted_bytes: 0,
+        left_bytes: 0,
         pieces: 0,
         pieces_done: 0,
         downloaded_bytes: 0,

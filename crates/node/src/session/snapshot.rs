@@ -4,8 +4,9 @@ use super::TorrentId;
 pub use crate::peer::line::Encrypted;
 use crate::shard::Uptime;
 use althing_base::UnixTime;
+use althing_bittorrent::metainfo::FileIndex;
 use althing_bittorrent::swarm::{Direction, PeerSource};
-use althing_bittorrent::{Bitfield, InfoHashes, PeerId};
+use althing_bittorrent::{Bitfield, InfoHashes, PeerId, Priority};
 use althing_store::records::TorrentSettings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -52,6 +53,10 @@ pub struct TorrentSnapshot {
     pub size_bytes: u64,
     /// Bytes of pieces that are on disk and right.
     pub done_bytes: u64,
+    /// Bytes of those files that are wanted.
+    pub wanted_bytes: u64,
+    /// Bytes still to be fetched.
+    pub left_bytes: u64,
     /// How many pieces it has; 0 while unknown.
     pub pieces: u32,
     /// How many of them are on disk and right.
@@ -124,6 +129,10 @@ pub struct TorrentDetail {
 /// A file of a torrent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FileSnapshot {
+    /// Its index in the torrent, padding counted.
+    pub index: FileIndex,
+    /// How much it is wanted.
+    pub priority: Priority,
     /// Its path below [`TorrentSnapshot::save_dir`], with `/` between the parts.
     pub path: String,
     /// Its size in bytes.

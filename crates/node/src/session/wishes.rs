@@ -7,21 +7,33 @@ use super::shared::Shared;
 use althing_bittorrent::Priority;
 use althing_bittorrent::metainfo::limits::FILE_COUNT_MAX;
 use althing_bittorrent::metainfo::{FileIndex, Magnet, Metainfo};
-use althing_bittorrent::swarm::{FilePriorities, PickerKind};
+use althing_bittorrent::swarm::{FilePriorities, PickerKind, Source};
 use althing_store::records::TorrentSettings;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The files that a link wants; all if it names none.
 pub(super) fn of_link(magnet: &Magnet) -> FilePriorities {
+    if magnet.select.is_empty() {
+        return FilePriorities::default();
+    }
     let last = FILE_COUNT_MAX as u32 - 1;
     let ranges = magnet.select.iter();
     // A set, because ranges may overlap.
-    let files: BTreeSet<FileIndex> = ranges
-        .flat_map(|range| (*range.start()).min(last)..=(*range.end()).min(last))
-        .map(FileIndex)
-        .collect();
-    if files.is_empty() { FilePriorities::default() } else { FilePriorities::only(files) }
+    let files: BTreeSet<FileIndex> =
+        ranges.flat_map(|range| *range.start()..=(*range.end()).min(last)).map(FileIndex).collect();
+    FilePriorities::only(files)
+}
+
+/// Sees to it that none of a torrent's files is wanted at first.
+pub(super) fn want_none(source: &mut Source, settings: &mut TorrentSettings) {
+    match source {
+        Source::Metainfo(metainfo) => {
+            settle(&FilePriorities::all(Priority::Skip), metainfo, settings);
+        }
+        // A file that no torrent has: the link is written down and says so after a restart as well.
+        Source::Magnet(magnet) => magnet.select = vec![u32::MAX..=u32::MAX],
+    }
 }
 
 /// How much each file is wanted: as the settings say, and where they say nothing as the link does.
@@ -82,5 +94,17 @@ mod tests {
         ];
         let found: Vec<_> = (0..6).map(|n| wanted.of(FileIndex(n))).collect();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_link_that_wants_nothing_says_so_when_it_is_read_again() {
+        let link = "magnet:?xt=urn:btih:0123456789012345678901234567890123456789";
+        let magnet: Magnet = link.parse().expect("a link");
+        assert!(of_link(&magnet).wants_all());
+        let mut source = Source::Magnet(magnet);
+        want_none(&mut source, &mut TorrentSettings::default());
+        let Source::Magnet(magnet) = source else { panic!("it was one") };
+        let again: Magnet = magnet.to_string().parse().expect("a link");
+        assert_eq!(of_link(&again), FilePriorities::all(Priority::Skip));
     }
 }

@@ -2,7 +2,9 @@
 //! go in, and outputs become calls to sockets' queues, the disk pool and other threads.
 
 use super::conn::{Conn, Identity, Whom};
+use super::reading::Reads;
 use super::torrent::Torrent;
+use super::web::Lanes;
 use crate::clock;
 use crate::limits::{CONNECTING_MAX, FRAME_BYTES_COMMON, READS_PERCENT};
 use crate::net::Place;
@@ -19,6 +21,7 @@ use althing_bittorrent::metainfo::Metainfo;
 use althing_bittorrent::swarm::{ConnId, DisconnectReason, Input, Output, State, Swarm};
 use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{AnnounceResponse, TrackerError};
+use althing_bittorrent::webseed;
 use althing_bittorrent::wire::DecodeLimits;
 use althing_bittorrent::{BlockRef, PeerId};
 use althing_router::{self as router, Router, TorrentKey};
@@ -50,6 +53,8 @@ pub(super) struct Core {
     /// Boxed, because a tree keeps room for twice as many as it has.
     pub(super) torrents: BTreeMap<TorrentKey, Box<Torrent>>,
     conns: HashMap<ConnId, Rc<Conn>>,
+    /// Connections to web seeds.
+    pub(super) lanes: Lanes,
     /// What all of them have in memory to be written.
     budget: Rc<Budget>,
     /// Who waits for what limits let through.
@@ -73,6 +78,8 @@ pub(super) struct Core {
     armed: Option<Instant>,
     /// Where the disk pool sends its answers.
     pub(super) sink: pieces::Sink,
+    /// What is read for those who watch.
+    pub(super) reads: Reads,
     /// What our names in torrents' swarms are drawn from.
     names: Seed,
 }
@@ -96,6 +103,7 @@ impl Core {
             router: Router::new(seed.fork("router", 0)),
             torrents: BTreeMap::new(),
             conns: HashMap::new(),
+            lanes: Lanes::default(),
             budget: Rc::new(Budget::new(out_blocks_max)),
             pacer: Pacer::default(),
             open_gate: Rc::default(),
@@ -109,6 +117,7 @@ impl Core {
             dialling: 0,
             armed: None,
             sink,
+            reads: Reads::default(),
             names: seed.fork("peer-id", 0),
         }
     }
@@ -194,6 +203,7 @@ impl Core {
             while let Some(output) = self.router.poll_output() {
                 match output {
                     router::Output::Swarm { torrent, output } => self.perform(torrent, output),
+                    router::Output::Web { torrent, output } => self.lanes.order(torrent, output),
                     router::Output::Announce { torrent, id, url, family, request } => {
                         let whose = Whose { shard: self.number, torrent, id };
                         self.shared.trackers.announce(Announce { whose, url, family, request });
@@ -273,6 +283,7 @@ impl Core {
             Output::MetadataReceived { metainfo } => self.metadata_received(key, metainfo),
             Output::LayersReceived { metainfo } => self.layers_received(key, &metainfo),
             Output::Ban { ip } => self.ban(ip),
+            Output::WebSeedLied { seed, piece } => self.web_seed_lied(key, seed, piece),
             // The router keeps this to itself.
             Output::FindPeers => {}
         }
@@ -444,6 +455,25 @@ impl Core {
                 self.input(conn.torrent, Input::Message { conn: conn.id, message });
             }
         }
+    }
+
+    /// A block came from a web seed.
+    pub(super) fn web_block(
+        &mut self,
+        key: TorrentKey,
+        conn: ConnId,
+        block: BlockRef,
+        data: Bytes,
+    ) {
+        self.arriving = Some(data);
+        self.input(key, Input::Block { conn, block });
+        self.arriving = None;
+    }
+
+    /// What becomes of what a torrent's web seeds asked for.
+    pub(super) fn web_input(&mut self, torrent: TorrentKey, input: webseed::Input) {
+        self.router.handle_input(clock::now(), router::Input::Web { torrent, input });
+        self.drain();
     }
 
     /// Blocks have been handed to the operating system in full.

@@ -1,6 +1,7 @@
 //! What the disk pool answers, and what becomes of it.
 
 use super::core::{Core, DiskEvent};
+use super::reading::is_read;
 use super::torrent::{Closing, Files};
 use althing_bittorrent::swarm::{Input, StorageFault};
 use althing_router::TorrentKey;
@@ -11,6 +12,12 @@ impl Core {
     /// Something happened on disk.
     pub(super) fn disk_event(&mut self, (key, event): DiskEvent) {
         match event {
+            Event::BlocksRead { tag, blocks } if is_read(tag) => {
+                // A reader asks for one block at a time.
+                if let Some((_, data)) = blocks.into_iter().next() {
+                    self.read_answered(tag, Ok(data));
+                }
+            }
             Event::BlocksRead { tag, blocks } => self.blocks_read(tag, blocks),
             Event::PieceStored { piece, block_digests } => {
                 self.input(key, Input::PieceStored { piece, block_digests });
@@ -19,7 +26,13 @@ impl Core {
                 debug!(torrent = key.0, %piece, "a piece hashed to something else");
                 self.input(key, Input::PieceCorrupt { piece, block_digests });
             }
-            Event::PieceFault { fault, .. } | Event::ReadFault { fault, .. } => {
+            Event::ReadFault { tag, fault, .. } => {
+                if is_read(tag) {
+                    self.read_answered(tag, Err(fault.clone()));
+                }
+                self.disk_fault(key, fault);
+            }
+            Event::PieceFault { fault, .. } => {
                 self.disk_fault(key, fault);
             }
             Event::Restored { piece, blocks } => {

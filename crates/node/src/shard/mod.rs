@@ -10,11 +10,13 @@ mod conn;
 mod core;
 mod cut;
 mod disk;
+mod reading;
 mod run;
 mod save;
 mod show;
 mod torrent;
 mod uptime;
+mod web;
 
 use self::core::Core;
 use crate::buffers::{BlockGauge, BlockPool};
@@ -25,22 +27,26 @@ use crate::rates::{Flow, Paced as _};
 use crate::session::shared::Shared;
 use crate::session::{Event, PeerSnapshot, StartError, TorrentDetail};
 use althing_base::Seed;
-use althing_bittorrent::BlockRef;
 use althing_bittorrent::metainfo::Metainfo;
-use althing_bittorrent::swarm::Input;
+use althing_bittorrent::swarm::{Input, ReaderId};
 use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{AnnounceResponse, TrackerError};
+use althing_bittorrent::{BlockRef, PieceIndex};
 use althing_router::TorrentKey;
 use althing_store::records::TorrentSettings;
 use conn::{Conn, Whom};
+pub use reading::ReadError;
+pub(crate) use reading::ReadReply;
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 pub(crate) use torrent::{NewTorrent, Start, Totals};
 pub(crate) use uptime::{Spent, Uptime};
+use web::WebClient;
 
 /// What a shard is asked to do, by whoever is on another thread. The queue has no bound of its own:
 /// those who fill it wait for answers (the API), are bounded themselves (half-open connections,
@@ -68,6 +74,10 @@ pub(crate) enum Command {
         id: AnnounceId,
         result: Result<AnnounceResponse, TrackerError>,
     },
+    /// Read a part of it, as soon as its piece is there.
+    Read(TorrentKey, BlockRef, ReadReply),
+    /// Somebody reads it in order and needs these pieces so long from now; none at the end.
+    Window(TorrentKey, ReaderId, Vec<(PieceIndex, Duration)>),
     /// Read all its files.
     Verify(TorrentKey),
     /// Let it go, and its files if they are to be deleted. Answered when that is done.
@@ -166,6 +176,7 @@ impl Prepared {
             let shard = Rc::new(Shard {
                 core: RefCell::new(Core::new(number, Arc::clone(&shared), &seed, disk)),
                 scratch: RefCell::new(Scratch::new(pool)),
+                web: WebClient::new(shared.way.clone()),
                 shared,
                 plain_peers: RefCell::default(),
                 handshakes: seed.fork("handshakes", 0),
@@ -200,6 +211,8 @@ impl Drop for Watch {
 struct Shard {
     core: RefCell<Core>,
     scratch: RefCell<Scratch>,
+    /// How web seeds are asked. Of this thread alone: its connections live on this event loop.
+    web: WebClient,
     shared: Arc<Shared>,
     /// Who is deaf to encryption.
     plain_peers: RefCell<PlainPeers>,
@@ -208,7 +221,7 @@ struct Shard {
     drawn: Cell<u64>,
     /// The core wants to be woken earlier than it said before.
     timer: Notify,
-    /// There are addresses to connect to.
+    /// There are addresses or web seeds to connect to.
     dials: Notify,
     /// A connection waits for what limits let through.
     paced: Notify,
@@ -267,7 +280,7 @@ impl Shard {
         if core.wakes_earlier() {
             self.timer.notify_one();
         }
-        if core.has_dials() {
+        if core.has_dials() || core.lanes.any_new() {
             self.dials.notify_one();
         }
     }

@@ -55,6 +55,7 @@ pub(super) async fn run(
         }
         shard.end_turn();
         shard.dial_more();
+        shard.start_lanes();
         if stopping.is_some() && shard.core.borrow().is_empty() {
             if let Some(done) = stopping.take() {
                 // The session may have given up waiting.
@@ -94,6 +95,8 @@ impl Shard {
             Command::Settings(torrent, settings) => core.set_settings(torrent, settings),
             Command::Peers(torrent, peers) => core.peers_named(torrent, peers),
             Command::Announced { torrent, id, result } => core.announced(torrent, id, result),
+            Command::Read(torrent, block, reply) => core.read(torrent, block, reply),
+            Command::Window(torrent, reader, pieces) => core.set_window(torrent, reader, pieces),
             Command::Verify(torrent) => core.verify(torrent),
             Command::Remove { torrent, delete, done } => core.remove(torrent, delete, done),
             // Who asked may have given up waiting, here and below.

@@ -90,6 +90,7 @@ impl Core {
         delete: bool,
         done: oneshot::Sender<Result<(), String>>,
     ) {
+        self.unreadable(key);
         self.router.remove(clock::now(), key);
         self.drain();
         let Some(torrent) = self.torrents.get_mut(&key) else {
@@ -116,6 +117,7 @@ impl Core {
     pub(super) fn stop(&mut self) {
         let keys: Vec<TorrentKey> = self.torrents.keys().copied().collect();
         for key in keys {
+            self.unreadable(key);
             // While it still has peers to remember.
             self.saved(key, Durable::default(), false);
             // Trackers and peers are told as when the user pauses it.

@@ -13,7 +13,7 @@ use althing_bittorrent::metainfo::{FileIndex, Magnet, Metainfo};
 use althing_bittorrent::swarm::{Direction, PeerSource, PeerStats, State, Swarm};
 use althing_bittorrent::tracker::{Announcer, TrackerState, announcer};
 use althing_bittorrent::wire::client_name;
-use althing_bittorrent::{Bitfield, PieceIndex};
+use althing_bittorrent::{PieceIndex, Priority};
 use althing_router::TorrentKey;
 use althing_store::files::free_bytes;
 use std::sync::Arc;
@@ -35,12 +35,20 @@ impl Core {
             State::Faulted(fault) => Some(fault.to_string()),
             _ => torrent.note.as_deref().map(str::to_owned),
         };
-        let done = match swarm.metainfo().filter(|_| !swarm.priorities().wants_all()) {
+        let (done, wanted) = match swarm.metainfo().filter(|_| !swarm.priorities().wants_all()) {
             // What is left says nothing of files that nobody wants.
             Some(metainfo) => {
-                files(metainfo, swarm.have()).iter().map(|file| file.done_bytes).sum()
+                let files = files(metainfo, swarm);
+                let wanted = files.iter().filter(|file| file.priority != Priority::Skip);
+                (
+                    files.iter().map(|file| file.done_bytes).sum(),
+                    wanted.map(|file| file.size_bytes).sum(),
+                )
             }
-            None => torrent.size.saturating_sub(stats.left_bytes.unwrap_or(torrent.size)),
+            None => {
+                let left = stats.left_bytes.unwrap_or(torrent.size);
+                (torrent.size.saturating_sub(left), torrent.size)
+            }
         };
         torrent.entry.update(|shown| {
             shown.state = state;
@@ -48,6 +56,8 @@ impl Core {
             shown.note = note;
             shown.size_bytes = torrent.size;
             shown.done_bytes = done;
+            shown.wanted_bytes = wanted;
+            shown.left_bytes = stats.left_bytes.unwrap_or(0);
             shown.pieces = stats.pieces_total;
             shown.pieces_done = stats.pieces_have;
             shown.downloaded_bytes = totals.downloaded;
@@ -122,7 +132,7 @@ impl Core {
             created: metainfo.and_then(|metainfo| metainfo.creation_date()),
             piece_bytes: metainfo.map_or(0, |metainfo| metainfo.piece_length()),
             availability: swarm.availability(),
-            files: metainfo.map(|metainfo| files(metainfo, have)).unwrap_or_default(),
+            files: metainfo.map(|metainfo| files(metainfo, swarm)).unwrap_or_default(),
             have: have.clone(),
             trackers: self.tracker_snapshots(key),
             wasted_bytes: swarm.stats(clock::now()).wasted_bytes,
@@ -133,23 +143,30 @@ impl Core {
     pub(super) fn peer_snapshots(&self, key: TorrentKey) -> Option<Vec<PeerSnapshot>> {
         let swarm = self.router.swarm(key)?;
         let pieces = swarm.metainfo().map_or(0, |metainfo| metainfo.piece_count());
-        Some(
-            swarm
-                .peers(clock::now())
-                .into_iter()
-                .map(|peer| {
-                    let encrypted = self.encrypted(peer.conn);
-                    PeerSnapshot { encrypted, ..peer_snapshot(peer, pieces) }
-                })
-                .collect(),
-        )
+        let peers = swarm.peers(clock::now()).into_iter();
+        let shown = |peer: PeerStats| {
+            let encrypted = self.encrypted(peer.conn);
+            PeerSnapshot { encrypted, ..self.peer_snapshot(key, peer, pieces) }
+        };
+        Some(peers.map(shown).collect())
     }
 
     /// Whom a torrent was connected to, and got something from or gave something.
     pub(super) fn departed_snapshots(&self, key: TorrentKey) -> Option<Vec<PeerSnapshot>> {
         let swarm = self.router.swarm(key)?;
         let pieces = swarm.metainfo().map_or(0, |metainfo| metainfo.piece_count());
-        Some(swarm.departed().map(|peer| peer_snapshot(peer.clone(), pieces)).collect())
+        let departed = swarm.departed().cloned();
+        Some(departed.map(|peer| self.peer_snapshot(key, peer, pieces)).collect())
+    }
+
+    fn peer_snapshot(&self, key: TorrentKey, peer: PeerStats, pieces: u32) -> PeerSnapshot {
+        let (web, conn) = (peer.web, peer.conn);
+        let mut snapshot = peer_snapshot(peer, pieces);
+        if let Some(seed) = web {
+            snapshot.client = self.web_seed_url(key, seed);
+            snapshot.addr = self.lanes.server(key, conn).unwrap_or(snapshot.addr);
+        }
+        snapshot
     }
 
     /// How its trackers do.
@@ -203,7 +220,8 @@ fn magnet(torrent: &Torrent, swarm: &Swarm) -> Magnet {
 }
 
 /// The files and how much of each is there.
-fn files(metainfo: &Metainfo, have: &Bitfield) -> Vec<FileSnapshot> {
+fn files(metainfo: &Metainfo, swarm: &Swarm) -> Vec<FileSnapshot> {
+    let (have, wanted) = (swarm.have(), swarm.priorities());
     let numbered = metainfo.files().iter().enumerate().filter(|(_, file)| !file.is_pad());
     numbered
         .map(|(at, file)| {
@@ -217,7 +235,13 @@ fn files(metainfo: &Metainfo, have: &Bitfield) -> Vec<FileSnapshot> {
                     from.saturating_add(length).min(end).saturating_sub(from.max(start))
                 })
                 .sum();
-            FileSnapshot { path: file.path().to_owned(), size_bytes: file.size(), done_bytes }
+            FileSnapshot {
+                index: FileIndex(at as u32),
+                priority: wanted.of(FileIndex(at as u32)),
+                path: file.path().to_owned(),
+                size_bytes: file.size(),
+                done_bytes,
+            }
         })
         .collect()
 }

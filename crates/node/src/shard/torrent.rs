@@ -166,6 +166,7 @@ impl Core {
             families: self.shared.families.clone(),
             private: metainfo.as_ref().is_some_and(|metainfo| metainfo.is_private()),
             paused: new.paused,
+            web_connections: config.web_seeds.connections_wanted(),
             swarm,
         };
         let torrent = Torrent {
@@ -291,6 +292,7 @@ impl Core {
         {
             files.restore(partials);
         }
+        self.all_readable(key);
         self.publish(key);
     }
 
@@ -395,6 +397,7 @@ impl Core {
         torrent.unsaved = true;
         let id = torrent.entry.id;
         self.shared.emit(Event::PieceVerified { id, piece: piece.0, pieces_done });
+        self.readable(key, piece);
     }
 
     pub(super) fn completed(&mut self, key: TorrentKey) {

@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Gets from HTTP trackers. Connections are kept for a while: many torrents have the same tracker.
 pub(crate) struct HttpClient {
     way: Way,
-    /// By family, and whether this machine may be asked.
-    clients: [[Mutex<Option<BoundClient>>; 2]; 3],
+    /// By family, whether this machine may be asked, and whether its own network.
+    clients: [[[Mutex<Option<BoundClient>>; 2]; 2]; 3],
 }
 
 /// A client, and what it is bound to.
@@ -57,7 +57,18 @@ impl HttpClient {
 
     async fn request(&self, url: &Url, family: Option<Family>) -> Result<Response, TrackerError> {
         let this_machine = url.path().starts_with("/announce") || url.path().starts_with("/scrape");
-        let filter = Filter { reach: self.way.reach(), family, this_machine };
+        let own_network = true;
+        let filter = Filter { reach: self.way.reach(), family, this_machine, own_network };
+        self.send(url, filter, header::HeaderMap::new()).await
+    }
+
+    /// Sends one request to where `filter` lets it, and comes back with the head of the answer.
+    pub(crate) async fn send(
+        &self,
+        url: &Url,
+        filter: Filter,
+        headers: header::HeaderMap,
+    ) -> Result<Response, TrackerError> {
         // The client looks names up through the filter, but takes addresses as they are.
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let ip = host.parse::<IpAddr>().ok();
@@ -68,7 +79,7 @@ impl HttpClient {
             super::resolve::may_be_named(host, filter)?;
         }
         let client = self.client(ip.map(Family::of), filter)?;
-        client.get(url.clone()).send().await.map_err(|error| words(&error))
+        client.get(url.clone()).headers(headers).send().await.map_err(|error| words(&error))
     }
 
     /// The client for such requests, bound to what there is now.
@@ -93,7 +104,7 @@ impl HttpClient {
             Some(Family::V4) => &self.clients[1],
             Some(Family::V6) => &self.clients[2],
         };
-        let slot = &of_family[usize::from(filter.this_machine)];
+        let slot = &of_family[usize::from(filter.this_machine)][usize::from(filter.own_network)];
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         match &*slot {
             // What connections there are belong to an interface that is gone, or to another address.
@@ -107,7 +118,8 @@ impl HttpClient {
     }
 }
 
-fn redirection(response: &Response) -> Option<&str> {
+/// Where an answer sends us instead, if it does.
+pub(crate) fn redirection(response: &Response) -> Option<&str> {
     if !response.status().is_redirection() {
         return None;
     }

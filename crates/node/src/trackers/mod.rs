@@ -4,8 +4,8 @@
 //! it. What goes over UDP leaves the count once its tracker's address is known: then it costs two
 //! packets.
 
-mod http;
-mod resolve;
+pub(crate) mod http;
+pub(crate) mod resolve;
 mod udp;
 
 use crate::config::Config;
@@ -274,7 +274,12 @@ impl Asker {
             let addr = self.look_up(url, *family).await?;
             return Ok(self.udp.announce(addr, target, request.clone()));
         }
-        let filter = Filter { reach: self.way.reach(), family: *family, this_machine: true };
+        let filter = Filter {
+            reach: self.way.reach(),
+            family: *family,
+            this_machine: true,
+            own_network: true,
+        };
         match Target::parse(url.host(), url.port()) {
             Some(Target::Addr(addr)) => {
                 resolve::choose(vec![addr], filter)?;
@@ -301,7 +306,7 @@ impl Asker {
             return Ok(*addr);
         }
         let reach = self.config.network.reach;
-        let filter = Filter { reach, family, this_machine: true };
+        let filter = Filter { reach, family, this_machine: true, own_network: true };
         let found = resolve(&self.way, url.host(), url.port(), filter).await?;
         let nowhere = || TrackerError::Unreachable("its name leads nowhere".to_owned());
         let addr = *found.first().ok_or_else(nowhere)?;

@@ -17,6 +17,9 @@ pub(crate) struct Filter {
     /// way to make requests to what runs here, so only what looks like a tracker's path may go
     /// there.
     pub(crate) this_machine: bool,
+    /// Whether the host may be in this machine's own network: what a torrent names or a server
+    /// redirects to must not become a way to make requests to a router or a printer.
+    pub(crate) own_network: bool,
 }
 
 impl Filter {
@@ -27,7 +30,32 @@ impl Filter {
     /// Whether `ip` may be asked.
     pub(crate) fn allows(&self, ip: IpAddr) -> bool {
         let here = ip.to_canonical().is_loopback() || ip.is_unspecified();
-        self.is_of_family(ip) && self.reach.allows(ip) && (self.this_machine || !here)
+        self.is_of_family(ip)
+            && self.reach.allows(ip)
+            && (self.this_machine || !here)
+            && (self.own_network || here || !is_local(ip))
+    }
+}
+
+/// Whether an address is one that only a network's own machines can reach, or this one.
+pub(crate) fn is_local(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            // Also addresses behind a provider's own translation (RFC 6598).
+            let shared = a == 100 && b & 0xc0 == 64;
+            ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || shared
+        }
+        IpAddr::V6(ip) => {
+            ip.is_loopback()
+                || ip.is_unspecified()
+                || ip.is_unique_local()
+                || ip.is_unicast_link_local()
+        }
     }
 }
 
@@ -56,6 +84,9 @@ pub(crate) async fn resolve(
 /// Whether a host may be asked for by its name, where nobody here sees its address.
 pub(super) fn may_be_named(host: &str, filter: Filter) -> Result<(), TrackerError> {
     match filter.reach {
+        Reach::Any if host.eq_ignore_ascii_case("localhost") && !filter.this_machine => {
+            choose(Vec::new(), filter).map(drop)
+        }
         Reach::Loopback if host != "localhost" => choose(Vec::new(), filter).map(drop),
         _ => Ok(()),
     }
@@ -74,6 +105,9 @@ pub(super) fn choose(
         let why = match filter.reach {
             Reach::Loopback => "it is not on this machine, and network.reach = \"loopback\"",
             Reach::Any if filter.this_machine => "its name leads nowhere",
+            Reach::Any if !filter.own_network => {
+                "it leads into this machine's own network, and may not from where it was named"
+            }
             Reach::Any => "it is this machine, and its path is not a tracker's",
         };
         return Err(TrackerError::Unreachable(why.to_owned()));
@@ -98,7 +132,12 @@ mod tests {
 
     #[test]
     fn only_what_may_be_asked_is_chosen() {
-        let any = Filter { reach: Reach::Any, family: Some(Family::V4), this_machine: false };
+        let any = Filter {
+            reach: Reach::Any,
+            family: Some(Family::V4),
+            this_machine: false,
+            own_network: true,
+        };
         let both = &["192.0.2.1:80", "[2001:db8::1]:80"];
         check(any, both, Ok(&["192.0.2.1:80"]));
         check(Filter { family: Some(Family::V6), ..any }, both, Ok(&["[2001:db8::1]:80"]));
@@ -109,6 +148,14 @@ mod tests {
         let near = Filter { reach: Reach::Loopback, this_machine: true, ..any };
         check(near, &["192.0.2.1:80", "127.0.0.1:80"], Ok(&["127.0.0.1:80"]));
         check(near, &["192.0.2.1:80"], Err("network.reach"));
+        let far =
+            Filter { reach: Reach::Any, family: None, this_machine: false, own_network: false };
+        let inside = ["192.168.1.1:80", "[fd00::1]:80", "169.254.1.1:80", "100.64.0.1:80"];
+        for addr in inside.iter().chain(&["127.0.0.1:80", "[::ffff:10.0.0.1]:80", "0.0.0.0:80"]) {
+            check(far, &[addr], Err("own network"));
+        }
+        check(far, &["192.168.1.1:80", "192.0.2.1:80"], Ok(&["192.0.2.1:80"]));
+        check(Filter { own_network: true, ..far }, &["192.168.1.1:80"], Ok(&["192.168.1.1:80"]));
     }
 
     fn way() -> Way {
@@ -117,7 +164,8 @@ mod tests {
 
     #[tokio::test]
     async fn within_this_machine_no_name_server_is_asked() {
-        let filter = Filter { reach: Reach::Loopback, family: None, this_machine: true };
+        let filter =
+            Filter { reach: Reach::Loopback, family: None, this_machine: true, own_network: true };
         let error =
             resolve(&way(), "tracker.example", 80, filter).await.expect_err("it is out of reach");
         assert!(error.to_string().contains("network.reach"), "{error}");
@@ -125,7 +173,12 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_is_not_looked_up() {
-        let filter = Filter { reach: Reach::Any, family: Some(Family::V6), this_machine: true };
+        let filter = Filter {
+            reach: Reach::Any,
+            family: Some(Family::V6),
+            this_machine: true,
+            own_network: true,
+        };
         let found = resolve(&way(), "::1", 80, filter).await.expect("it is an address");
         assert_eq!(found, ["[::1]:80".parse().expect("an address")]);
     }

@@ -14,3 +14,5 @@ mod support;
 mod trackers;
 mod transfer;
 mod unfinished;
+mod web_seeds;
+mod web_server;

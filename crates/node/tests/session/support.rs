@@ -39,8 +39,19 @@ pub(crate) fn some_files() -> Files {
 
 /// A torrent of `files` in a folder called `name`.
 pub(crate) fn torrent(name: &str, format: Format, files: &Files) -> Metainfo {
+    torrent_on_the_web(name, format, files, &[])
+}
+
+/// The same, which servers under `urls` have too.
+pub(crate) fn torrent_on_the_web(
+    name: &str,
+    format: Format,
+    files: &Files,
+    urls: &[String],
+) -> Metainfo {
     let mut builder = Builder::folder(name);
     builder.format = format;
+    builder.web_seeds = urls.to_vec();
     builder.piece_length = Some(32 * 1024);
     for (path, bytes) in files {
         builder.add(NewFile::new(path.split('/'), bytes.len() as u64));

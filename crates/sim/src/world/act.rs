@@ -23,6 +23,8 @@ impl World {
             router::Output::Announce { id: number, url, request, .. } => {
                 self.announce(id, number, url, request);
             }
+            // No torrent here names web seeds.
+            router::Output::Web { .. } => {}
             router::Output::CancelAnnounce { id: number, .. } => self.cancel_announce(id, number),
             // Simulated hosts have no network of their own.
             router::Output::FindLocally { .. } => {}
@@ -61,6 +63,7 @@ impl World {
             swarm::Output::FindPeers => {
                 self.violated(id, || "lets a request for peers past the router".to_owned());
             }
+            swarm::Output::WebSeedLied { .. } => {}
             swarm::Output::Ban { ip } => self.banned(id, ip),
             swarm::Output::ReadLeaves { piece } => {
                 let leaves = match self.host(id).disk.read(piece) {

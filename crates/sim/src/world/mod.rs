@@ -236,6 +236,8 @@ impl World {
             router::Input::Swarm { input, .. } => input,
             // Simulated hosts have no network of their own.
             router::Input::FoundLocally { .. } => return,
+            // No torrent here names web seeds.
+            router::Input::Web { .. } => return,
             router::Input::Announced { result, .. } => {
                 self.hash.word(self.now.as_nanos());
                 self.hash.word(u64::from(id.0) << 8 | 0xfe);
@@ -271,6 +273,7 @@ impl World {
                 head(3, Some(*conn));
                 hash.bytes(&handshake.encode());
             }
+            swarm::Input::WebSeedOpened { .. } => {}
             swarm::Input::Disconnected { conn } => head(4, Some(*conn)),
             swarm::Input::ConnectFailed { addr } => {
                 head(5, None);

@@ -5,6 +5,7 @@ mod exchange;
 mod hashes;
 mod metadata;
 mod urgent;
+mod web;
 mod wishes;
 
 use super::limits::*;

@@ -6,6 +6,7 @@ mod making;
 #[cfg(test)]
 mod tests;
 mod torrents;
+mod watch;
 
 use super::app::App;
 use super::error::ApiError;
@@ -15,12 +16,15 @@ use super::types::{ErrorCode, schema_examples};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
 use std::sync::Arc;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi, RefOr, Schema, SecurityRequirement};
 use utoipa::{Modify, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+pub(super) use watch::STREAM_PREFIX;
 
 /// Where the versioned routes begin.
 pub const PREFIX: &str = "/api/v1";
@@ -100,6 +104,9 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(torrents::verify))
         .routes(routes!(torrents::peers, torrents::add_peers))
         .routes(routes!(torrents::files))
+        .routes(routes!(watch::content))
+        .routes(routes!(watch::open))
+        .routes(routes!(watch::close))
         .routes(routes!(torrents::trackers))
         .routes(routes!(torrents::pieces))
         .routes(routes!(torrents::metainfo))
@@ -130,6 +137,7 @@ pub fn openapi() -> OpenApi {
 pub(super) fn router(app: App, guard: Arc<Guard>) -> Router {
     let (router, _) = table().split_for_parts();
     router
+        .route(&format!("{STREAM_PREFIX}{{token}}/{{name}}"), get(watch::stream))
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(guard::timeout))

@@ -63,7 +63,10 @@ fn operations() -> Vec<(Method, String)> {
     for (path, item) in paths {
         for method in item.as_object().unwrap().keys() {
             let method = method.to_uppercase().parse().unwrap();
-            operations.push((method, path.replace("{id}", "7777")));
+            operations.push((
+                method,
+                path.replace("{id}", "7777").replace("{index}", "0").replace("{token}", "ab"),
+            ));
         }
     }
     operations

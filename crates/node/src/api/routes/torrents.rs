@@ -85,9 +85,11 @@ async fn add_request(app: &App, request: Request) -> Result<(Source, AddOptions)
         trusted: false,
         trackers: request.trackers,
         peers: addresses(&request.peers)?,
+        skip_files: request.skip_files,
         settings: TorrentSettings {
             category: request.category.as_deref().map(change::label).transpose()?,
             tags: change::labels(&request.tags)?,
+            sequential: request.sequential,
             ..TorrentSettings::default()
         },
     };

@@ -5,8 +5,8 @@ use super::{
     AddPeersRequest, AddRequest, ChangeRequest, ConfigInfo, CreateOptions, CreateRequest,
     Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo, FilePriority,
     FileProgress, Format, InspectReport, InspectRequest, Job, JobKind, JobState, NoLimit, Peer,
-    PeerSource, PieceMap, Protocol, RatioLimit, SessionInfo, ShareRequest, TimeLimit, Torrent,
-    TorrentDetail, TorrentSettings, TorrentState, TrackerInfo, TrackerState, Version,
+    PeerSource, PieceMap, Protocol, RatioLimit, SessionInfo, ShareRequest, StreamInfo, TimeLimit,
+    Torrent, TorrentDetail, TorrentSettings, TorrentState, TrackerInfo, TrackerState, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -58,6 +58,7 @@ pub fn schema_examples() -> Vec<SchemaExample> {
         entry::<PieceMap>("PieceMap"),
         entry::<SessionInfo>("SessionInfo"),
         entry::<ShareRequest>("ShareRequest"),
+        entry::<StreamInfo>("StreamInfo"),
         entry::<Torrent>("Torrent"),
         entry::<TorrentDetail>("TorrentDetail"),
         entry::<TorrentSettings>("TorrentSettings"),
@@ -145,6 +146,8 @@ impl Example for Torrent {
             pieces_checked: None,
             size_bytes: Some(21_474_836_480),
             done_bytes: 9_019_431_321,
+            wanted_bytes: Some(21_474_836_480),
+            left_bytes: 12_455_405_159,
             pieces: 5120,
             pieces_done: 2150,
             download_bytes_per_s: 11_744_051,
@@ -219,7 +222,7 @@ impl Example for TorrentSettings {
 
 impl Example for FileProgress {
     fn example() -> Self {
-        FileProgress { file: file(), done_bytes: 4_194_304 }
+        FileProgress { index: 3, priority: FilePriority::High, file: file(), done_bytes: 4_194_304 }
     }
 }
 
@@ -229,6 +232,20 @@ fn file() -> FileInfo {
         size_bytes: 7_340_032,
         executable: false,
         symlink: None,
+    }
+}
+
+impl Example for StreamInfo {
+    fn example() -> Self {
+        let token = "5f".repeat(32);
+        StreamInfo {
+            url_path: format!("/stream/{token}/0001.mp4"),
+            token,
+            torrent: ID.into(),
+            file: "holiday/beach/0001.mp4".into(),
+            size_bytes: 734_003_200,
+            content_type: "video/mp4".into(),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod request;
 mod session;
 mod settings;
 mod torrent;
+mod watch;
 
 pub use error::{ErrorBody, ErrorCode, ErrorReply};
 pub use event::Event;
@@ -28,3 +29,4 @@ pub use torrent::{
     Direction, Encrypted, FileInfo, FileProgress, InspectReport, Peer, PeerSource, PieceMap,
     Protocol, Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState, Version,
 };
+pub use watch::StreamInfo;

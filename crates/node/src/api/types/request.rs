@@ -21,6 +21,10 @@ pub struct AddRequest {
     pub save_dir: Option<String>,
     /// Add it without starting it.
     pub paused: bool,
+    /// Fetch none of its files until it is said which are wanted.
+    pub skip_files: bool,
+    /// Fetch its pieces in their order.
+    pub sequential: bool,
     /// Trackers to use beside those that the torrent names.
     pub trackers: Vec<String>,
     /// Peers to try, `ADDRESS:PORT` or `[ADDRESS]:PORT`.

@@ -1,5 +1,6 @@
 //! Torrents and what belongs to them.
 
+use super::settings::FilePriority;
 use super::settings::TorrentSettings;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -27,6 +28,11 @@ pub struct Torrent {
     pub size_bytes: Option<u64>,
     /// Bytes of it that are on disk and verified.
     pub done_bytes: u64,
+    /// Bytes of those files that are wanted; absent until the metadata is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted_bytes: Option<u64>,
+    /// Bytes still to be fetched, whole pieces; 0 until the metadata is there.
+    pub left_bytes: u64,
     /// Pieces there are; 0 until the metadata is there.
     pub pieces: u32,
     /// Pieces that are on disk and verified.
@@ -161,6 +167,10 @@ pub struct FileInfo {
 /// A file of a torrent that is being fetched or seeded.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct FileProgress {
+    /// Its index in the torrent, by which other routes name it; padding counts, too.
+    pub index: u32,
+    /// How much it is wanted.
+    pub priority: FilePriority,
     /// What the torrent says of it.
     #[serde(flatten)]
     pub file: FileInfo,
@@ -255,6 +265,9 @@ pub enum PeerSource {
     Manual,
     /// It announced itself on our own network.
     Lsd,
+    /// It is no peer but a web seed (BEP 19): `client` is its URL, and `addr` that of the server
+    /// that answered last.
+    WebSeed,
 }
 
 /// A tracker of a torrent, and how it answers.
