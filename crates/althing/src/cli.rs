@@ -208,6 +208,11 @@ pub(crate) struct Share {
     #[command(flatten)]
     pub(crate) making: Making,
 
+    /// Give everything once: each peer is shown one piece at a time, and the next when it has
+    /// passed that one on. Ends by itself when there are two more copies.
+    #[arg(long)]
+    pub(crate) super_seed: bool,
+
     #[command(flatten)]
     pub(crate) listen: Listen,
 }

@@ -43,7 +43,7 @@ pub(super) async fn share(
     let options = make::api_options(&args.making);
     let reached = running_or_own(global, &args.listen).await?;
     let result = tokio::select! {
-        result = share_all(&reached.client, &paths, &options, screen) => result,
+        result = share_all(&reached.client, &paths, &options, args.super_seed, screen) => result,
         () = signals.interrupted() => {
             Err(Failure::interrupted("interrupted before everything was hashed", ""))
         }
@@ -66,12 +66,13 @@ async fn share_all(
     client: &Client,
     paths: &[PathBuf],
     options: &CreateOptions,
+    super_seeding: bool,
     screen: &Screen,
 ) -> Result<(), Failure> {
     // One stream for all: each begins with everything there is.
     let mut events = client.events().await?;
     for path in paths {
-        let detail = share_one(client, &mut events, path, options, screen).await?;
+        let detail = share_one(client, &mut events, path, options, super_seeding, screen).await?;
         tell(client, &detail, screen).await?;
     }
     Ok(())
@@ -82,10 +83,14 @@ async fn share_one(
     events: &mut Events,
     path: &Path,
     options: &CreateOptions,
+    super_seeding: bool,
     screen: &Screen,
 ) -> Result<TorrentDetail, Failure> {
-    let request =
-        ShareRequest { path: path.to_string_lossy().into_owned(), options: options.clone() };
+    let request = ShareRequest {
+        path: path.to_string_lossy().into_owned(),
+        options: options.clone(),
+        super_seeding,
+    };
     let begun: Job = client.post("/share", &request).await?;
     let mut progress = Progress::new(screen, "hashing");
     let id = loop {

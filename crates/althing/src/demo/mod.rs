@@ -104,6 +104,7 @@ async fn share(
             trackers: vec![vec![network.tracker_url()?.to_owned()]],
             ..CreateOptions::default()
         },
+        super_seeding: false,
     };
     let mut job: Job = seeder.client.post("/share", &request).await?;
     let mut progress = Progress::new(screen, "Peer 1 hashes it");

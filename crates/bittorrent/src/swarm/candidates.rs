@@ -1,7 +1,10 @@
 //! The addresses a swarm knows and which to try next.
 
 use super::io::PeerSource;
-use super::limits::{CANDIDATE_FAILURES_MAX, CANDIDATES_MAX, RECONNECT_AFTER};
+use super::limits::{
+    CANDIDATE_FAILURES_MAX, CANDIDATES_MAX, PEX_CANDIDATES_MAX, PEX_CANDIDATES_PER_PEER,
+    PEX_FAILURES_MAX, PEX_PORTS_PER_IP, PEX_REMEMBERED_FOR, RECONNECT_AFTER,
+};
 use althing_base::{Instant, Rng};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +26,17 @@ struct Candidate {
     state: State,
     /// It has every piece: of no use to a seed.
     is_seed: bool,
+    /// Which peer named it, until somebody is met there.
+    named_by: Option<IpAddr>,
+}
+
+impl Candidate {
+    fn failures_max(&self) -> u8 {
+        match self.source {
+            PeerSource::Pex => PEX_FAILURES_MAX,
+            _ => CANDIDATE_FAILURES_MAX,
+        }
+    }
 }
 
 /// The number of failures that marks our own address.
@@ -54,6 +68,9 @@ impl Candidates {
             // Named again by somebody: worth another chance, unless it is ourselves.
             if known.failures != OURSELVES {
                 known.failures = known.failures.min(CANDIDATE_FAILURES_MAX - 1);
+                if known.source == PeerSource::Pex {
+                    (known.source, known.named_by) = (source, None);
+                }
                 // Whoever names an address by hand wants it tried now.
                 if source == PeerSource::Manual
                     && let State::Waiting(from) = &mut known.state
@@ -66,9 +83,67 @@ impl Candidates {
         if self.known.len() >= CANDIDATES_MAX && !self.forget_worst() {
             return;
         }
-        let candidate =
-            Candidate { source, failures: 0, state: State::Waiting(now), is_seed: false };
+        let candidate = Candidate {
+            source,
+            failures: 0,
+            state: State::Waiting(now),
+            is_seed: false,
+            named_by: None,
+        };
         self.known.insert(addr, candidate);
+    }
+
+    /// Remembers an address that the peer at `by` named, if neither that peer nor all of them have
+    /// named too many (BEP 11).
+    pub(super) fn add_named(
+        &mut self,
+        now: Instant,
+        addr: SocketAddr,
+        by: IpAddr,
+        is_global: bool,
+        is_seed: bool,
+    ) {
+        let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        if self.known.contains_key(&addr) {
+            return;
+        }
+        let ports = SocketAddr::new(addr.ip(), 0)..=SocketAddr::new(addr.ip(), u16::MAX);
+        if is_global && self.known.range(ports).count() >= PEX_PORTS_PER_IP {
+            return;
+        }
+        let named = self.known.values().filter(|c| c.named_by == Some(by)).count();
+        if named >= PEX_CANDIDATES_PER_PEER {
+            return;
+        }
+        let is_named = |c: &Candidate| c.source == PeerSource::Pex;
+        if self.known.values().filter(|c| is_named(c)).count() >= PEX_CANDIDATES_MAX {
+            let failed = |(_, c): &(&SocketAddr, &Candidate)| {
+                is_named(c) && matches!(c.state, State::Waiting(_)) && c.failures > 0
+            };
+            let worst = self.known.iter().filter(failed).max_by_key(|(_, c)| c.failures);
+            let Some(worst) = worst.map(|(addr, _)| *addr) else { return };
+            self.known.remove(&worst);
+        }
+        self.add(now, addr, PeerSource::Pex);
+        if let Some(candidate) = self.known.get_mut(&addr) {
+            candidate.named_by = Some(by);
+            candidate.is_seed = is_seed;
+        }
+    }
+
+    /// Forgets what the peer at `by` named long ago and nobody was met at.
+    pub(super) fn forget_dead_of(&mut self, now: Instant, by: IpAddr) {
+        self.known.retain(|_, c| {
+            let is_dead = c.named_by == Some(by) && c.failures >= c.failures_max();
+            let long_ago = |at: Instant| now.since(at) >= PEX_REMEMBERED_FOR;
+            !(is_dead && matches!(c.state, State::Waiting(at) if long_ago(at)))
+        });
+    }
+
+    /// Forgets every address that peers named and nobody is connected to.
+    pub(super) fn forget_named(&mut self) {
+        self.known
+            .retain(|_, c| c.source != PeerSource::Pex || !matches!(c.state, State::Waiting(_)));
     }
 
     /// Drops the address with the most failures, if any has failed.
@@ -85,7 +160,7 @@ impl Candidates {
     fn is_worth_trying(candidate: &Candidate, seeding: bool) -> Option<Instant> {
         match candidate.state {
             State::Waiting(from)
-                if candidate.failures < CANDIDATE_FAILURES_MAX
+                if candidate.failures < candidate.failures_max()
                     && !(seeding && candidate.is_seed) =>
             {
                 Some(from)
@@ -152,6 +227,7 @@ impl Candidates {
     pub(super) fn connected(&mut self, addr: SocketAddr) {
         self.leave(addr, |c| {
             c.failures = 0;
+            c.named_by = None;
             State::Connected
         });
     }
@@ -174,6 +250,13 @@ impl Candidates {
     pub(super) fn is_seed(&mut self, addr: SocketAddr) {
         if let Some(candidate) = self.known.get_mut(&addr) {
             candidate.is_seed = true;
+        }
+    }
+
+    /// The peer lacks a piece after all.
+    pub(super) fn is_no_seed(&mut self, addr: SocketAddr) {
+        if let Some(candidate) = self.known.get_mut(&addr) {
+            candidate.is_seed = false;
         }
     }
 
@@ -281,5 +364,64 @@ mod tests {
             table.add(at(0), bad, PeerSource::Tracker);
         }
         assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn a_liar_cannot_fill_the_table() {
+        let mut table = Candidates::default();
+        let liar = |n: u8| IpAddr::from([10, 9, 9, n]);
+        for n in 0..10_000 {
+            table.add_named(at(0), addr(n), liar(1), false, false);
+        }
+        assert_eq!(table.len(), PEX_CANDIDATES_PER_PEER);
+        for n in 0..10_000u16 {
+            table.add_named(at(0), addr(n), liar((n / 100) as u8), false, false);
+        }
+        assert_eq!(table.len(), PEX_CANDIDATES_MAX);
+        // Whoever is met counts no more against the one that named it.
+        let mut rng = Rng::new(Seed::from_u64(1));
+        let mut table = Candidates::default();
+        for n in 0..200 {
+            table.add_named(at(0), addr(n), liar(1), false, false);
+            let met = table.next(at(0), false, &mut rng).expect("just named");
+            table.connected(met);
+        }
+        assert_eq!(table.len(), 200);
+    }
+
+    #[test]
+    fn one_address_is_named_with_few_ports() {
+        let mut table = Candidates::default();
+        for port in 1..100 {
+            let victim = SocketAddr::from(([8, 8, 8, 8], port));
+            table.add_named(at(0), victim, addr(port).ip(), true, false);
+        }
+        assert_eq!(table.len(), PEX_PORTS_PER_IP);
+    }
+
+    #[test]
+    fn what_peers_name_is_given_up_sooner_and_forgotten() {
+        let mut rng = Rng::new(Seed::from_u64(1));
+        let mut table = Candidates::default();
+        let by = IpAddr::from([10, 9, 9, 9]);
+        table.add_named(at(0), addr(1), by, false, false);
+        let mut now = at(0);
+        while let Some(next) = table.next_at(false) {
+            now = now.max(next);
+            table.next(now, false, &mut rng);
+            table.failed(now, addr(1));
+        }
+        assert_eq!(now, at(30));
+        table.forget_dead_of(now + PEX_REMEMBERED_FOR, by);
+        assert_eq!(table.len(), 1);
+        table.forget_dead_of(now + PEX_REMEMBERED_FOR * 2, by);
+        assert_eq!(table.len(), 0);
+        // A tracker's word makes it an address like others.
+        table.add_named(at(0), addr(2), by, false, true);
+        table.add(at(0), addr(2), PeerSource::Tracker);
+        assert_eq!(table.source(addr(2)), Some(PeerSource::Tracker));
+        table.add_named(at(0), addr(3), by, false, false);
+        table.forget_named();
+        assert_eq!(table.len(), 1);
     }
 }

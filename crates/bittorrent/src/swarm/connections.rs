@@ -55,7 +55,9 @@ impl Swarm {
             None => Pieces::early(),
         };
         self.asked_in_vain = 0;
-        self.peers.insert(conn, Peer::new(now, addr, direction, &handshake, v2, pieces));
+        let mut peer = Peer::new(now, addr, direction, &handshake, v2, pieces);
+        peer.past = self.ledger.get(&addr.ip().to_canonical()).copied().unwrap_or_default();
+        self.peers.insert(conn, peer);
         self.choke_at.get_or_insert(now + CHOKE_INTERVAL);
         self.watch(now, KEEP_ALIVE_AFTER);
         self.greet(now, conn);
@@ -122,7 +124,17 @@ impl Swarm {
         let Some(peer) = self.peers.get(&conn) else { return };
         let (fast, extended) = (peer.fast, peer.extended);
         let active = self.phase == Phase::Active;
-        if fast && active && self.have.is_full() && !self.have.is_empty() {
+        if active && self.is_super_seeding() {
+            self.mask(conn);
+        }
+        let Some(peer) = self.peers.get_mut(&conn) else { return };
+        let masked = peer.mask.is_some();
+        peer.introduced = active;
+        if masked {
+            if fast {
+                self.send(now, conn, Message::HaveNone);
+            }
+        } else if fast && active && self.have.is_full() && !self.have.is_empty() {
             self.send(now, conn, Message::HaveAll);
         } else if active && self.have.count_ones() > 0 {
             let bits = bytes::Bytes::copy_from_slice(self.have.as_bytes());
@@ -131,7 +143,8 @@ impl Swarm {
             self.send(now, conn, Message::HaveNone);
         }
         if extended {
-            self.send_extension_handshake(now, conn, self.is_complete().then_some(true));
+            let upload_only = (self.is_complete() && !masked).then_some(true);
+            self.send_extension_handshake(now, conn, upload_only);
         }
         self.offer_allowed_fast(now, conn);
     }
@@ -156,7 +169,10 @@ impl Swarm {
     pub(super) fn forget_peer(&mut self, now: Instant, conn: ConnId) -> bool {
         let Some(peer) = self.peers.remove(&conn) else { return false };
         self.departs(now, conn, &peer);
+        self.exchange_departure(&peer);
+        self.remember_balance(&peer);
         self.count_out(&peer.pieces);
+        self.forget_shown(&peer);
         for order in &peer.orders {
             self.release(order);
         }
@@ -229,7 +245,7 @@ impl Swarm {
     }
 
     /// More peers are asked for as soon as that is decent, ever more rarely if that is of no use.
-    fn want_peers(&mut self, now: Instant) {
+    pub(super) fn want_peers(&mut self, now: Instant) {
         if self.is_running() && self.find_peers_at.is_none() && self.lacks_peers() {
             let patience = 1 << self.asked_in_vain.min(ASKED_IN_VAIN_MAX);
             self.find_peers_at = Some(now + FIND_PEERS_INTERVAL * patience);

@@ -37,6 +37,8 @@ pub enum PeerSource {
     Lsd,
     /// It is no peer but a web seed, which the torrent names.
     WebSeed,
+    /// Another peer named it (BEP 11).
+    Pex,
 }
 
 /// Something happened.
@@ -167,9 +169,17 @@ pub enum Input {
     Pause,
     /// The user wants it to go on, or the cause of a fault has been mended.
     Resume,
-    /// What is on disk is about to be checked again: forget what is there and wait for
-    /// [`Input::StorageReady`].
+    /// What is on disk is about to be checked again: nothing is fetched or given until
+    /// [`Input::StorageReady`]. Peers stay, and hear then what has changed.
     Recheck,
+    /// Pieces that were on disk are gone or turned out to be wrong: they are fetched again, and peers
+    /// are told (BEP 54).
+    PiecesLost {
+        /// Which.
+        pieces: Vec<PieceIndex>,
+    },
+    /// The user wants the torrent to be super-seeded, or not any more (BEP 16).
+    SuperSeed(bool),
 }
 
 /// What is to be done.
@@ -250,6 +260,8 @@ pub enum Output {
     },
     /// Every wanted piece is on disk.
     Completed,
+    /// Enough copies are out: super-seeding has ended by itself (BEP 16).
+    SuperSeedingEnded,
     /// The swarm could use more peers than it knows of.
     FindPeers,
     /// A web seed sent something else than what the piece is.
@@ -316,4 +328,9 @@ pub enum DisconnectReason {
     Flood(&'static str),
     /// It sent data that hashes to something else.
     BadData,
+    /// It believes that we have what we have not, or the other way round, and is quicker told on a
+    /// new connection.
+    Outdated,
+    /// Another peer named it, and the torrent turned out to be private (BEP 27).
+    PrivateTorrent,
 }

@@ -190,6 +190,105 @@ pub const SUSPECT_PIECES_MAX: usize = 64;
 /// (guess: enough to see where a torrent came from).
 pub const DEPARTED_MAX: usize = 64;
 
+/// Addresses of each kind (come, gone) in a peer exchange message that we send (BEP 11).
+pub const PEX_CONTACTS_MAX: usize = 50;
+
+/// A peer is told at most this often (BEP 11: once a minute).
+pub const PEX_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A peer exchange message that follows another within this time came too early. Less than the
+/// minute, because the network may delay the first one.
+pub const PEX_EARLY_AFTER: Duration = Duration::from_secs(45);
+
+/// So many more messages may come too early than in time; libtorrent disconnects at six in a minute.
+pub const PEX_EARLY_MAX: u8 = 5;
+
+/// Departures remembered for those who are to be told of them; beyond, the oldest is forgotten. Two
+/// messages' worth.
+pub const PEX_DEPARTURES_MAX: usize = 2 * PEX_CONTACTS_MAX;
+
+/// Addresses in the table that one peer named and that nobody has been met at; what it names beyond is
+/// not kept. Two messages' worth.
+pub const PEX_CANDIDATES_PER_PEER: usize = 100;
+
+/// Addresses in the table that peers named: half of it, so that liars leave room for trackers.
+pub const PEX_CANDIDATES_MAX: usize = CANDIDATES_MAX / 2;
+
+/// Ports of one public address that are believed: else peer exchange could aim a swarm at a stranger.
+pub const PEX_PORTS_PER_IP: usize = 3;
+
+/// Failed attempts after which an address that a peer named is given up: trackers' word is better.
+pub const PEX_FAILURES_MAX: u8 = 2;
+
+/// What a peer named and nobody was met at counts against it for so long after it was given up.
+pub const PEX_REMEMBERED_FOR: Duration = Duration::from_secs(30 * 60);
+
+/// Changes in what we have that a peer is told of one by one; with more, it is cheaper for both to
+/// connect anew.
+pub const HAVES_AT_ONCE_MAX: u32 = 2000;
+
+/// Losses kept for a peer while the number of pieces is not known yet.
+pub const EARLY_LOSSES_MAX: usize = 1000;
+
+/// A super-seed shows each peer one piece at a time, or as many small ones as come to this many
+/// bytes: a fast peer would else wait a round trip for each (libtorrent shows two).
+pub const SUPER_SEED_AHEAD_BYTES: u32 = 512 * 1024;
+
+/// A super-seed waits this long for a piece to turn up elsewhere (guess: its new owner has to choose
+/// somebody to give to, every 10 s, and to send it).
+pub const SUPER_SEED_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Super-seeding ends when each piece is at so many others: one of them may leave.
+pub const SUPER_SEED_COPIES: u32 = 2;
+
+/// A piece that fewer connected peers have than this is rare, to a seed.
+pub const RARE_COPIES: u16 = 3;
+
+/// Rare pieces that a seed looks at in a round: enough to see who lacks what.
+pub const RARE_PIECES_MAX: usize = 64;
+
+/// Rare pieces under watch; beyond, the oldest is forgotten.
+pub const SPREAD_LOG_MAX: usize = 256;
+
+/// A rare piece that is seen nowhere else after this time was not passed on.
+pub const SPREAD_PATIENCE: Duration = Duration::from_secs(120);
+
+/// So many rare pieces show whether a peer passes on what it gets.
+pub const SPREAD_JUDGED_AFTER: u32 = 8;
+
+/// A turn of a seed's round robin ends after so many rounds of the choker if others wait: a minute.
+pub const SEEDING_TURN_ROUNDS: u64 = 6;
+
+/// Or after so many bytes (libtorrent's `seeding_piece_quota` is 20 pieces).
+pub const SEEDING_QUOTA_BYTES: u64 = 16 << 20;
+
+/// What a peer gets on trust, in bytes, for each ten minutes of its stay, if it could give something.
+/// An optimistic unchoke at 1 MiB/s shared by eight lasts 16 s for it, enough to answer.
+pub const TRUST_BYTES: u64 = 2 << 20;
+
+/// Beyond that a peer is in debt if it took more than this many times what it gave: whoever has a
+/// slow line gives less than it takes.
+pub const TRUST_FACTOR: u64 = 4;
+
+/// Addresses whose balance is remembered when they leave; beyond, the smallest is forgotten.
+pub const LEDGER_MAX: usize = 128;
+
+/// Under the proportional policy up to this many times the unchoke slots share what is sent.
+pub const PROPORTIONAL_PEERS: usize = 3;
+
+/// The part of it that goes to peers on trust (Levin et al. keep a part for newcomers as well; how
+/// much is our guess: what tit for tat's optimistic slot comes to).
+pub const PROPORTIONAL_TRUST_PERCENT: u64 = 15;
+
+/// With shares, what is handed to the driver ahead of the sockets is a second's worth of what is sent,
+/// of all peers together, and at least this many bytes.
+pub const SHARED_AHEAD_MIN: u64 = 64 * BLOCK_SIZE as u64;
+
+/// The same at most.
+pub const SHARED_AHEAD_MAX: u64 = 16 * SEND_AHEAD_MAX as u64;
+
+const _: () = assert!(PEX_CANDIDATES_PER_PEER < PEX_CANDIDATES_MAX);
+const _: () = assert!(PEX_EARLY_AFTER.as_secs() < PEX_INTERVAL.as_secs());
 const _: () = assert!(PIPELINE_MIN < PIPELINE_MAX && PIPELINE_MAX <= UPLOAD_QUEUE_MAX);
 const _: () = assert!(URGENT_QUEUE_TIME.as_secs() < PIPELINE_TIME_S);
 const _: () = assert!(HURRY_INTERVAL.as_nanos() < STALLED_AFTER.as_nanos());

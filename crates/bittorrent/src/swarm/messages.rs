@@ -6,7 +6,7 @@ use super::metadata::{MetadataFetch, Progress};
 use super::peer::{Peer, Pieces};
 use super::{Phase, Swarm};
 use crate::types::{Bitfield, PieceIndex};
-use crate::wire::{ExtensionHandshake, Message, MetadataMessage, UT_METADATA};
+use crate::wire::{ExtensionHandshake, LT_DONTHAVE, Message, MetadataMessage, UT_METADATA, UT_PEX};
 use althing_base::Instant;
 use althing_base::time::Duration;
 use bytes::Bytes;
@@ -15,6 +15,12 @@ use std::net::SocketAddr;
 
 /// Our own number for `ut_metadata`, told in the extension handshake (BEP 10).
 const OUR_UT_METADATA: u8 = 1;
+
+/// The same for `ut_pex`.
+const OUR_UT_PEX: u8 = 2;
+
+/// The same for `lt_donthave`.
+const OUR_LT_DONTHAVE: u8 = 3;
 
 /// Why a message ends the connection.
 type Broken = DisconnectReason;
@@ -50,6 +56,12 @@ impl Swarm {
             }
             Message::Extended { id: OUR_UT_METADATA, payload } => {
                 self.metadata_message(now, conn, &payload)?;
+            }
+            Message::Extended { id: OUR_UT_PEX, payload } => {
+                self.pex_message(now, conn, &payload)?;
+            }
+            Message::Extended { id: OUR_LT_DONTHAVE, payload } => {
+                self.peer_lost(now, conn, &payload)?;
             }
             Message::Extended { .. } => self.overlook(now, conn, "unknown extensions")?,
             Message::HashRequest(request) => self.hashes_requested(now, conn, request)?,
@@ -153,14 +165,18 @@ impl Swarm {
         if !bits.set(piece, true) {
             return self.overlook(now, conn, "repeated have messages");
         }
-        if bits.is_full() {
+        let is_full = bits.is_full();
+        self.spread_seen(conn, piece);
+        self.piece_seen(now, conn, piece);
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        let Pieces::Known(bits) = &mut peer.pieces else { return Ok(()) };
+        if is_full {
             // Seeds are not counted; all but the newest piece were.
-            for counted in bits.ones().filter(|counted| *counted != piece) {
-                self.picker.rarer(counted);
-            }
+            let counted: Vec<PieceIndex> = bits.ones().filter(|other| *other != piece).collect();
+            counted.into_iter().for_each(|counted| self.rarer(counted));
             self.met_a_seed(now, conn);
         } else {
-            self.picker.more_common(piece);
+            self.more_common(piece);
         }
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
         if wanted {
@@ -180,9 +196,11 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         let Pieces::Known(bits) = &peer.pieces else { return };
         if !bits.is_full() {
-            bits.ones().for_each(|piece| self.picker.more_common(piece));
+            let pieces: Vec<PieceIndex> = bits.ones().collect();
+            pieces.into_iter().for_each(|piece| self.more_common(piece));
         }
-        let is_full = bits.is_full();
+        let Some(peer) = self.peers.get(&conn) else { return };
+        let is_full = matches!(&peer.pieces, Pieces::Known(bits) if bits.is_full());
         self.appraise(conn);
         if is_full {
             self.met_a_seed(now, conn);
@@ -190,6 +208,7 @@ impl Swarm {
         self.update_interest(now, conn);
         self.order_from(now, conn);
         self.order_hashes(now);
+        self.show_more(now, conn);
     }
 
     /// Counts what a peer has that we want.
@@ -206,7 +225,7 @@ impl Swarm {
         if let Pieces::Known(bits) = pieces
             && !bits.is_full()
         {
-            bits.ones().for_each(|piece| self.picker.rarer(piece));
+            bits.ones().for_each(|piece| self.rarer(piece));
         }
     }
 
@@ -277,7 +296,12 @@ impl Swarm {
         let Some(peer) = self.peers.get(&conn) else { return };
         let metadata_size = self.metainfo.as_ref().map(|m| m.info_bytes().len() as u32);
         let handshake = ExtensionHandshake {
-            extensions: BTreeMap::from([(UT_METADATA.to_vec(), OUR_UT_METADATA)]),
+            extensions: BTreeMap::from([
+                (UT_METADATA.to_vec(), OUR_UT_METADATA),
+                // 0 takes it back, if the torrent has turned out to be private (BEP 10).
+                (UT_PEX.to_vec(), if self.exchanges_peers() { OUR_UT_PEX } else { 0 }),
+                (LT_DONTHAVE.to_vec(), OUR_LT_DONTHAVE),
+            ]),
             client: Some(self.config.client.clone()),
             port: self.config.listen_port,
             request_queue: Some(UPLOAD_QUEUE_MAX as u32),

@@ -10,9 +10,11 @@
 //!
 //! Where to find things: `connections` (who is connected), `messages` (what they say),
 //! `download` (ordering blocks), `urgent` (those that somebody waits for), `wishes` (what is wanted
-//! changes), `upload` (giving them, choking), `hashes` (BEP 52's trees),
-//! `stats` (what a user sees). The policies are types of their own: [`Picker`] and [`Choker`].
+//! changes), `upload` (giving them, choking), `superseed` (BEP 16), `spread` (who passes on what is
+//! rare), `pex` (BEP 11), `lost` (BEP 54), `hashes` (BEP 52's trees), `stats` (what a user sees). The
+//! policies are types of their own: [`Picker`] and [`Choker`].
 
+mod availability;
 mod blame;
 mod candidates;
 mod choker;
@@ -22,14 +24,18 @@ mod download;
 mod hashes;
 mod io;
 pub mod limits;
+mod lost;
 mod messages;
 mod metadata;
 mod peer;
+mod pex;
 mod picker;
 mod pieces;
 mod priority;
 mod rate;
+mod spread;
 mod stats;
+mod superseed;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -37,7 +43,7 @@ mod urgent;
 mod web;
 mod wishes;
 
-pub use choker::{ChokeCandidate, Choker, ChokerKind};
+pub use choker::{ChokeCandidate, Choker, ChokerKind, SeedingKind, Unchoked, Weight};
 pub use deadlines::ReaderId;
 pub use io::{ConnId, Direction, DisconnectReason, Input, Output, PeerSource, StorageFault};
 pub use picker::{Picker, PickerKind};
@@ -48,6 +54,7 @@ use crate::metainfo::{Magnet, Metainfo};
 use crate::types::{Bitfield, InfoHashes, PeerId, PieceIndex};
 use althing_base::time::Duration;
 use althing_base::{Instant, Machine, Rng, Seed};
+use availability::Availability;
 use blame::Blame;
 use candidates::Candidates;
 use deadlines::Deadlines;
@@ -55,10 +62,14 @@ use hashes::HashFetch;
 use limits::{CHOKE_INTERVAL, CONNECTING_MAX, CONNECTIONS_MAX, UNCHOKE_SLOTS};
 use metadata::MetadataFetch;
 use peer::Peers;
+use pex::Exchange;
 use pieces::OpenPieces;
 use priority::PiecePriorities;
-use std::collections::VecDeque;
+use spread::SpreadLog;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
+use superseed::SuperSeed;
 
 /// How a swarm behaves.
 #[derive(Clone, Debug)]
@@ -75,8 +86,15 @@ pub struct SwarmConfig {
     pub unchoke_slots: usize,
     /// Which piece is fetched next.
     pub picker: PickerKind,
-    /// Who is given to.
+    /// Who is given to while we fetch.
     pub choker: ChokerKind,
+    /// Who is given to once we have everything.
+    pub seeding: SeedingKind,
+    /// Show each peer one piece at a time once we have everything, until enough copies are out
+    /// (BEP 16).
+    pub super_seed: bool,
+    /// Tell peers of each other, and believe them (BEP 11); never for private torrents.
+    pub pex: bool,
     /// How much each file is wanted at the start; [`Input::SetPriorities`] changes it.
     pub priorities: FilePriorities,
     /// Name and version of this program (BEP 10's `v`).
@@ -94,6 +112,9 @@ impl SwarmConfig {
             unchoke_slots: UNCHOKE_SLOTS,
             picker: PickerKind::default(),
             choker: ChokerKind::default(),
+            seeding: SeedingKind::default(),
+            super_seed: false,
+            pex: true,
             priorities: FilePriorities::default(),
             client: concat!("Althing ", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -162,6 +183,17 @@ pub struct Swarm {
     hashes: HashFetch,
 
     choker: Box<dyn Choker>,
+    seeder: Box<dyn Choker>,
+    /// What is sent is shared out by weight.
+    shares: bool,
+    /// How much those who are sent something have been sent, each byte divided by its weight.
+    served: u64,
+    /// What addresses that are gone gave us and took from us, in bytes.
+    ledger: BTreeMap<IpAddr, (u64, u64)>,
+    availability: Availability,
+    exchange: Exchange,
+    spread: SpreadLog,
+    super_seed: SuperSeed,
     choke_at: Option<Instant>,
     connect_at: Option<Instant>,
     housekeeping_at: Option<Instant>,
@@ -192,6 +224,14 @@ impl Swarm {
             rng: Rng::new(seed.fork("swarm", 0)),
             picker: config.picker.build(0, seed),
             choker: config.choker.build(seed.fork("choker", 0)),
+            seeder: config.seeding.build(seed.fork("seeder", 0)),
+            shares: false,
+            served: 0,
+            ledger: BTreeMap::new(),
+            availability: Availability::default(),
+            exchange: Exchange::default(),
+            spread: SpreadLog::default(),
+            super_seed: SuperSeed::default(),
             phase: if metainfo.is_some() { Phase::Opening } else { Phase::Metadata },
             metadata: metainfo.is_none().then(|| MetadataFetch::new(info_hashes)),
             config,
@@ -295,6 +335,9 @@ impl Swarm {
                 self.metainfo = Some(Arc::clone(&metainfo));
                 self.phase = Phase::Opening;
                 self.settle_peers(now, metainfo.piece_count());
+                if metainfo.is_private() {
+                    self.forget_exchanged(now);
+                }
                 self.outputs.push_back(Output::MetadataReceived { metainfo });
             }
         }
@@ -309,11 +352,13 @@ impl Swarm {
             return;
         }
         self.phase = Phase::Active;
-        self.have = have;
+        let before = std::mem::replace(&mut self.have, have);
         self.take_stock(&metainfo);
         self.picker = self.config.picker.build(pieces, self.seed.fork("picker", 0));
         self.fill_picker(&metainfo);
         self.hashes.start(&metainfo);
+        self.availability.clear();
+        self.tell_what_is_there(now, &before);
         let conns: Vec<ConnId> = self.peers.keys().copied().collect();
         for conn in conns {
             self.introduce(now, conn);
@@ -374,16 +419,9 @@ impl Machine for Swarm {
                 self.stop(now, DisconnectReason::Stopped);
             }
             Input::Resume => self.resume(now),
-            Input::Recheck => {
-                self.stop(now, DisconnectReason::Stopped);
-                // They did nothing to be kept waiting for.
-                self.candidates.retry_all(now);
-                self.abandon_open_pieces();
-                self.blame.clear();
-                if self.phase == Phase::Active {
-                    self.phase = Phase::Opening;
-                }
-            }
+            Input::Recheck => self.recheck(now),
+            Input::PiecesLost { pieces } => self.pieces_lost(now, &pieces),
+            Input::SuperSeed(on) => self.set_super_seed(now, on),
         }
     }
 
@@ -397,8 +435,10 @@ impl Machine for Swarm {
             self.hurry(now);
         }
         if due(self.choke_at) {
+            self.super_seed_round(now);
             self.choke_round(now);
             self.part_from_seeds(now);
+            self.exchange_peers(now);
             self.choke_at = (!self.peers.is_empty()).then(|| now + CHOKE_INTERVAL);
         }
         if due(self.find_peers_at) {

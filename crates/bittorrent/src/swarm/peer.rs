@@ -1,13 +1,18 @@
 //! One connection: what the peer said, what it owes and what it is owed.
 
 use super::blame::Sender;
+use super::choker::Weight;
 use super::io::{ConnId, Direction};
 use super::limits::{
-    ALLOWED_FAST_SET, EARLY_HAVES_MAX, PIPELINE_MAX, PIPELINE_MIN, PIPELINE_SNUBBED,
-    PIPELINE_TIME_S, RATE_WINDOW_S, WASTE_BURST, WASTE_PER_S,
+    ALLOWED_FAST_SET, EARLY_HAVES_MAX, EARLY_LOSSES_MAX, PIPELINE_MAX, PIPELINE_MIN,
+    PIPELINE_SNUBBED, PIPELINE_TIME_S, RATE_WINDOW_S, TRUST_BYTES, TRUST_FACTOR, WASTE_BURST,
+    WASTE_PER_S,
 };
+use super::pex::PexState;
 use super::pieces::Opening;
 use super::rate::RateMeter;
+use super::spread::Spread;
+use super::superseed::Mask;
 use crate::types::{BLOCK_SIZE, Bitfield, BlockRef, PeerId, PieceIndex};
 use crate::webseed::WebSeedId;
 use crate::wire::{ExtensionHandshake, Handshake, HashRequest};
@@ -28,6 +33,8 @@ pub(super) enum Pieces {
         all: bool,
         /// `have` messages so far.
         haves: Vec<PieceIndex>,
+        /// What it has lost since (BEP 54).
+        lost: BTreeSet<PieceIndex>,
     },
     /// One bit for each piece.
     Known(Bitfield),
@@ -35,7 +42,7 @@ pub(super) enum Pieces {
 
 impl Pieces {
     pub(super) fn early() -> Self {
-        Pieces::Early { bitfield: None, all: false, haves: Vec::new() }
+        Pieces::Early { bitfield: None, all: false, haves: Vec::new(), lost: BTreeSet::new() }
     }
 
     /// What the early messages come to now that there are `count` pieces; `None` if they make no
@@ -43,7 +50,7 @@ impl Pieces {
     pub(super) fn settle(&self, count: u32) -> Option<Bitfield> {
         match self {
             Pieces::Known(bits) => Some(bits.clone()),
-            Pieces::Early { bitfield, all, haves } => {
+            Pieces::Early { bitfield, all, haves, lost } => {
                 let mut bits = match bitfield {
                     _ if *all => Bitfield::full(count),
                     Some(bytes) => Bitfield::from_bytes(bytes, count)?,
@@ -55,6 +62,9 @@ impl Pieces {
                     }
                     bits.set(*piece, true);
                 }
+                for piece in lost {
+                    bits.set(*piece, false);
+                }
                 Some(bits)
             }
         }
@@ -63,8 +73,20 @@ impl Pieces {
     /// Notes an early `have`; false if there are too many.
     pub(super) fn early_have(&mut self, piece: PieceIndex) -> bool {
         match self {
-            Pieces::Early { haves, .. } if haves.len() < EARLY_HAVES_MAX => {
+            Pieces::Early { haves, lost, .. } if haves.len() < EARLY_HAVES_MAX => {
+                lost.remove(&piece);
                 haves.push(piece);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Notes an early loss; false if there are too many.
+    pub(super) fn early_loss(&mut self, piece: PieceIndex) -> bool {
+        match self {
+            Pieces::Early { lost, .. } if lost.len() < EARLY_LOSSES_MAX => {
+                lost.insert(piece);
                 true
             }
             _ => false,
@@ -151,6 +173,19 @@ pub(super) struct Peer {
     pub(super) metadata_orders: Vec<(u32, Instant)>,
     pub(super) metadata_refused_until: Instant,
     waste: TokenBucket,
+
+    /// It was told what we have, and of every change since.
+    pub(super) introduced: bool,
+    /// What a super-seed shows it; everything if `None`.
+    pub(super) mask: Option<Box<Mask>>,
+    pub(super) spread: Spread,
+    pub(super) pex: PexState,
+    /// Bytes that its address gave us and took from us on earlier connections.
+    pub(super) past: (u64, u64),
+    /// Its part of what is sent.
+    pub(super) weight: Weight,
+    /// How much it has been sent, each byte divided by its weight: who has least is next.
+    pub(super) served: u64,
 }
 
 impl Peer {
@@ -206,6 +241,13 @@ impl Peer {
             metadata_orders: Vec::new(),
             metadata_refused_until: Instant::ORIGIN,
             waste: TokenBucket::new(now, WASTE_PER_S, WASTE_BURST),
+            introduced: false,
+            mask: None,
+            spread: Spread::default(),
+            pex: PexState::default(),
+            past: (0, 0),
+            weight: Weight::EQUAL,
+            served: 0,
         }
     }
 
@@ -262,6 +304,23 @@ impl Peer {
     /// allows the piece all the same.
     pub(super) fn would_give(&self, piece: PieceIndex) -> bool {
         self.has(piece) && (!self.chokes_us || self.allowed_fast.contains(&piece))
+    }
+
+    /// Bytes that it gave us and took from us, as long as we remember it.
+    pub(super) fn balance(&self) -> (u64, u64) {
+        let (gave, took) = self.past;
+        (gave + self.download.total_bytes(), took + self.upload.total_bytes())
+    }
+
+    /// Whether it could give us something and has taken much more than it gave. Who claims less
+    /// than we sent it hides what it could give.
+    pub(super) fn is_indebted(&self, now: Instant, piece_bytes: u64) -> bool {
+        let (gave, took) = self.balance();
+        let stay = now.since(self.connected_at).as_secs() / 600;
+        let trust = TRUST_BYTES * (stay + 1);
+        let claims = u64::from(self.piece_count()) * piece_bytes;
+        let could_give = self.interesting || claims + trust < took;
+        could_give && took > trust.saturating_add(gave.saturating_mul(TRUST_FACTOR))
     }
 
     /// Whether we give it blocks of the piece: we do not choke it, or the piece is one of the few

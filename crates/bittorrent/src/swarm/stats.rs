@@ -87,6 +87,8 @@ pub struct SwarmStats {
     pub blocks_on_order: u32,
     /// Pieces in progress.
     pub pieces_in_progress: u32,
+    /// New peers are shown one piece at a time (BEP 16).
+    pub super_seeding: bool,
 }
 
 /// One look at a connection.
@@ -209,6 +211,7 @@ impl Swarm {
             candidates: self.candidates.len() as u32,
             blocks_on_order: self.peers.values().map(|p| p.orders.len() as u32).sum(),
             pieces_in_progress: self.open.len() as u32,
+            super_seeding: self.is_super_seeding(),
         }
     }
 

@@ -1,9 +1,12 @@
 //! Giving: requests, choking, and the slots that are given away.
 
 use super::io::{ConnId, DisconnectReason, Output};
-use super::limits::{ALLOWED_FAST_SET, REQUEST_LEN_MAX, SEND_AHEAD_MAX, UPLOAD_QUEUE_MAX};
+use super::limits::{
+    ALLOWED_FAST_SET, LEDGER_MAX, REQUEST_LEN_MAX, SEND_AHEAD_MAX, SHARED_AHEAD_MAX,
+    SHARED_AHEAD_MIN, UPLOAD_QUEUE_MAX,
+};
 use super::peer::Peer;
-use super::{ChokeCandidate, Phase, Swarm};
+use super::{ChokeCandidate, Phase, Swarm, Weight};
 use crate::types::{BlockRef, PieceIndex};
 use crate::wire::{Message, allowed_fast_set};
 use althing_base::Instant;
@@ -15,6 +18,9 @@ type Broken = DisconnectReason;
 
 /// A connection younger than this counts as new to the choker (BEP 3: three rounds).
 const NEW_FOR: Duration = Duration::from_secs(30);
+
+/// What a peer has been sent is divided by its weight with so many more bits.
+const SHARE_SHIFT: u32 = 16;
 
 /// What was said so long ago has left for the peer.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -51,10 +57,13 @@ impl Swarm {
         if free == 0 {
             return;
         }
+        let piece_bytes = self.metainfo.as_ref().map_or(0, |m| u64::from(m.piece_length()));
+        let seeding = self.is_complete();
         let waiting: Vec<ConnId> = self
             .peers
             .iter()
             .filter(|(_, p)| p.choked && p.interested_in_us)
+            .filter(|(_, p)| seeding || !p.is_indebted(now, piece_bytes))
             .map(|(conn, _)| *conn)
             .take(free)
             .collect();
@@ -67,32 +76,67 @@ impl Swarm {
         if self.phase != Phase::Active {
             return;
         }
-        let candidates: Vec<ChokeCandidate> = self
-            .peers
-            .iter()
-            .filter(|(_, p)| p.interested_in_us)
-            .map(|(conn, p)| {
-                let (gives, takes) = p.choke_rates(now);
-                ChokeCandidate {
-                    conn: *conn,
-                    gives,
-                    takes,
-                    snubs_us: p.snubs_us,
-                    unchoked: !p.choked,
-                    is_new: now.since(p.connected_at) < NEW_FOR,
-                }
-            })
-            .collect();
         let seeding = self.is_complete();
-        let unchoked = self.choker.round(&candidates, self.config.unchoke_slots, seeding);
+        self.judge_spread(now);
+        let candidates = self.choke_candidates(now, seeding);
+        let choker = if seeding { &mut self.seeder } else { &mut self.choker };
+        let unchoked = choker.round(&candidates, self.config.unchoke_slots);
+        self.shares = unchoked.values().any(|weight| *weight != Weight::EQUAL);
         let conns: Vec<ConnId> = self.peers.keys().copied().collect();
         for conn in conns {
-            if unchoked.contains(&conn) {
-                self.unchoke(now, conn);
-            } else {
-                self.choke(now, conn);
+            match unchoked.get(&conn) {
+                Some(weight) => {
+                    if let Some(peer) = self.peers.get_mut(&conn) {
+                        peer.weight = *weight;
+                    }
+                    self.unchoke(now, conn);
+                }
+                None => self.choke(now, conn),
             }
         }
+    }
+
+    /// What the choker is to know of everyone that wants something.
+    fn choke_candidates(&self, now: Instant, seeding: bool) -> Vec<ChokeCandidate> {
+        let rare = if seeding { self.rare_pieces() } else { Vec::new() };
+        let piece_bytes = self.metainfo.as_ref().map_or(0, |m| u64::from(m.piece_length()));
+        let interested = self.peers.iter().filter(|(_, p)| p.interested_in_us);
+        let candidate = |(conn, p): (&ConnId, &Peer)| {
+            let (gives, takes) = p.choke_rates(now);
+            let (gave, took) = p.balance();
+            ChokeCandidate {
+                gives,
+                takes,
+                gave,
+                took,
+                indebted: !seeding && p.is_indebted(now, piece_bytes),
+                snubs_us: p.snubs_us,
+                unchoked: !p.choked,
+                is_new: now.since(p.connected_at) < NEW_FOR,
+                lacks_rare: rare.iter().filter(|piece| !p.has(**piece)).count() as u32,
+                was_given: p.spread.was_given,
+                passed_on: p.spread.passed_on,
+                ..ChokeCandidate::new(*conn)
+            }
+        };
+        interested.map(candidate).collect()
+    }
+
+    /// A peer leaves: what it gave and took is remembered by its address, so that nobody gets rid of
+    /// its debts by calling again.
+    pub(super) fn remember_balance(&mut self, peer: &Peer) {
+        let (gave, took) = peer.balance();
+        // Once everything is here, only gifts count.
+        if gave == 0 && (took == 0 || self.is_complete()) {
+            return;
+        }
+        if self.ledger.len() >= LEDGER_MAX {
+            let least = self.ledger.iter().min_by_key(|(_, (gave, took))| gave.abs_diff(*took));
+            if let Some(least) = least.map(|(ip, _)| *ip) {
+                self.ledger.remove(&least);
+            }
+        }
+        self.ledger.insert(peer.addr.ip().to_canonical(), (gave, took));
     }
 
     /// Once everything wanted is here, those that only give are of no more use. They are let go of
@@ -123,7 +167,7 @@ impl Swarm {
     }
 
     /// Chokes a peer: what it asked for and has not been handed to the driver is refused.
-    fn choke(&mut self, now: Instant, conn: ConnId) {
+    pub(super) fn choke(&mut self, now: Instant, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(&conn).filter(|p| !p.choked) else { return };
         peer.choked = true;
         let waiting = std::mem::take(&mut peer.wanted_by_it);
@@ -145,7 +189,8 @@ impl Swarm {
         let Some(metainfo) = self.metainfo.as_ref().filter(|_| self.phase == Phase::Active) else {
             return;
         };
-        let Some(peer) = self.peers.get(&conn).filter(|p| p.fast) else { return };
+        let may_know = |p: &&Peer| p.fast && p.mask.is_none();
+        let Some(peer) = self.peers.get(&conn).filter(may_know) else { return };
         let IpAddr::V4(ip) = peer.addr.ip().to_canonical() else { return };
         let info_hash = self.info_hashes.primary();
         let set = allowed_fast_set(ip, info_hash, metainfo.piece_count(), ALLOWED_FAST_SET);
@@ -170,9 +215,14 @@ impl Swarm {
             && self.metainfo.as_ref().is_some_and(|m| m.layout().contains(block));
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
         peer.spoken = true;
+        let exists = exists && peer.mask.as_ref().is_none_or(|m| m.shown.get(block.piece));
         if exists && peer.may_have(block.piece) && peer.wanted_by_it.len() < UPLOAD_QUEUE_MAX {
+            if peer.wanted_by_it.is_empty() && peer.sending.is_empty() {
+                // It was not waiting: it has no claim to what others were sent meanwhile.
+                peer.served = peer.served.max(self.served);
+            }
             peer.wanted_by_it.push_back(block);
-            self.send_ahead(now, conn);
+            self.send_on(now, conn);
             return Ok(());
         }
         if peer.fast {
@@ -201,20 +251,69 @@ impl Swarm {
         }
     }
 
-    /// Hands requests to the driver, as far ahead as its socket may lag.
-    fn send_ahead(&mut self, now: Instant, conn: ConnId) {
-        let Some(peer) = self.peers.get_mut(&conn) else { return };
-        while let Some(block) = peer.wanted_by_it.front().copied() {
-            if peer.sending_bytes + block.len > SEND_AHEAD_MAX {
-                break;
+    /// Hands requests to the driver: this peer's, or those whose turn it is if what is sent is shared
+    /// out.
+    fn send_on(&mut self, now: Instant, conn: ConnId) {
+        if self.shares {
+            self.send_by_shares(now);
+        } else {
+            while self.send_next(now, conn, SEND_AHEAD_MAX) {}
+        }
+    }
+
+    /// Hands the next request of a peer to the driver, if fewer than `ahead` bytes are there.
+    fn send_next(&mut self, now: Instant, conn: ConnId, ahead: u32) -> bool {
+        let Some(peer) = self.peers.get_mut(&conn) else { return false };
+        let Some(block) = peer.wanted_by_it.front().copied() else { return false };
+        if peer.sending_bytes + block.len > ahead {
+            return false;
+        }
+        peer.wanted_by_it.pop_front();
+        if peer.sending.is_empty() {
+            peer.last_sent_block_at = now;
+        }
+        peer.sending.push_back(block);
+        peer.sending_bytes += block.len;
+        self.outputs.push_back(Output::SendBlock { conn, block });
+        true
+    }
+
+    /// Shares out what is sent by weight: a second's worth is under way, and the next block goes to
+    /// the peer that has had least for its weight (self-clocked fair queueing, a finer form of
+    /// deficit round robin). So the shares hold whether it is our link that is narrow or a limit in
+    /// the driver; a peer whose own link is narrow leaves the rest of its share to the others.
+    fn send_by_shares(&mut self, now: Instant) {
+        let sending = self.peers.values().map(|p| u64::from(p.sending_bytes));
+        let mut under_way: u64 = sending.sum();
+        let rate: u64 = self.peers.values().map(|p| p.upload.rate(now, 2)).sum();
+        let ahead = (rate + rate / 4).clamp(SHARED_AHEAD_MIN, SHARED_AHEAD_MAX);
+        let active = |p: &&Peer| !p.wanted_by_it.is_empty() || !p.sending.is_empty();
+        let weights: u64 =
+            self.peers.values().filter(active).map(|p| u64::from(p.weight.get())).sum();
+        // One that does not keep up holds twice its share at most.
+        let own = |p: &Peer| {
+            let share = 2 * ahead * u64::from(p.weight.get()) / weights.max(1);
+            u32::try_from(share).unwrap_or(u32::MAX).clamp(REQUEST_LEN_MAX, SEND_AHEAD_MAX)
+        };
+        while under_way < ahead {
+            let ready = |p: &Peer| {
+                p.wanted_by_it.front().is_some_and(|block| p.sending_bytes + block.len <= own(p))
+            };
+            let next = self
+                .peers
+                .iter()
+                .filter(|(_, p)| ready(p))
+                .min_by_key(|(conn, p)| (p.served, **conn))
+                .map(|(conn, p)| (*conn, own(p)));
+            let Some((conn, own)) = next else { return };
+            let Some(peer) = self.peers.get_mut(&conn) else { return };
+            let len = peer.wanted_by_it.front().map_or(0, |block| block.len);
+            self.served = self.served.max(peer.served);
+            peer.served += (u64::from(len) << SHARE_SHIFT) / u64::from(peer.weight.get());
+            under_way += u64::from(len);
+            if !self.send_next(now, conn, own) {
+                return;
             }
-            peer.wanted_by_it.pop_front();
-            if peer.sending.is_empty() {
-                peer.last_sent_block_at = now;
-            }
-            peer.sending.push_back(block);
-            peer.sending_bytes += block.len;
-            self.outputs.push_back(Output::SendBlock { conn, block });
         }
     }
 
@@ -230,6 +329,8 @@ impl Swarm {
         peer.last_said_at = now;
         peer.last_sent_block_at = now;
         self.totals.uploaded_bytes += u64::from(block.len);
-        self.send_ahead(now, conn);
+        self.watch_spread(now, conn, block);
+        self.shown_block_sent(now, conn, block);
+        self.send_on(now, conn);
     }
 }

@@ -45,6 +45,8 @@ pub struct ExtensionHandshake {
     pub upload_only: Option<bool>,
     /// `complete_ago`: seconds since the sender last saw a peer that has everything.
     pub complete_ago: Option<u32>,
+    /// `e`: whether the sender prefers encrypted connections.
+    pub prefers_encryption: Option<bool>,
 }
 
 impl ExtensionHandshake {
@@ -74,6 +76,7 @@ impl ExtensionHandshake {
             metadata_size: bounded(dict, b"metadata_size", 1, METADATA_BYTES_MAX),
             upload_only: dict.int(b"upload_only").map(|flag| flag != 0),
             complete_ago: bounded(dict, b"complete_ago", 0, u32::MAX),
+            prefers_encryption: dict.int(b"e").map(|flag| flag != 0),
         })
     }
 
@@ -87,6 +90,7 @@ impl ExtensionHandshake {
                 }
             };
             int(out, b"complete_ago", self.complete_ago);
+            int(out, b"e", self.prefers_encryption.map(Into::into));
             if let Some(ip) = self.ipv4 {
                 out.key(b"ipv4").bytes(&ip.octets());
             }
@@ -136,6 +140,7 @@ impl ExtensionHandshake {
         self.metadata_size = later.metadata_size.or(self.metadata_size);
         self.upload_only = later.upload_only.or(self.upload_only);
         self.complete_ago = later.complete_ago.or(self.complete_ago);
+        self.prefers_encryption = later.prefers_encryption.or(self.prefers_encryption);
     }
 }
 
@@ -210,6 +215,7 @@ mod tests {
         );
         assert_eq!(transmission.id(UT_METADATA), Some(3));
         assert_eq!(transmission.upload_only, Some(false));
+        assert_eq!(transmission.prefers_encryption, Some(true));
         assert_eq!(transmission.client.as_deref(), Some("Transmission 3.00"));
     }
 
@@ -271,10 +277,11 @@ mod tests {
             metadata_size in proptest::option::of(1..=METADATA_BYTES_MAX),
             upload_only: Option<bool>,
             complete_ago: Option<u32>,
+            prefers_encryption: Option<bool>,
         ) -> ExtensionHandshake {
             ExtensionHandshake {
                 extensions, client, port, request_queue, your_ip, ipv4, ipv6, metadata_size,
-                upload_only, complete_ago,
+                upload_only, complete_ago, prefers_encryption,
             }
         }
     }

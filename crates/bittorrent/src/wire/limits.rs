@@ -45,6 +45,10 @@ pub const CLIENT_CHARS_MAX: usize = 64;
 /// A higher `reqq` counts as this.
 pub const REQUEST_QUEUE_MAX: u32 = 8192;
 
+/// Addresses that are read of each list of a peer exchange message. BEP 11 allows 50 of each, and any
+/// number in the first message; libtorrent sends up to 100 there.
+pub const PEX_CONTACTS_READ_MAX: usize = 100;
+
 /// Bytes of a bitfield message, then its type.
 const _: () = assert!(PIECE_COUNT_MAX as usize / 8 < FRAME_BYTES_MAX);
 /// A block and the nine bytes before it.

@@ -24,6 +24,7 @@
 
 mod client;
 mod decode;
+mod dont_have;
 mod encode;
 mod error;
 mod extension;
@@ -33,9 +34,11 @@ pub mod limits;
 mod message;
 mod metadata;
 pub mod mse;
+mod pex;
 
 pub use client::client_name;
 pub use decode::{DecodeLimits, Decoded, decode, decode_block_header};
+pub use dont_have::{DontHave, DontHaveError, LT_DONTHAVE};
 pub use encode::encode_block_header;
 pub use error::WireError;
 pub use extension::{ExtensionHandshake, UT_METADATA};
@@ -43,3 +46,4 @@ pub use fast::allowed_fast_set;
 pub use handshake::{HANDSHAKE_LEN, Handshake};
 pub use message::{BLOCK_HEADER_LEN, HashRequest, Message};
 pub use metadata::{METADATA_PIECE_LEN, MetadataMessage, MetadataMessageError};
+pub use pex::{PexFlags, PexMessage, PexPeer, UT_PEX};

@@ -148,6 +148,7 @@ pub(super) fn peer(peer: &PeerSnapshot, connected: bool) -> api::Peer {
             PeerSource::Manual => api::PeerSource::Manual,
             PeerSource::Lsd => api::PeerSource::Lsd,
             PeerSource::WebSeed => api::PeerSource::WebSeed,
+            PeerSource::Pex => api::PeerSource::Pex,
         },
         pieces_done: peer.pieces,
         download_bytes_per_s: peer.down_bytes_per_s,

@@ -6,6 +6,7 @@ use super::error::ApiError;
 use super::limits::{JOBS_KEPT_MAX, JOBS_RUNNING_MAX};
 use super::types::{ErrorCode, Job, JobKind, JobState};
 use crate::session::{AddError, AddOptions, AddSource, CreateOptions, Created};
+use althing_store::records::TorrentSettings;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Clone, Debug)]
 pub(super) enum Work {
     /// Make a torrent and seed it in place.
-    Share,
+    Share {
+        /// One piece at a time (BEP 16).
+        super_seeding: bool,
+    },
     /// Write a torrent file here.
     Create(PathBuf),
 }
@@ -109,7 +113,7 @@ pub(super) fn start(
     work: Work,
 ) -> Result<Job, ApiError> {
     let kind = match work {
-        Work::Share => JobKind::Share,
+        Work::Share { .. } => JobKind::Share,
         Work::Create(_) => JobKind::Create,
     };
     let job = app.jobs().begin(kind, &path)?;
@@ -139,9 +143,13 @@ async fn run(
     let Created { metainfo, location } = app.session().create(&path, options, progress).await?;
     let torrent = metainfo.info_hashes().primary().to_string();
     match work {
-        Work::Share => {
-            let options =
-                AddOptions { in_place: Some(location), trusted: true, ..AddOptions::default() };
+        Work::Share { super_seeding } => {
+            let options = AddOptions {
+                in_place: Some(location),
+                trusted: true,
+                settings: TorrentSettings { super_seeding, ..TorrentSettings::default() },
+                ..AddOptions::default()
+            };
             match app.session().add(AddSource::Torrent(metainfo.to_torrent()), options).await {
                 // Sharing the same files a second time changes nothing.
                 Ok(_) | Err(AddError::AlreadyHere { .. }) => {}

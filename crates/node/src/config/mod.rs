@@ -3,12 +3,14 @@
 
 mod hours;
 mod multiple;
+mod policy;
 mod proxy;
 mod reference;
 mod section;
 
 pub use hours::{Day, Hours, LocalTime, TimeOfDay};
 pub use multiple::Multiple;
+pub use policy::{Policy, SeedingPolicy};
 pub use proxy::ProxySetting;
 
 use althing_bittorrent::webseed::limits;
@@ -54,6 +56,9 @@ section! {
         pub connections: u32 = 1000,
         /// Connections to peers of one torrent.
         pub connections_per_torrent: u32 = 100,
+        /// Whether peers of a torrent are told of each other and believed when they name others; never
+        /// done for private torrents.
+        pub peer_exchange: bool = true,
         /// Whether to listen for incoming connections.
         pub incoming: bool = true,
         /// Whether connections to peers are encrypted: "plain" never, "preferred" where the peer can
@@ -68,6 +73,13 @@ section! {
     pub struct Sharing("sharing") {
         /// Peers of one torrent that are uploaded to at the same time.
         pub upload_slots: u32 = 8,
+        /// To whom a torrent that is being fetched is given: "tit-for-tat" (to those who give most, in
+        /// equal parts) or "proportional" (to everyone who gives, in proportion to what it gave).
+        pub policy: Policy = Policy::TitForTat,
+        /// To whom a complete torrent is given: "rare" (first to those who lack what hardly anybody
+        /// has and pass it on), "fastest" (who takes fastest), "round-robin" (everyone by turns) or
+        /// "grateful" (first those who gave something while it was fetched).
+        pub seeding: SeedingPolicy = SeedingPolicy::Rare,
         /// Blocks that one peer may have asked for and not been sent yet; more is refused.
         pub request_queue: u32 = 500,
     }

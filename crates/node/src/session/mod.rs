@@ -15,7 +15,7 @@ mod load;
 mod options;
 pub(crate) mod persist;
 mod reading;
-mod settings;
+pub(crate) mod settings;
 pub(crate) mod shared;
 mod snapshot;
 mod start;

@@ -106,7 +106,7 @@ impl Session {
 
 /// Writes a change of a torrent's settings down, then puts it in force, in the order in which changes
 /// were asked for.
-pub(super) async fn change_settings(
+pub(crate) async fn change_settings(
     shared: &Arc<Shared>,
     id: TorrentId,
     change: impl FnOnce(&mut TorrentSettings) + Send + 'static,

@@ -280,6 +280,7 @@ impl Core {
             Output::Disconnect { conn, reason } => self.disconnect(conn, reason),
             Output::PieceVerified { piece } => self.piece_verified(key, piece),
             Output::Completed => self.completed(key),
+            Output::SuperSeedingEnded => self.super_seeding_ended(key),
             Output::MetadataReceived { metainfo } => self.metadata_received(key, metainfo),
             Output::LayersReceived { metainfo } => self.layers_received(key, &metainfo),
             Output::Ban { ip } => self.ban(ip),

@@ -5,6 +5,7 @@ use super::core::{Core, Deferred};
 use super::uptime::{Spent, Uptime};
 use crate::clock;
 use crate::rates::{Flow, Gate, Limits};
+use crate::session::settings::change_settings;
 use crate::session::shared::Entry;
 use crate::session::{Event, TorrentState, wishes};
 use althing_bittorrent::metainfo::Metainfo;
@@ -155,6 +156,10 @@ impl Core {
         swarm.priorities = wishes::wanted(&new.link_wants, &new.settings);
         swarm.picker = wishes::order(&new.settings);
         swarm.unchoke_slots = config.sharing.upload_slots as usize;
+        swarm.choker = config.sharing.policy.into();
+        swarm.seeding = config.sharing.seeding.into();
+        swarm.pex = config.network.peer_exchange;
+        swarm.super_seed = new.settings.super_seeding;
         let metainfo = match &new.source {
             Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
             Source::Magnet(_) => None,
@@ -208,9 +213,13 @@ impl Core {
         let Some(torrent) = self.torrents.get_mut(&key) else { return };
         let (wanted, order) =
             (wishes::wanted(&torrent.link_wants, &settings), wishes::order(&settings));
-        torrent.settings = settings;
+        let before = std::mem::replace(&mut torrent.settings, settings);
+        let super_seeding = torrent.settings.super_seeding;
         torrent.set_gates(&self.shared.governor.limits());
         self.pacer.set_settings(key, &torrent.settings);
+        if before.super_seeding != super_seeding {
+            self.input(key, Input::SuperSeed(super_seeding));
+        }
         self.input(key, Input::SetPriorities(wanted));
         self.input(key, Input::SetPicker(order));
         self.publish(key);
@@ -225,6 +234,18 @@ impl Core {
         for key in keys {
             self.input(key, Input::SetBounds { connections, upload_slots });
         }
+    }
+
+    /// Super-seeding has done its work: it is not begun anew at the next start.
+    pub(super) fn super_seeding_ended(&mut self, key: TorrentKey) {
+        let Some(torrent) = self.torrents.get(&key) else { return };
+        let (shared, id) = (Arc::clone(&self.shared), torrent.entry.id);
+        tokio::spawn(async move {
+            let off = |settings: &mut TorrentSettings| settings.super_seeding = false;
+            if let Err(reason) = change_settings(&shared, id, off).await {
+                debug!(%reason, "that super-seeding has ended cannot be written down");
+            }
+        });
     }
 
     /// Tries addresses that a user named.

@@ -58,6 +58,7 @@ impl World {
                 }
             }
             swarm::Output::Completed => self.completed(id),
+            swarm::Output::SuperSeedingEnded => {}
             swarm::Output::Connect { addr } => self.connect(id, addr),
             swarm::Output::Disconnect { conn, reason } => self.disconnect(id, conn, reason),
             swarm::Output::FindPeers => {

@@ -29,7 +29,8 @@ pub(super) async fn share(
     Json(request): Json<ShareRequest>,
 ) -> Result<(StatusCode, axum::Json<Job>), ApiError> {
     let path = absolute(&request.path)?;
-    let job = jobs::start(&app, path, create_options(request.options), Work::Share)?;
+    let work = Work::Share { super_seeding: request.super_seeding };
+    let job = jobs::start(&app, path, create_options(request.options), work)?;
     Ok((StatusCode::ACCEPTED, axum::Json(job)))
 }
 

@@ -114,7 +114,11 @@ impl Example for CreateRequest {
 
 impl Example for ShareRequest {
     fn example() -> Self {
-        ShareRequest { path: "/home/anna/holiday".into(), options: Example::example() }
+        ShareRequest {
+            path: "/home/anna/holiday".into(),
+            options: Example::example(),
+            super_seeding: false,
+        }
     }
 }
 

@@ -45,6 +45,9 @@ pub struct ShareRequest {
     /// How the torrent is made.
     #[serde(default)]
     pub options: CreateOptions,
+    /// Give everything once and to those who pass it on, until enough copies are out (BEP 16).
+    #[serde(default)]
+    pub super_seeding: bool,
 }
 
 /// A path on the daemon's machine to make a torrent file of, without seeding it.

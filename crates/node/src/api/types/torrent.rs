@@ -268,6 +268,8 @@ pub enum PeerSource {
     /// It is no peer but a web seed (BEP 19): `client` is its URL, and `addr` that of the server
     /// that answered last.
     WebSeed,
+    /// Another peer named it (BEP 11).
+    Pex,
 }
 
 /// A tracker of a torrent, and how it answers.
