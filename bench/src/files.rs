@@ -12,6 +12,8 @@ use althing_tests::tools;
 /// A sentence a failed section.
 pub(crate) fn run(options: &Options) -> Result<(), String> {
     let mut failed = Vec::new();
+    // What a failure has to say is kept where it is caught.
+    std::panic::set_hook(Box::new(|_| {}));
     if options.measure {
         if let Some(why) = tools::obstacle(&["opentracker", "python3-libtorrent"]) {
             return Err(format!("{why}; `cargo xtask test` installs what is missing, as root"));

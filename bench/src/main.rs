@@ -4,15 +4,17 @@
 //! those of other peers that did the same work on the same machine, turn by turn in the same run.
 //! [`sections`] has what is compared, a module each; [`results`] is what they leave, from which
 //! [`report`] writes the page and [`chart`] its pictures. [`peers`] says how each peer is started,
-//! [`measure`] what a transfer takes. [`floor`] is two ends of a connection that this program
-//! is itself, called again.
+//! [`measure`] what a transfer takes. [`floor`] and [`load`] are other ends of connections: this
+//! program itself, called again.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line program")]
 
 mod chart;
+mod daemon;
 mod files;
 mod floor;
 mod install;
+mod load;
 mod machine;
 mod measure;
 mod options;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         ["files", options @ ..] => Options::parse(options).and_then(|options| files::run(&options)),
         ["floor-send", address, file] => floor::send(address, file),
         ["floor-receive", address, file] => floor::receive(address, file),
+        ["load", rest @ ..] => load::run(rest),
         other => Err(format!("{other:?} is no benchmark\n\n{USAGE}")),
     };
     match done {

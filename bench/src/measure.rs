@@ -20,7 +20,7 @@ use crate::target;
 pub(crate) const PIECE_BYTES: usize = 1 << 20;
 
 /// How long one transfer may take.
-pub(crate) const TRANSFER_LIMIT: Duration = Duration::from_secs(300);
+const TRANSFER_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long a leecher may take to end after it was asked to.
 pub(crate) const END_LIMIT: Duration = Duration::from_secs(30);
@@ -65,7 +65,7 @@ pub(crate) struct Transfer<'a> {
 /// The figures of one transfer: `wall_s` from the start of the leecher's process until it says
 /// that it has the file; `leecher_cpu_s` of its whole life; `seed_cpu_s` over the same time, its
 /// own start not counting; and the most that was resident in each, `leecher_peak_mib` and
-/// `seed_peak_mib`.
+/// `seed_peak_mib`; `leecher_own_peak_mib` is the part that is no page of a file.
 pub(crate) fn transfer(transfer: &Transfer<'_>) -> Figures {
     let Transfer { seed: seeding, leecher: fetching, payload, encrypted, .. } = *transfer;
     let mut network = network();
@@ -84,7 +84,8 @@ pub(crate) fn transfer(transfer: &Transfer<'_>) -> Figures {
         .needs_tracker()
         .then(|| Tracker::start(Kind::Opentracker, &tracker, tracker.ip(), &hashes, &folder));
     let folder = scratch.dir("seed");
-    let bench = Bench { host: &seed, seed: &seed, payload, folder: &folder, into, encrypted };
+    let bench =
+        Bench { host: &seed, seed: &seed, payload, folder: &folder, into, encrypted, stays: false };
     let seeder = Process::start("seed", seeding.seed(&bench), &folder);
     match &meeting {
         Some(tracker) => tracker.wait_for_seed(&hashes, || seeder.tail()),
@@ -96,12 +97,21 @@ pub(crate) fn transfer(transfer: &Transfer<'_>) -> Figures {
 
     let before = seeder.usage();
     let folder = scratch.dir("leecher");
-    let bench = Bench { host: &leecher, seed: &seed, payload, folder: &folder, into, encrypted };
+    let bench = Bench {
+        host: &leecher,
+        seed: &seed,
+        payload,
+        folder: &folder,
+        into,
+        encrypted,
+        stays: false,
+    };
     let mut fetcher = Process::start("leecher", fetching.fetch(&bench), &folder);
     // A process that has ended says nothing of its memory any more.
-    let (mut peak, mut seed_peak) = (0, before.peak_resident_bytes);
+    let (mut peak, mut own_peak, mut seed_peak) = (0, 0, before.peak_resident_bytes);
     let complete = poll(TRANSFER_LIMIT, || {
         peak = peak.max(fetcher.usage().peak_resident_bytes);
+        own_peak = own_peak.max(fetcher.memory().anonymous_bytes);
         seed_peak = seed_peak.max(seeder.usage().peak_resident_bytes);
         (fetching.is_complete(&fetcher.output()) || fetcher.has_ended())
             .then(|| fetcher.started().elapsed())
@@ -123,6 +133,7 @@ pub(crate) fn transfer(transfer: &Transfer<'_>) -> Figures {
         ("leecher_cpu_s", cpu.as_secs_f64()),
         ("seed_cpu_s", seed_cpu.as_secs_f64()),
         ("leecher_peak_mib", mebibytes(peak)),
+        ("leecher_own_peak_mib", mebibytes(own_peak)),
         ("seed_peak_mib", mebibytes(seed_peak)),
     ]
 }

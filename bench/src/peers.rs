@@ -26,6 +26,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) into: &'a Path,
     /// Whether nothing may go in the clear.
     pub(crate) encrypted: bool,
+    /// Whether a leecher goes on as a seed when it has everything.
+    pub(crate) stays: bool,
 }
 
 impl Bench<'_> {
@@ -56,6 +58,11 @@ pub(crate) trait Peer {
 
     /// Whether this output says that the leecher has the file. One that ends has it too.
     fn is_complete(&self, output: &str) -> bool;
+
+    /// Its name with its version.
+    fn label(&self) -> String {
+        format!("{} {}", self.name(), self.version()).trim().to_owned()
+    }
 
     /// Whether it can be told to encrypt everything.
     fn encrypts(&self) -> bool {
@@ -118,6 +125,9 @@ impl Peer for Althing {
     fn fetch(&self, bench: &Bench<'_>) -> Command {
         let mut command = self.command(bench);
         command.arg("get").arg(&bench.payload.torrent).arg("-o").arg(bench.into);
+        if bench.stays {
+            command.arg("--seed");
+        }
         command
     }
 
@@ -172,7 +182,10 @@ impl Peer for Libtorrent {
 
     fn fetch(&self, bench: &Bench<'_>) -> Command {
         let mut command = self.command(bench);
-        command.arg(&bench.payload.torrent).arg(bench.into).arg("--exit");
+        command.arg(&bench.payload.torrent).arg(bench.into);
+        if !bench.stays {
+            command.arg("--exit");
+        }
         command
     }
 
@@ -214,7 +227,7 @@ impl Aria2 {
         command
             .args(["--no-conf", "--enable-dht=false", "--enable-dht6=false"])
             .args(["--enable-peer-exchange=false", "--bt-enable-lpd=false"])
-            .args(["--listen-port=6881", "--file-allocation=none", "--summary-interval=0"]);
+            .args(["--listen-port=6881", "--file-allocation=none"]);
         command
     }
 }
@@ -231,7 +244,7 @@ impl Peer for Aria2 {
     fn seed(&self, bench: &Bench<'_>) -> Command {
         let mut command = self.command(bench);
         command
-            .args(["--seed-ratio=0.0", "--bt-seed-unverified=true"])
+            .args(["--seed-ratio=0.0", "--bt-seed-unverified=true", "--summary-interval=0"])
             .arg(Bench::with("--dir=", bench.data()))
             .arg(&bench.payload.torrent);
         command
@@ -240,14 +253,20 @@ impl Peer for Aria2 {
     fn fetch(&self, bench: &Bench<'_>) -> Command {
         let mut command = self.command(bench);
         command
-            .args(["--seed-time=0"])
+            .args(match bench.stays {
+                true => ["--seed-ratio=0.0", "--summary-interval=1"],
+                false => ["--seed-time=0", "--summary-interval=0"],
+            })
             .arg(Bench::with("--dir=", bench.into))
             .arg(&bench.payload.torrent);
         command
     }
 
     fn is_complete(&self, output: &str) -> bool {
+        // One that stays as a seed says so on its status line alone.
         output.contains("Download complete:")
+            || output.contains("[SEED")
+            || output.contains("SEED(")
     }
 }
 
@@ -270,12 +289,15 @@ impl Peer for Rqbit {
 
     fn fetch(&self, bench: &Bench<'_>) -> Command {
         let mut command = self.command(bench);
-        command.arg("-o").arg(bench.into).arg("--exit-on-finish").arg(&bench.payload.torrent);
+        if !bench.stays {
+            command.arg("--exit-on-finish");
+        }
+        command.arg("-o").arg(bench.into).arg(&bench.payload.torrent);
         command
     }
 
     fn is_complete(&self, output: &str) -> bool {
-        output.contains("is complete")
+        output.contains("is complete") || output.contains("]: 100.00% (")
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a section measured: kept in a file, so that the report can be written again from it.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -73,8 +74,9 @@ impl Results {
                         row.add(figures);
                     }
                     Err(why) => {
-                        println!("  round {round} {} failed: {why}", row.label);
                         let first = why.lines().next().unwrap_or_default();
+                        println!("  round {round} {} failed: {first}", row.label);
+                        log(&row.label, &why);
                         *failed = Some(format!("{} failed in round {round}: {first}", row.label));
                     }
                 }
@@ -135,6 +137,20 @@ pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, S
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Err(text.unwrap_or_else(|| "it panicked".to_owned()))
     })
+}
+
+/// Keeps all that there is to say of a failure where it is not in the way.
+fn log(label: &str, why: &str) {
+    let path = target().join("bench/failures.log");
+    let written = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(format!("=== {label}\n{why}\n").as_bytes()));
+    match written {
+        Ok(()) => println!("  its logs: {}", path.display()),
+        Err(error) => println!("  {}: {error}\n{why}", path.display()),
+    }
 }
 
 fn line(figures: &Figures) -> String {

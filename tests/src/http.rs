@@ -48,6 +48,19 @@ pub fn get(host: &Host, server: SocketAddr, path: &str) -> Result<Answer, String
     send(host, server, &format!("GET {path} HTTP/1.1\r\n"), "", b"")
 }
 
+/// As [`get`], with headers: whole lines, each ended by CRLF.
+///
+/// # Errors
+/// As [`get`].
+pub fn get_with(
+    host: &Host,
+    server: SocketAddr,
+    path: &str,
+    headers: &str,
+) -> Result<Answer, String> {
+    send(host, server, &format!("GET {path} HTTP/1.1\r\n"), headers, b"")
+}
+
 /// Sends `POST path` with a body; `headers` are whole lines, each ended by CRLF.
 ///
 /// # Errors

@@ -30,6 +30,15 @@ pub struct Usage {
     pub peak_resident_bytes: u64,
 }
 
+/// What a process holds in memory now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// All that is resident, bytes.
+    pub resident_bytes: u64,
+    /// The part that is no page of a file, bytes.
+    pub anonymous_bytes: u64,
+}
+
 impl Process {
     /// Starts `command`; what it prints goes to `NAME.log` in `dir`.
     ///
@@ -135,15 +144,18 @@ impl Process {
         });
         let per_second = rustix::param::clock_ticks_per_second();
         let status = self.proc_file("status").unwrap_or_default();
-        let peak_kib = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .and_then(|rest| rest.trim().strip_suffix(" kB"))
-            .and_then(|kib| kib.trim().parse::<u64>().ok())
-            .unwrap_or(0);
         Usage {
             cpu: Duration::from_millis(ticks * 1000 / per_second),
-            peak_resident_bytes: peak_kib * 1024,
+            peak_resident_bytes: status_bytes(&status, "VmHWM:"),
+        }
+    }
+
+    /// What it holds in memory now; nothing once it has ended.
+    pub fn memory(&self) -> Memory {
+        let status = self.proc_file("status").unwrap_or_default();
+        Memory {
+            resident_bytes: status_bytes(&status, "VmRSS:"),
+            anonymous_bytes: status_bytes(&status, "RssAnon:"),
         }
     }
 
@@ -157,6 +169,13 @@ impl Process {
     fn proc_file(&self, name: &str) -> Option<String> {
         std::fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).ok()
     }
+}
+
+/// A line of `/proc/PID/status` that is a size, in bytes; 0 where there is none.
+fn status_bytes(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
+    kib.and_then(|kib| kib.trim().parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 impl Drop for Process {

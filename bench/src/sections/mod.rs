@@ -1,6 +1,11 @@
 //! What is compared: each section measures, and says in words and pictures what came out.
 
+mod crowd;
+mod many;
+mod peers;
+mod slow_disk;
 mod transfer;
+mod verify;
 
 use crate::options::Options;
 use crate::report::Page;
@@ -13,20 +18,44 @@ pub(crate) enum Section {
     Matrix,
     /// The same encrypted.
     Encrypted,
-    /// The same with a v2 torrent.
+    /// One seed, eight leechers.
+    Crowd,
+    /// A file compared with its hashes.
+    Verify,
+    /// 10,000 torrents.
+    Many,
+    /// 500 peers of one seed.
+    Peers,
+    /// The first with a v2 torrent.
     V2,
+    /// A leecher whose disk is slow.
+    SlowDisk,
 }
 
 impl Section {
     /// All of them, in the order in which they run.
-    pub(crate) const ALL: [Section; 3] = [Section::Matrix, Section::Encrypted, Section::V2];
+    pub(crate) const ALL: [Section; 8] = [
+        Section::Matrix,
+        Section::Encrypted,
+        Section::Crowd,
+        Section::Verify,
+        Section::Many,
+        Section::Peers,
+        Section::V2,
+        Section::SlowDisk,
+    ];
 
     /// As the command line and the files call it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Section::Matrix => "matrix",
             Section::Encrypted => "encrypted",
+            Section::Crowd => "crowd",
+            Section::Verify => "verify",
+            Section::Many => "many",
+            Section::Peers => "peers",
             Section::V2 => "v2",
+            Section::SlowDisk => "slow-disk",
         }
     }
 
@@ -38,7 +67,12 @@ impl Section {
         match self {
             Section::Matrix => transfer::matrix(options),
             Section::Encrypted => transfer::encrypted(options),
+            Section::Crowd => crowd::measure(options),
+            Section::Verify => verify::measure(options),
+            Section::Many => many::measure(options),
+            Section::Peers => peers::measure(options),
             Section::V2 => transfer::v2(options),
+            Section::SlowDisk => slow_disk::measure(options),
         }
     }
 
@@ -47,7 +81,12 @@ impl Section {
         match self {
             Section::Matrix => transfer::matrix_page(results),
             Section::Encrypted => transfer::encrypted_page(results),
+            Section::Crowd => crowd::page(results),
+            Section::Verify => verify::page(results),
+            Section::Many => many::page(results),
+            Section::Peers => peers::page(results),
             Section::V2 => transfer::v2_page(results),
+            Section::SlowDisk => slow_disk::page(results),
         }
     }
 }
