@@ -8,6 +8,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+mod settings;
+
+pub(crate) use settings::{CategoryArgs, ConfigSet, Limit, Ls, QueueArgs, QueueWay, RateArg, Tag};
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -84,7 +88,7 @@ pub(crate) enum Command {
     Down,
 
     /// List torrents.
-    Ls,
+    Ls(Ls),
 
     /// Show all about a torrent.
     Show(Show),
@@ -125,7 +129,21 @@ pub(crate) enum Command {
     /// Run a tracker: where peers of a torrent find each other.
     Tracker(Tracker),
 
-    /// Show the settings.
+    /// Limit how much goes over the network: of all torrents together, or of some.
+    ///
+    /// For all together the settings' file keeps it, too.
+    Limit(Limit),
+
+    /// Put torrents in a category, and words to find them by.
+    Tag(Tag),
+
+    /// List categories, or set what holds for one.
+    Category(CategoryArgs),
+
+    /// Move a torrent in the queue.
+    Queue(QueueArgs),
+
+    /// Show or change the settings.
     Config(Config),
 
     /// See five peers on this machine share a real file or folder.
@@ -438,8 +456,10 @@ pub(crate) struct Config {
     pub(crate) what: Option<ConfigCommand>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Subcommand)]
+#[derive(Clone, PartialEq, Eq, Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
+    /// Change a setting of the running daemon, and write it down.
+    Set(ConfigSet),
     /// Show every setting as it is in force; what a bare `config` does.
     Show,
     /// Print where the settings' file lies.

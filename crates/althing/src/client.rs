@@ -113,6 +113,15 @@ impl Client {
         self.parsed(Method::PATCH, path, Some(to_json(body))).await
     }
 
+    /// Puts a value in its place and gets what is there then.
+    pub(crate) async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.parsed(Method::PUT, path, Some(to_json(body))).await
+    }
+
     /// Asks for something to be done, of which there is nothing to tell.
     pub(crate) async fn act(&self, method: Method, path: &str) -> Result<(), Failure> {
         self.answer(method, path, None).await.map(drop)
@@ -238,15 +247,20 @@ fn to_json(value: &impl Serialize) -> Bytes {
 
 /// A path of the API with a torrent's id in it, whatever the user typed as that.
 pub(crate) fn torrent_path(id: &str, rest: &str) -> String {
-    let mut path = String::from("/torrents/");
-    for byte in id.bytes() {
+    path("/torrents/", id) + rest
+}
+
+/// The path of something by its name.
+pub(crate) fn path(before: &str, name: &str) -> String {
+    let mut path = String::from(before);
+    for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             path.push(char::from(byte));
         } else {
             path.push_str(&format!("%{byte:02X}"));
         }
     }
-    path + rest
+    path
 }
 
 /// What happens in a daemon, event by event.

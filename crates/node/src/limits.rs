@@ -169,6 +169,19 @@ pub const CATEGORIES_MAX: usize = 1000;
 /// Bytes of `categories.toml` that are read: a thousand with the longest paths there are.
 pub const CATEGORIES_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// How often the queue and the limits of seeding are looked at while time alone can change something
+/// (libtorrent looks at its queue every 30 s).
+pub const STEWARD_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long changes are gathered before they are looked at.
+pub const STEWARD_PAUSE: Duration = Duration::from_millis(100);
+
+/// Entries of the watched folder that one look takes in; the others have to wait until those are gone.
+pub const WATCH_ENTRIES_MAX: usize = 10_000;
+
+/// Bytes of a file with a link that is read: the longest links have a hundred trackers.
+pub const WATCH_LINK_BYTES_MAX: usize = 64 * 1024;
+
 /// Idle block buffers that a shard keeps when it tidies up: 4 MiB, a burst of a fast peer.
 pub const IDLE_BLOCKS_KEPT: usize = 256;
 

@@ -12,13 +12,14 @@ pub(super) fn config(global: &Global, args: &Args, screen: &Screen) -> Result<()
     let dir = daemon::data_dir(global)?;
     let path = Paths::new(&dir).config();
     let shown = path.to_string_lossy();
-    match args.what.unwrap_or(ConfigCommand::Show) {
-        ConfigCommand::Path => {
+    match &args.what {
+        Some(ConfigCommand::Path) => {
             screen.value(&shown, false);
             screen.result(&shown);
         }
-        ConfigCommand::Reference => screen.result(Config::reference().trim_end()),
-        ConfigCommand::Show => {
+        Some(ConfigCommand::Reference) => screen.result(Config::reference().trim_end()),
+        // Another command changes them.
+        Some(ConfigCommand::Show | ConfigCommand::Set(_)) | None => {
             let config = daemon::config(&dir)?.without_secrets();
             let there = if path.exists() { "" } else { " (not there: every setting is a default)" };
             screen.note(&format!("# {shown}{there}"));

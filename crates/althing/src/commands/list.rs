@@ -1,6 +1,6 @@
 //! `ls`, `show` and `peers`: looking.
 
-use crate::cli::{Global, OneTorrent, Show};
+use crate::cli::{Global, Ls, OneTorrent, Show};
 use crate::client::{Client, torrent_path};
 use crate::daemon::running;
 use crate::exit::Failure;
@@ -23,9 +23,19 @@ const CLIENT_COLUMNS: usize = 24;
 /// of one in ten thousand.
 const ID_DIGITS: usize = 8;
 
-pub(super) async fn ls(global: &Global, screen: &Screen) -> Result<(), Failure> {
-    let torrents: Vec<Torrent> = running(global).await?.get("/torrents").await?;
+pub(super) async fn ls(global: &Global, args: Ls, screen: &Screen) -> Result<(), Failure> {
+    let mut torrents: Vec<Torrent> = running(global).await?.get("/torrents").await?;
+    let all = torrents.len();
+    torrents.retain(|torrent| {
+        let category = torrent.category.as_deref().unwrap_or_default();
+        args.category.as_ref().is_none_or(|wanted| wanted == category)
+            && args.tags.iter().all(|tag| torrent.tags.contains(tag))
+    });
     screen.value(&torrents, false);
+    if torrents.is_empty() && all > 0 {
+        screen.note("No torrents are like that.");
+        return Ok(());
+    }
     if torrents.is_empty() {
         screen.note("No torrents yet. `althing share PATH` or `althing get LINK` adds one.");
         return Ok(());
@@ -84,6 +94,8 @@ fn state(torrent: &Torrent) -> String {
         }
         TorrentState::Downloading => format!("getting {done} %"),
         TorrentState::Seeding => "sharing".to_owned(),
+        TorrentState::Queued if torrent.pieces == 0 => "queued".to_owned(),
+        TorrentState::Queued => format!("queued {done} %"),
         TorrentState::Paused if torrent.pieces == 0 => "paused".to_owned(),
         TorrentState::Paused => format!("paused {done} %"),
         TorrentState::Failed => format!("failed {done} %"),

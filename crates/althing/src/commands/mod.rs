@@ -11,12 +11,13 @@ mod make;
 mod play;
 mod reach;
 mod reference;
+mod settings;
 mod share;
 mod steer;
 mod tracker;
 mod up;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ConfigCommand};
 use crate::demo;
 use crate::exit::Failure;
 use crate::screen::Screen;
@@ -30,7 +31,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
         Command::Get(args) => get::get(global, args, screen, signals).await,
         Command::Up(args) => up::up(global, args, screen, signals).await,
         Command::Down => up::down(global, screen).await,
-        Command::Ls => list::ls(global, screen).await,
+        Command::Ls(args) => list::ls(global, args, screen).await,
         Command::Show(args) => list::show(global, args, screen).await,
         Command::Files(args) => files::files(global, args, screen).await,
         Command::Play(args) => play::play(global, args, screen, signals).await,
@@ -42,7 +43,14 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
         Command::Create(args) => make::create(args, screen, signals).await,
         Command::Inspect(args) => inspect::inspect(args, screen).await,
         Command::Tracker(args) => tracker::tracker(args, screen, signals).await,
-        Command::Config(args) => config::config(global, &args, screen),
+        Command::Limit(args) => settings::limit(global, args, screen).await,
+        Command::Tag(args) => settings::tag(global, args, screen).await,
+        Command::Category(args) => settings::category(global, args, screen).await,
+        Command::Queue(args) => settings::queue(global, args, screen).await,
+        Command::Config(args) => match args.what {
+            Some(ConfigCommand::Set(args)) => settings::set(global, &args, screen).await,
+            _ => config::config(global, &args, screen),
+        },
         Command::Demo(args) => demo::demo(args, screen, signals).await,
         Command::Completions { shell } => reference::completions(shell, screen),
         Command::Man { dir } => reference::man(dir, screen),

@@ -52,6 +52,7 @@ fn state(state: TorrentState) -> api::TorrentState {
         TorrentState::Checking { .. } => api::TorrentState::Checking,
         TorrentState::Downloading => api::TorrentState::Downloading,
         TorrentState::Seeding => api::TorrentState::Seeding,
+        TorrentState::Queued => api::TorrentState::Queued,
         TorrentState::Paused => api::TorrentState::Paused,
         TorrentState::Faulted => api::TorrentState::Failed,
     }

@@ -1,7 +1,7 @@
 //! What a handler answers when it cannot do what was asked: a status, and the one JSON shape.
 
 use super::types::{ErrorBody, ErrorCode, ErrorReply};
-use crate::session::{AddError, CommandError, CreateError};
+use crate::session::{AddError, ChangeConfigError, CommandError, CreateError};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -106,6 +106,18 @@ impl From<CreateError> for ApiError {
             }
             CreateError::Stopping => Self::sentence(ErrorCode::Stopping, &error, STOPPING_HINT),
         }
+    }
+}
+
+impl From<ChangeConfigError> for ApiError {
+    fn from(error: ChangeConfigError) -> Self {
+        let code = match error {
+            ChangeConfigError::Unknown { .. } | ChangeConfigError::Value { .. } => {
+                ErrorCode::BadRequest
+            }
+            ChangeConfigError::File { .. } => ErrorCode::Storage,
+        };
+        Self::sentence(code, &error, "docs/config.md lists every setting")
     }
 }
 

@@ -15,6 +15,7 @@ use althing_store::records::Record;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Adds a torrent; see [`Session::add`](super::Session::add).
 pub(super) async fn add(
@@ -38,6 +39,10 @@ pub(super) async fn add(
     let added = clock::unix_now();
     let mut shown = shared::blank(hashes, name, added);
     shown.save_dir = folder(&location);
+    // After all others, unless it is to stand somewhere.
+    if settings.queue == 0 {
+        settings.queue = shared.queue_last.load(Ordering::Relaxed);
+    }
     let settings = Arc::new(settings);
     shown.settings = Arc::clone(&settings);
     if let Source::Metainfo(metainfo) = &source {
@@ -75,12 +80,15 @@ pub(super) async fn add(
         Source::Magnet(magnet) => wishes::of_link(magnet),
         Source::Metainfo(_) => FilePriorities::default(),
     };
+    let waits = !options.trusted && shared.queue_full.load(Ordering::Relaxed);
+    entry.waits.store(waits, Ordering::Relaxed);
     let start = if options.trusted { Start::Complete } else { Start::Look };
     let new = NewTorrent {
         entry: Arc::clone(&entry),
         source,
         trackers,
         paused: options.paused,
+        waits,
         location,
         start,
         link_wants,

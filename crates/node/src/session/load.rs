@@ -11,6 +11,7 @@ use althing_bittorrent::swarm::Source;
 use althing_store::files::{DiskFiles, Root};
 use althing_store::records::{self, RecordError, Stored};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::warn;
 
@@ -128,11 +129,18 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
     }
     let mut trackers = add::trackers(&source);
     trackers.extend(record.trackers.iter().map(|url| vec![url.clone()]));
+    // The steward lets go on those whose turn it is, as soon as all are there.
+    let queue = &shared.config.queue;
+    let bound = if record.completed.is_some() { queue.seeds } else { queue.downloads };
+    let waits = bound > 0 || queue.active > 0;
+    entry.waits.store(waits, Ordering::Relaxed);
+    shared.queue_last.fetch_max(record.settings.queue, Ordering::Relaxed);
     let new = NewTorrent {
         entry: Arc::clone(&entry),
         source,
         trackers,
         paused: record.paused,
+        waits,
         location: record.location,
         start,
         link_wants,

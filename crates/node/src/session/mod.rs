@@ -14,11 +14,14 @@ mod live;
 mod load;
 mod options;
 pub(crate) mod persist;
+mod queue;
 mod reading;
 pub(crate) mod settings;
 pub(crate) mod shared;
 mod snapshot;
 mod start;
+mod steward;
+mod watch;
 pub(crate) mod wishes;
 
 pub use categories::Category;
@@ -28,6 +31,7 @@ pub use event::Event;
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};
 pub use live::ConfigChanged;
 pub use options::{AddOptions, AddSource, CreateOptions, TorrentKind};
+pub use queue::QueueMove;
 pub use reading::{FileReader, OpenFile, Viewer};
 pub use settings::TorrentChange;
 pub use snapshot::{
@@ -184,19 +188,7 @@ impl Session {
     /// If there is none of that id, or its files cannot be deleted (it is out of the session then).
     pub async fn remove(&self, id: TorrentId, delete_data: bool) -> Result<(), CommandError> {
         let entry = self.entry(id)?;
-        if entry.leave() {
-            return Err(CommandError::Unknown { given: id.to_string() });
-        }
-        // First of all it must not come back: better files that nobody claims than a claim without
-        // files.
-        let forgotten = self.shared.persist.remove(id).await;
-        let (done, gone) = oneshot::channel();
-        let delete = delete_data && forgotten.is_ok();
-        self.shared.send(&entry, Command::Remove { torrent: entry.key, delete, done });
-        let closed = gone.await.unwrap_or(Ok(()));
-        self.shared.torrents.remove(id);
-        self.shared.emit(Event::Removed { id });
-        self.write_down(forgotten.and(closed))
+        leave(&self.shared, &entry, delete_data).await
     }
 
     /// Reads all files of a torrent and compares them with their hashes. Returns when it has begun;
@@ -322,4 +314,23 @@ impl Session {
     fn write_down(&self, result: Result<(), String>) -> Result<(), CommandError> {
         result.map_err(|reason| CommandError::Storage { reason })
     }
+}
+
+/// Takes a torrent out of the session.
+async fn leave(shared: &Shared, entry: &Arc<Entry>, delete_data: bool) -> Result<(), CommandError> {
+    let id = entry.id;
+    if entry.leave() {
+        return Err(CommandError::Unknown { given: id.to_string() });
+    }
+    // First of all it must not come back: better files that nobody claims than a claim without
+    // files.
+    let forgotten = shared.persist.remove(id).await;
+    let (done, gone) = oneshot::channel();
+    let delete = delete_data && forgotten.is_ok();
+    shared.send(entry, Command::Remove { torrent: entry.key, delete, done });
+    let closed = gone.await.unwrap_or(Ok(()));
+    shared.torrents.remove(id);
+    shared.steward.notify_one();
+    shared.emit(Event::Removed { id });
+    forgotten.and(closed).map_err(|reason| CommandError::Storage { reason })
 }

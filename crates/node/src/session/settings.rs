@@ -124,6 +124,7 @@ pub(super) fn in_force(
         let Some(shared) = tell.upgrade() else { return };
         if let Some(entry) = shared.torrents.by_id(id) {
             entry.set_settings(Arc::clone(settings));
+            shared.steward.notify_one();
             shared.send(&entry, Command::Settings(entry.key, Arc::clone(settings)));
         }
     }

@@ -2,6 +2,7 @@
 
 use super::categories::Categories;
 use super::persist::Persist;
+use super::steward::Figures;
 use super::{Event, TorrentId, TorrentSnapshot, TorrentState};
 use crate::clock;
 use crate::config::Config;
@@ -22,7 +23,7 @@ use althing_store::records::TorrentSettings;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast};
@@ -40,7 +41,11 @@ pub(crate) struct Shared {
     /// The settings have changed that [`live::follow_schedule`](super::live) follows.
     pub(super) rescheduled: Arc<Notify>,
     /// Something has changed that the [`steward`](super::steward) looks at.
-    pub(super) steward: Arc<Notify>,
+    pub(crate) steward: Arc<Notify>,
+    /// There are downloads that wait in the queue: one more is to wait, too.
+    pub(super) queue_full: AtomicBool,
+    /// The largest number in the queue.
+    pub(super) queue_last: AtomicI64,
     /// Rate limits, over all shards.
     pub(crate) governor: Governor,
     pub(crate) pool: Pool,
@@ -126,6 +131,8 @@ pub(crate) struct Entry {
     pub(crate) shard: usize,
     shown: Mutex<TorrentSnapshot>,
     leaving: AtomicBool,
+    /// It waits in the queue, as its shard was told last.
+    pub(super) waits: AtomicBool,
 }
 
 impl Entry {
@@ -136,6 +143,7 @@ impl Entry {
             shard,
             shown: Mutex::new(shown),
             leaving: AtomicBool::new(false),
+            waits: AtomicBool::new(false),
         }
     }
 
@@ -145,6 +153,22 @@ impl Entry {
         let spent = shown.uptime.spent(clock::now());
         (shown.active, shown.seeding) = (spent.active, spent.seeding);
         shown
+    }
+
+    /// What the steward looks at.
+    pub(super) fn figures(&self) -> Figures {
+        let shown = self.lock();
+        Figures {
+            state: shown.state,
+            complete: shown.completed.is_some(),
+            settings: Arc::clone(&shown.settings),
+            added: shown.added,
+            rate: shown.down_bytes_per_s.saturating_add(shown.up_bytes_per_s),
+            uploaded: shown.uploaded_bytes,
+            downloaded: shown.downloaded_bytes,
+            done: shown.done_bytes,
+            seeding: shown.uptime.spent(clock::now()).seeding,
+        }
     }
 
     pub(crate) fn settings(&self) -> Arc<TorrentSettings> {

@@ -30,6 +30,8 @@ pub enum TorrentState {
     Downloading,
     /// All wanted pieces are there.
     Seeding,
+    /// It waits for its turn in the queue.
+    Queued,
     /// The user wants it to rest.
     Paused,
     /// Something went wrong; [`TorrentSnapshot::note`] says what, and what to do.

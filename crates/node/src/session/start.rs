@@ -3,7 +3,7 @@
 use super::categories::Categories;
 use super::persist::Persist;
 use super::shared::{Registry, Shared};
-use super::{Event, StartError, live, load};
+use super::{Event, StartError, live, load, steward, watch};
 use crate::clock;
 use crate::config::{Config, Reach};
 use crate::entropy;
@@ -21,7 +21,7 @@ use althing_store::lock::{FolderLock, LockError};
 use althing_store::pieces::{Pool, PoolConfig};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -97,6 +97,8 @@ pub(super) async fn start(
         paths,
         rescheduled: Arc::default(),
         steward: Arc::default(),
+        queue_full: AtomicBool::new(false),
+        queue_last: AtomicI64::new(0),
         config,
         listen_port,
         peer_addrs: Arc::new(Mutex::new(peer_addrs)),
@@ -142,6 +144,8 @@ pub(super) async fn start(
         let seed = seed.fork("lsd", 0);
         tasks.push(tokio::spawn(names.run(shared.way.clone(), port, seed, found)));
     }
+    tasks.push(tokio::spawn(steward::run(Arc::downgrade(&shared))));
+    tasks.push(tokio::spawn(watch::run(Arc::downgrade(&shared))));
     tasks.push(tokio::spawn(live::follow_schedule(Arc::downgrade(&shared))));
     info!(torrents = shared.torrents.len(), port = shared.listen_port, "running");
     let running = Running {

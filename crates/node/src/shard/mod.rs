@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Arrival(TorrentKey, Box<Arrival>),
     /// Let it rest.
     Pause(TorrentKey),
+    /// It has to wait for its turn in the queue, or no longer.
+    Wait(TorrentKey, bool),
     /// The user has set something for it: all its settings.
     Settings(TorrentKey, Arc<TorrentSettings>),
     /// Other bounds of connections and upload slots are in force.

@@ -4,7 +4,6 @@ use super::core::DiskEvent;
 use super::{Command, Shard, conn};
 use crate::clock;
 use crate::limits::{DISK_EVENTS_PER_TURN, DISK_FULL_RETRY, IDLE_BLOCKS_KEPT, PUBLISH_INTERVAL};
-use althing_bittorrent::swarm::Input;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -85,10 +84,8 @@ impl Shard {
                     spawn_local(conn::welcome(Rc::clone(self), torrent, *arrival, place));
                 }
             }
-            Command::Pause(torrent) => {
-                core.input(torrent, Input::Pause);
-                core.publish(torrent);
-            }
+            Command::Pause(torrent) => core.pause(torrent),
+            Command::Wait(torrent, waits) => core.wait(torrent, waits),
             Command::Resume(torrent) => core.resume(torrent),
             Command::Bounds => core.bounds_changed(),
             Command::Limits => core.limits_changed(),

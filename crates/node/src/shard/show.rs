@@ -29,7 +29,8 @@ impl Core {
         };
         let now = clock::now();
         let stats = swarm.stats(now);
-        let state = state(&stats.state, &torrent.files);
+        let waits = torrent.waits && !torrent.paused;
+        let state = state(&stats.state, &torrent.files, waits);
         torrent.uptime.turns(now, state);
         let note = match &stats.state {
             State::Faulted(fault) => Some(fault.to_string()),
@@ -76,6 +77,7 @@ impl Core {
         });
         if torrent.shown != Some(state) {
             torrent.shown = Some(state);
+            self.shared.steward.notify_one();
             self.shared.emit(Event::StateChanged { id: torrent.entry.id, state });
         }
         // Rates fall to zero over the next seconds, and somebody should see it.
@@ -183,7 +185,7 @@ impl Core {
 }
 
 /// What a torrent is doing, the reading of its files included.
-fn state(state: &State, files: &Files) -> TorrentState {
+fn state(state: &State, files: &Files, waits: bool) -> TorrentState {
     match (state, files) {
         (State::Faulted(_), _) => TorrentState::Faulted,
         (_, Files::Checking { done, total, .. }) => {
@@ -193,6 +195,7 @@ fn state(state: &State, files: &Files) -> TorrentState {
         (State::Checking, _) => TorrentState::Checking { done: 0, total: 0 },
         (State::Downloading, _) => TorrentState::Downloading,
         (State::Seeding, _) => TorrentState::Seeding,
+        (State::Paused, _) if waits => TorrentState::Queued,
         (State::Paused, _) => TorrentState::Paused,
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct NewTorrent {
     pub(crate) source: Source,
     pub(crate) trackers: Vec<Vec<String>>,
     pub(crate) paused: bool,
+    /// It has to wait for its turn in the queue.
+    pub(crate) waits: bool,
     pub(crate) location: Location,
     pub(crate) start: Start,
     /// The files that the link wants, as long as it is not known which those are.
@@ -101,6 +103,10 @@ pub(super) struct Torrent {
     /// How the files are to be opened once it is known what they are.
     start: Start,
     pub(super) before: Totals,
+    /// The user wants it to rest.
+    pub(super) paused: bool,
+    /// It waits for its turn in the queue.
+    pub(super) waits: bool,
     /// Whether its connections are limited, in each direction.
     pub(super) gates: [Rc<Gate>; 2],
     pub(super) uptime: Uptime,
@@ -170,7 +176,7 @@ impl Core {
             trackers: announced,
             families: self.shared.families.clone(),
             private: metainfo.as_ref().is_some_and(|metainfo| metainfo.is_private()),
-            paused: new.paused,
+            paused: new.paused || new.waits,
             web_connections: config.web_seeds.connections_wanted(),
             swarm,
         };
@@ -185,6 +191,8 @@ impl Core {
             before: new.before,
             saved: new.before,
             uptime: Uptime::new(clock::now(), new.spent),
+            paused: new.paused,
+            waits: new.waits,
             gates: Default::default(),
             settings: new.settings,
             saved_spent: new.spent,
@@ -374,10 +382,33 @@ impl Core {
         if matches!(fault, Some(Fault::Storage(StorageFault::FileChanged { .. }))) {
             self.verify(key);
         }
-        if let Some(torrent) = self.torrents.get_mut(&key) {
-            torrent.note = None;
+        let Some(torrent) = self.torrents.get_mut(&key) else { return };
+        torrent.note = None;
+        torrent.paused = false;
+        if !torrent.waits {
+            self.input(key, Input::Resume);
         }
-        self.input(key, Input::Resume);
+        self.publish(key);
+    }
+
+    /// Lets a torrent rest.
+    pub(super) fn pause(&mut self, key: TorrentKey) {
+        if let Some(torrent) = self.torrents.get_mut(&key) {
+            torrent.paused = true;
+        }
+        self.input(key, Input::Pause);
+        self.publish(key);
+    }
+
+    /// Lets a torrent wait for its turn in the queue, or go on when that has come.
+    pub(super) fn wait(&mut self, key: TorrentKey, waits: bool) {
+        let Some(torrent) = self.torrents.get_mut(&key) else { return };
+        torrent.waits = waits;
+        // What has stopped for another reason stays where it is.
+        if torrent.paused || self.fault(key).is_some() {
+            return;
+        }
+        self.input(key, if waits { Input::Pause } else { Input::Resume });
         self.publish(key);
     }
 

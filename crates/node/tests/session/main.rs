@@ -9,6 +9,7 @@ mod kill;
 mod manage;
 mod rates;
 mod settings;
+mod steward;
 mod stranger;
 mod support;
 mod trackers;

@@ -2,6 +2,7 @@
 
 use super::super::app::App;
 use super::super::types::{ConfigInfo, SessionInfo};
+use crate::Config;
 use axum::Json;
 use axum::extract::State;
 use http::{StatusCode, header};
@@ -13,12 +14,12 @@ pub(super) async fn session(State(app): State<App>) -> Json<SessionInfo> {
     Json(app.session_info())
 }
 
-/// The settings it was started with
+/// The settings in force
 ///
 /// A password is shown as asterisks.
 #[utoipa::path(get, path = "/config", tag = "daemon", responses((status = OK, body = ConfigInfo)))]
 pub(super) async fn config(State(app): State<App>) -> Json<ConfigInfo> {
-    let config = app.session().config().clone().without_secrets();
+    let config = Config::clone(&app.session().current_config()).without_secrets();
     Json(ConfigInfo {
         path: crate::paths::Paths::new(app.dir()).config().to_string_lossy().into_owned(),
         settings: serde_json::to_value(config).expect("settings have only string keys"),

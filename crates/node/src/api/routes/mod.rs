@@ -3,6 +3,7 @@
 mod daemon;
 mod events;
 mod making;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod torrents;
@@ -115,7 +116,10 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(making::jobs))
         .routes(routes!(making::job))
         .routes(routes!(daemon::session))
-        .routes(routes!(daemon::config))
+        .routes(routes!(daemon::config, settings::change))
+        .routes(routes!(settings::categories))
+        .routes(routes!(settings::set_category, settings::remove_category))
+        .routes(routes!(settings::queue))
         .routes(routes!(daemon::shutdown))
         .routes(routes!(daemon::openapi))
         .routes(routes!(events::events))

@@ -63,10 +63,8 @@ fn operations() -> Vec<(Method, String)> {
     for (path, item) in paths {
         for method in item.as_object().unwrap().keys() {
             let method = method.to_uppercase().parse().unwrap();
-            operations.push((
-                method,
-                path.replace("{id}", "7777").replace("{index}", "0").replace("{token}", "ab"),
-            ));
+            let path = path.replace("{id}", "7777").replace("{index}", "0");
+            operations.push((method, path.replace("{token}", "ab").replace("{name}", "none")));
         }
     }
     operations

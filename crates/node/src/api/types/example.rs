@@ -2,11 +2,12 @@
 //! something that the API would not read or write.
 
 use super::{
-    AddPeersRequest, AddRequest, ChangeRequest, ConfigInfo, CreateOptions, CreateRequest,
-    Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo, FilePriority,
-    FileProgress, Format, InspectReport, InspectRequest, Job, JobKind, JobState, NoLimit, Peer,
-    PeerSource, PieceMap, Protocol, RatioLimit, SessionInfo, ShareRequest, StreamInfo, TimeLimit,
-    Torrent, TorrentDetail, TorrentSettings, TorrentState, TrackerInfo, TrackerState, Version,
+    AddPeersRequest, AddRequest, Category, ChangeRequest, ConfigChange, ConfigInfo, CreateOptions,
+    CreateRequest, Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo,
+    FilePriority, FileProgress, Format, InspectReport, InspectRequest, Job, JobKind, JobState,
+    NoLimit, Peer, PeerSource, PieceMap, Protocol, QueueMove, QueuePlace, QueueRequest, RatioLimit,
+    SessionInfo, ShareRequest, StreamInfo, TimeLimit, Torrent, TorrentDetail, TorrentSettings,
+    TorrentState, TrackerInfo, TrackerState, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,7 +45,11 @@ pub fn schema_examples() -> Vec<SchemaExample> {
     vec![
         entry::<AddPeersRequest>("AddPeersRequest"),
         entry::<AddRequest>("AddRequest"),
+        entry::<Category>("Category"),
         entry::<ChangeRequest>("ChangeRequest"),
+        entry::<ConfigChange>("ConfigChange"),
+        entry::<QueuePlace>("QueuePlace"),
+        entry::<QueueRequest>("QueueRequest"),
         entry::<ConfigInfo>("ConfigInfo"),
         entry::<CreateOptions>("CreateOptions"),
         entry::<CreateRequest>("CreateRequest"),
@@ -193,6 +198,35 @@ impl Example for TorrentDetail {
             created_by: Some("Althing 0.1.0".into()),
             created_unix_s: Some(1_767_225_600),
         }
+    }
+}
+
+impl Example for Category {
+    fn example() -> Self {
+        Category {
+            save_dir: Some("/srv/pictures".into()),
+            upload_limit_bytes_per_s: Some(1_024_000),
+            seed_time_limit_s: TimeLimit::Seconds(86_400),
+            ..Category::default()
+        }
+    }
+}
+
+impl Example for ConfigChange {
+    fn example() -> Self {
+        ConfigChange { in_force: vec!["limits.upload_kib_s".into()], at_next_start: Vec::new() }
+    }
+}
+
+impl Example for QueuePlace {
+    fn example() -> Self {
+        QueuePlace { position: 1 }
+    }
+}
+
+impl Example for QueueRequest {
+    fn example() -> Self {
+        QueueRequest { to: QueueMove::Top }
     }
 }
 

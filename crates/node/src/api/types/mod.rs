@@ -24,7 +24,10 @@ pub use request::{
     RemoveQuery, ShareRequest,
 };
 pub use session::{ConfigInfo, IpFilterInfo, Job, JobKind, JobState, SessionInfo};
-pub use settings::{ChangeRequest, FilePriority, NoLimit, RatioLimit, TimeLimit, TorrentSettings};
+pub use settings::{
+    Category, ChangeRequest, ConfigChange, FilePriority, NoLimit, QueueMove, QueuePlace,
+    QueueRequest, RatioLimit, TimeLimit, TorrentSettings,
+};
 pub use torrent::{
     Direction, Encrypted, FileInfo, FileProgress, InspectReport, Peer, PeerSource, PieceMap,
     Protocol, Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState, Version,

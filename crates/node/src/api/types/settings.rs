@@ -112,3 +112,73 @@ pub enum NoLimit {
     /// Never, whatever those say.
     Never,
 }
+
+/// What is set for a category.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Category {
+    /// Where the files of torrents go that are added to it, an absolute path on the daemon's
+    /// machine; absent for where they go otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub save_dir: Option<String>,
+    /// Most that its torrents send together; absent or 0 for no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_limit_bytes_per_s: Option<u64>,
+    /// Most that its torrents receive together; absent or 0 for no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub download_limit_bytes_per_s: Option<u64>,
+    /// When a torrent of it has been given enough, by what was sent over what it has.
+    pub ratio_limit: RatioLimit,
+    /// When a torrent of it has been given enough, by the time it was complete and running.
+    pub seed_time_limit_s: TimeLimit,
+}
+
+impl Default for Category {
+    fn default() -> Self {
+        Category {
+            save_dir: None,
+            upload_limit_bytes_per_s: None,
+            download_limit_bytes_per_s: None,
+            ratio_limit: RatioLimit::Word(NoLimit::Inherited),
+            seed_time_limit_s: TimeLimit::Word(NoLimit::Inherited),
+        }
+    }
+}
+
+/// What became of changed settings of the daemon.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ConfigChange {
+    /// Settings that are in force now.
+    pub in_force: Vec<String>,
+    /// Settings that take effect at the next start.
+    pub at_next_start: Vec<String>,
+}
+
+/// A torrent's place in the queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct QueuePlace {
+    /// From 1 at the top.
+    pub position: u64,
+}
+
+/// Where a torrent is to go in the queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueueRequest {
+    /// Where to.
+    pub to: QueueMove,
+}
+
+/// A way to go in the queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueMove {
+    /// Before all others.
+    Top,
+    /// Before the one before it.
+    Up,
+    /// After the one after it.
+    Down,
+    /// After all others.
+    Bottom,
+}

@@ -82,6 +82,8 @@ pub enum TorrentState {
     Downloading,
     /// Everything wanted is there; giving it to others.
     Seeding,
+    /// Waiting for its turn in the queue.
+    Queued,
     /// Stopped by the user.
     Paused,
     /// Stopped by a fault that somebody must mend; `note` says which.

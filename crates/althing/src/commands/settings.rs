@@ -1,0 +1,212 @@
+//! `limit`, `tag`, `category`, `queue` and `config set`: what is set for torrents and for all.
+
+use super::list::short_id;
+use crate::cli::{CategoryArgs, ConfigSet, Global, Limit, QueueArgs, QueueWay, RateArg, Tag};
+use crate::client::{self, Client, torrent_path};
+use crate::daemon::running;
+use crate::exit::{Exit, Failure};
+use crate::screen::{Screen, text, units};
+use althing_node::api::types::{
+    Category, ChangeRequest, ConfigChange, NoLimit, QueueMove, QueuePlace, QueueRequest,
+    RatioLimit, TimeLimit, TorrentDetail,
+};
+use http::Method;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+pub(super) async fn limit(global: &Global, args: Limit, screen: &Screen) -> Result<(), Failure> {
+    let client = running(global).await?;
+    if args.ids.is_empty() {
+        let mut changes = Map::new();
+        for (name, rate) in [("upload_kib_s", args.up), ("download_kib_s", args.down)] {
+            if let Some(rate) = rate {
+                changes.insert(format!("limits.{name}"), json!(rate.kib_per_s()));
+            }
+        }
+        if args.ratio.is_some() || args.seed_time.is_some() || changes.is_empty() {
+            return Err(Failure::new(
+                "say what to limit all torrents together to, or name a torrent",
+                "as in `althing limit --up 500K` or `althing limit ID --ratio 2`",
+            )
+            .with_exit(Exit::Usage));
+        }
+        let changed: ConfigChange = client.patch("/config", &Value::Object(changes)).await?;
+        screen.value(&changed, false);
+        for (word, rate) in [("sent", args.up), ("received", args.down)] {
+            if let Some(rate) = rate {
+                screen.note(&format!("All torrents together: {} {word}.", rate_words(rate)));
+            }
+        }
+        return Ok(());
+    }
+    let change = ChangeRequest {
+        upload_limit_bytes_per_s: args.up.map(|rate| rate.bytes_per_s),
+        download_limit_bytes_per_s: args.down.map(|rate| rate.bytes_per_s),
+        ratio_limit: args.ratio.map(|ratio| ratio.0),
+        seed_time_limit_s: args.seed_time.map(|time| time.0),
+        ..ChangeRequest::default()
+    };
+    for detail in change_each(&client, &args.ids, &change, screen).await? {
+        let settings = &detail.settings;
+        let rate = |limit: Option<u64>| limit.map_or("no limit".to_owned(), units::rate);
+        screen.note(&format!(
+            "{}: up {}, down {}, {}, {}",
+            named(&detail),
+            rate(settings.upload_limit_bytes_per_s),
+            rate(settings.download_limit_bytes_per_s),
+            ratio_words(settings.ratio_limit),
+            time_words(settings.seed_time_limit_s),
+        ));
+    }
+    Ok(())
+}
+
+fn rate_words(rate: RateArg) -> String {
+    match rate.kib_per_s() {
+        0 => "no limit on what is".to_owned(),
+        kib => format!("at most {kib} KiB/s"),
+    }
+}
+
+fn ratio_words(limit: RatioLimit) -> String {
+    match limit {
+        RatioLimit::Ratio(ratio) => format!("until ratio {ratio}"),
+        RatioLimit::Word(NoLimit::Never) => "whatever the ratio".to_owned(),
+        RatioLimit::Word(NoLimit::Inherited) => "ratio as set for all".to_owned(),
+    }
+}
+
+fn time_words(limit: TimeLimit) -> String {
+    match limit {
+        TimeLimit::Seconds(seconds) => format!("shared for {} min", seconds / 60),
+        TimeLimit::Word(NoLimit::Never) => "shared for ever".to_owned(),
+        TimeLimit::Word(NoLimit::Inherited) => "time as set for all".to_owned(),
+    }
+}
+
+pub(super) async fn tag(global: &Global, args: Tag, screen: &Screen) -> Result<(), Failure> {
+    let client = running(global).await?;
+    let change = ChangeRequest {
+        category: args.category,
+        add_tags: args.add,
+        remove_tags: args.remove,
+        ..ChangeRequest::default()
+    };
+    for detail in change_each(&client, &args.torrents.ids, &change, screen).await? {
+        let category = detail.torrent.category.as_deref().unwrap_or("none");
+        let tags = match &detail.torrent.tags[..] {
+            [] => "none".to_owned(),
+            tags => tags.join(", "),
+        };
+        let (category, tags) = (text::escape(category), text::escape(&tags));
+        screen.note(&format!("{}: category {category}, tags {tags}", named(&detail)));
+    }
+    Ok(())
+}
+
+/// Changes torrents one after the other.
+async fn change_each(
+    client: &Client,
+    ids: &[String],
+    change: &ChangeRequest,
+    screen: &Screen,
+) -> Result<Vec<TorrentDetail>, Failure> {
+    let mut details = Vec::new();
+    for id in ids {
+        details.push(client.patch::<TorrentDetail>(&torrent_path(id, ""), change).await?);
+    }
+    screen.value(&details, false);
+    Ok(details)
+}
+
+fn named(detail: &TorrentDetail) -> String {
+    format!("{} {}", short_id(&detail.torrent.id), text::escape(&detail.torrent.name))
+}
+
+pub(super) async fn queue(
+    global: &Global,
+    args: QueueArgs,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let client = running(global).await?;
+    let to = match args.to {
+        QueueWay::Top => QueueMove::Top,
+        QueueWay::Up => QueueMove::Up,
+        QueueWay::Down => QueueMove::Down,
+        QueueWay::Bottom => QueueMove::Bottom,
+    };
+    let path = torrent_path(&args.torrent.id, "/queue");
+    let place: QueuePlace = client.post(&path, &QueueRequest { to }).await?;
+    screen.value(&place, false);
+    screen.note(&format!("It is number {} in the queue.", place.position));
+    Ok(())
+}
+
+pub(super) async fn category(
+    global: &Global,
+    args: CategoryArgs,
+    screen: &Screen,
+) -> Result<(), Failure> {
+    let client = running(global).await?;
+    let all: BTreeMap<String, Category> = client.get("/categories").await?;
+    let Some(name) = args.name else {
+        screen.value(&all, false);
+        if all.is_empty() {
+            screen
+                .note("Nothing is set for any category. `althing category NAME --help` says how.");
+        }
+        all.iter().for_each(|(name, category)| screen.result(&line(name, category)));
+        return Ok(());
+    };
+    let path = client::path("/categories/", &name);
+    if args.remove {
+        client.act(Method::DELETE, &path).await?;
+        screen.note(&format!("{} is no category any more.", text::escape(&name)));
+        return Ok(());
+    }
+    let mut category = all.get(&name).cloned().unwrap_or_default();
+    if let Some(dir) = args.save_dir {
+        let dir = std::path::absolute(&dir).unwrap_or(dir);
+        category.save_dir = Some(dir.to_string_lossy().into_owned());
+    }
+    if let Some(rate) = args.up {
+        category.upload_limit_bytes_per_s = Some(rate.bytes_per_s);
+    }
+    if let Some(rate) = args.down {
+        category.download_limit_bytes_per_s = Some(rate.bytes_per_s);
+    }
+    category.ratio_limit = args.ratio.map_or(category.ratio_limit, |ratio| ratio.0);
+    category.seed_time_limit_s = args.seed_time.map_or(category.seed_time_limit_s, |time| time.0);
+    let category: Category = client.put(&path, &category).await?;
+    screen.value(&category, false);
+    screen.note(&line(&name, &category));
+    Ok(())
+}
+
+fn line(name: &str, category: &Category) -> String {
+    let rate = |limit: Option<u64>| limit.map_or("no limit".to_owned(), units::rate);
+    format!(
+        "{}: files in {}, up {}, down {}, {}, {}",
+        text::escape(name),
+        category.save_dir.as_deref().map_or("the usual place".into(), text::escape),
+        rate(category.upload_limit_bytes_per_s),
+        rate(category.download_limit_bytes_per_s),
+        ratio_words(category.ratio_limit),
+        time_words(category.seed_time_limit_s),
+    )
+}
+
+pub(super) async fn set(global: &Global, args: &ConfigSet, screen: &Screen) -> Result<(), Failure> {
+    let client = running(global).await?;
+    // As it would stand in the file; what is no TOML is a text.
+    let value = args.value.parse::<Value>().unwrap_or_else(|_| json!(args.value));
+    let change: ConfigChange = client.patch("/config", &json!({ &args.setting: value })).await?;
+    screen.value(&change, false);
+    if change.in_force.is_empty() {
+        screen
+            .note(&format!("{} is written down; it takes effect at the next start.", args.setting));
+    } else {
+        screen.note(&format!("{} is in force, and written down.", args.setting));
+    }
+    Ok(())
+}
