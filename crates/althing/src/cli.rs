@@ -10,7 +10,9 @@ use std::str::FromStr;
 
 mod settings;
 
-pub(crate) use settings::{CategoryArgs, ConfigSet, Limit, Ls, QueueArgs, QueueWay, RateArg, Tag};
+pub(crate) use settings::{
+    CategoryArgs, ConfigSet, Limit, Ls, QueueArgs, QueueWay, RateArg, Resume, Tag,
+};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -112,7 +114,7 @@ pub(crate) enum Command {
     Pause(Torrents),
 
     /// Let torrents go on, after a pause or when a fault is mended.
-    Resume(Torrents),
+    Resume(Resume),
 
     /// Remove torrents from the list; their files stay.
     Remove(Remove),

@@ -1,8 +1,10 @@
 //! Figures for Prometheus: `althing_…`, units last.
 
+use crate::rates::Flow;
 use crate::session::SessionStats;
 use crate::session::shared::Shared;
 use std::fmt::Write as _;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What the drivers count, from all threads.
@@ -62,6 +64,8 @@ pub(crate) fn render(shared: &Shared, stats: &SessionStats) -> String {
 fn metrics(shared: &Shared, stats: &SessionStats) -> Vec<Metric> {
     let counters = &shared.counters;
     let pool = shared.pool.gauges();
+    let limits = shared.governor.limits();
+    let limit = |flow: Flow| limits.global[flow.index()].map_or(0, NonZeroU64::get);
     let counter = |name, help, value| Metric { name, help, kind: "counter", value };
     let gauge = |name, help, value| Metric { name, help, kind: "gauge", value };
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -89,6 +93,17 @@ fn metrics(shared: &Shared, stats: &SessionStats) -> Vec<Metric> {
             stats.downloading.into(),
         ),
         gauge("althing_torrents_seeding", "Torrents that are complete.", stats.seeding.into()),
+        gauge("althing_torrents_queued", "Torrents that wait in the queue.", stats.queued.into()),
+        gauge(
+            "althing_limit_upload_bytes_per_s",
+            "Bytes a second that all torrents together may send now; 0 is no limit.",
+            limit(Flow::Up),
+        ),
+        gauge(
+            "althing_limit_download_bytes_per_s",
+            "Bytes a second that all torrents together may receive now; 0 is no limit.",
+            limit(Flow::Down),
+        ),
         gauge("althing_peers", "Connected peers.", stats.peers.into()),
         gauge(
             "althing_connections",

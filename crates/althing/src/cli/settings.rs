@@ -18,6 +18,16 @@ pub(crate) struct Ls {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(crate) struct Resume {
+    #[command(flatten)]
+    pub(crate) torrents: Torrents,
+
+    /// Let them run whatever the queue says, from now on.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Limit {
     /// Torrents, by id, beginning of an id, or name [default: all together].
     #[arg(value_name = "ID")]

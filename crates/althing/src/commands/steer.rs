@@ -2,26 +2,29 @@
 
 use super::follow::{Follower, Step};
 use super::list::short_id;
-use crate::cli::{Global, OneTorrent, Remove, Torrents};
+use crate::cli::{Global, OneTorrent, Remove, Resume, Torrents};
 use crate::client::torrent_path;
 use crate::daemon::running;
 use crate::exit::Failure;
 use crate::screen::progress::Progress;
 use crate::screen::{Screen, text, units};
 use crate::signals::Signals;
-use althing_node::api::types::{Torrent, TorrentDetail, TorrentState};
+use althing_node::api::types::{ChangeRequest, Torrent, TorrentDetail, TorrentState};
 use http::Method;
 
 pub(super) async fn pause(global: &Global, args: Torrents, screen: &Screen) -> Result<(), Failure> {
     each(global, args, "/pause", "paused", screen).await
 }
 
-pub(super) async fn resume(
-    global: &Global,
-    args: Torrents,
-    screen: &Screen,
-) -> Result<(), Failure> {
-    each(global, args, "/resume", "goes on", screen).await
+pub(super) async fn resume(global: &Global, args: Resume, screen: &Screen) -> Result<(), Failure> {
+    if args.force {
+        let client = running(global).await?;
+        let force = ChangeRequest { forced: Some(true), ..ChangeRequest::default() };
+        for id in &args.torrents.ids {
+            client.patch::<TorrentDetail>(&torrent_path(id, ""), &force).await?;
+        }
+    }
+    each(global, args.torrents, "/resume", "goes on", screen).await
 }
 
 async fn each(

@@ -236,6 +236,7 @@ impl Session {
             stats.torrents += 1;
             stats.downloading += u32::from(torrent.state == TorrentState::Downloading);
             stats.seeding += u32::from(torrent.state == TorrentState::Seeding);
+            stats.queued += u32::from(torrent.state == TorrentState::Queued);
             stats.peers += torrent.peers;
             stats.down_bytes_per_s += torrent.down_bytes_per_s;
             stats.up_bytes_per_s += torrent.up_bytes_per_s;

@@ -259,6 +259,8 @@ pub struct SessionStats {
     pub downloading: u32,
     /// How many of them have everything.
     pub seeding: u32,
+    /// How many of them wait in the queue.
+    pub queued: u32,
     /// Connected peers.
     pub peers: u32,
     /// Payload received since the start, in bytes.
