@@ -19,13 +19,18 @@ pub type Target = fn(&[u8]);
 /// All targets by name.
 pub const TARGETS: &[(&str, Target)] = &[
     ("bencode", targets::bencode::run),
+    ("dns_answer", targets::dns_answer::run),
     ("encrypted_handshake", targets::encrypted_handshake::run),
     ("extension_handshake", targets::extension_handshake::run),
     ("handshake", targets::handshake::run),
+    ("ip_filter", targets::ip_filter::run),
+    ("lsd_packet", targets::lsd_packet::run),
     ("magnet", targets::magnet::run),
     ("metadata_message", targets::metadata_message::run),
     ("metainfo", targets::metainfo::run),
     ("peer_message", targets::peer_message::run),
+    ("port_mapping", targets::port_mapping::run),
+    ("socks5", targets::socks5::run),
     ("tracker_http_response", targets::tracker_http_response::run),
     ("tracker_server_request", targets::tracker_server_request::run),
     ("tracker_udp_response", targets::tracker_udp_response::run),
