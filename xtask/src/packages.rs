@@ -21,8 +21,14 @@ const POLICY_TEXT: &str =
 /// How long apt-get may take, seconds: downloading and unpacking some 30 MB.
 const INSTALL_LIMIT_S: &str = "600";
 
-/// Packages with a service that would start at the next boot and listen beyond loopback.
-const SERVICES: &[&str] = &["transmission-daemon", "opentracker"];
+/// Packages with a service that would start at the next boot and listen beyond loopback, and the
+/// service.
+const SERVICES: &[(&str, &str)] = &[
+    ("transmission-daemon", "transmission-daemon"),
+    ("opentracker", "opentracker"),
+    ("dante-server", "danted"),
+    ("miniupnpd-nftables", "miniupnpd"),
+];
 
 /// Installs what the tests with real clients need and this machine lacks, or says what will be
 /// skipped. Never fails: those tests skip themselves.
@@ -77,7 +83,7 @@ fn install(packages: &[&str]) -> Result<(), String> {
     let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
     arguments.extend(packages);
     let done = apt(&arguments, &log);
-    for service in SERVICES.iter().filter(|name| packages.contains(*name)) {
+    for (_, service) in SERVICES.iter().filter(|(package, _)| packages.contains(package)) {
         // Where there is no systemd there is nothing to switch off.
         works(Command::new("systemctl").args(["--quiet", "disable", "--now", service]));
     }
@@ -160,8 +166,8 @@ mod tests {
             .filter(|line| !line.starts_with('#'))
             .filter_map(|line| line.split_whitespace().nth(1))
             .collect();
-        for service in SERVICES {
-            assert!(listed.contains(service), "{service} is not in {listed:?}");
+        for (package, _) in SERVICES {
+            assert!(listed.contains(package), "{package} is not in {listed:?}");
         }
     }
 }

@@ -89,6 +89,9 @@ pub(crate) enum Command {
     /// Stop the daemon.
     Down,
 
+    /// Say how the daemon is: totals, and how it is connected to the world.
+    Status,
+
     /// List torrents.
     Ls(Ls),
 

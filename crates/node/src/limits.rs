@@ -101,6 +101,16 @@ pub const INTERFACES_BELIEVED_FOR: Duration = Duration::from_secs(10);
 /// hundreds of virtual ones, and each costs a packet).
 pub const LOCAL_INTERFACES_MAX: usize = 32;
 
+/// How often it is looked whether the default gateway is still the same (guess: a file is read, and
+/// nothing sent).
+pub const GATEWAY_LOOK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Time for a request to a gateway (guess: cheap ones take a second).
+pub const GATEWAY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time that a gateway gets to hear that the port is not needed any more, when the session stops.
+pub const PORT_GIVEN_UP_WITHIN: Duration = Duration::from_secs(1);
+
 /// Addresses of one host that are looked at; the rest are dropped (the largest trackers have four).
 pub const ADDRESSES_PER_HOST_MAX: usize = 16;
 

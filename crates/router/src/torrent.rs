@@ -13,6 +13,10 @@ use althing_bittorrent::{BlockRef, InfoHashes};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
+/// What trackers are told where nobody can connect to us: they refuse 0, so programs that do not listen
+/// name the port of a service that no machine has (as libtorrent does).
+const NO_PORT: u16 = 1;
+
 pub(crate) struct Torrent {
     pub(crate) swarm: Swarm,
     pub(crate) announcer: Announcer,
@@ -45,7 +49,7 @@ impl Torrent {
             web_connections,
             swarm: config,
         } = setup;
-        let (peer_id, port) = (config.peer_id, config.listen_port.unwrap_or(0));
+        let (peer_id, port) = (config.peer_id, config.listen_port.unwrap_or(NO_PORT));
         let swarm = Swarm::new(now, config, seed.fork("swarm", 0), source, paused);
         let info_hashes = swarm.info_hashes();
         let config =

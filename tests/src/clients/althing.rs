@@ -35,7 +35,12 @@ pub fn start(seat: &Seat<'_>, task: &Task<'_>) -> Althing {
     if !task.is_local() && !seat.folder.join("data/config.toml").exists() {
         // Peers are to be those that the tracker names.
         let encryption = Policy::told(&seat.folder).unwrap_or(Policy::Preferred).name();
-        configure(seat, &format!("[network]\nlsd = false\nencryption = \"{encryption}\"\n"));
+        configure(
+            seat,
+            &format!(
+                "[network]\nlsd = false\nport_mapping = false\nencryption = \"{encryption}\"\n"
+            ),
+        );
     }
     let shares = task.seed && task.torrent.maker == Maker::Althing;
     let mut command = seat.host.command(binary());

@@ -13,6 +13,7 @@ mod reach;
 mod reference;
 mod settings;
 mod share;
+mod status;
 mod steer;
 mod tracker;
 mod up;
@@ -31,6 +32,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
         Command::Get(args) => get::get(global, args, screen, signals).await,
         Command::Up(args) => up::up(global, args, screen, signals).await,
         Command::Down => up::down(global, screen).await,
+        Command::Status => status::status(global, screen).await,
         Command::Ls(args) => list::ls(global, args, screen).await,
         Command::Show(args) => list::show(global, args, screen).await,
         Command::Files(args) => files::files(global, args, screen).await,

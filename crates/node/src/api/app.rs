@@ -108,6 +108,7 @@ impl App {
             banned: stats.banned,
             blocked: self.session().blocked(),
             proxy: self.session().proxy(),
+            port_mapping: self.session().port_mapping().map(convert::port_mapping),
             ip_filter: self.session().ip_filter().map(convert::ip_filter),
         }
     }

@@ -3,8 +3,8 @@
 use super::change;
 use super::types as api;
 use crate::session::{
-    Encrypted, FileSnapshot, IpFilterStats, PeerSnapshot, TorrentDetail, TorrentSnapshot,
-    TorrentState, TrackerSnapshot, TrackerStatus,
+    Encrypted, FileSnapshot, IpFilterStats, PeerSnapshot, PortMapping, TorrentDetail,
+    TorrentSnapshot, TorrentState, TrackerSnapshot, TrackerStatus,
 };
 use althing_base::UnixTime;
 use althing_bittorrent::InfoHashes;
@@ -161,6 +161,23 @@ pub(super) fn peer(peer: &PeerSnapshot, connected: bool) -> api::Peer {
         peer_interested: peer.flags.peer_interested,
         peer_choked: peer.flags.am_choking,
         snubbed: peer.flags.snubbed,
+    }
+}
+
+pub(super) fn port_mapping(status: PortMapping) -> api::PortMappingInfo {
+    let (state, method, external_ip, external_port, error) = match status {
+        PortMapping::Asking => (api::PortMappingState::Asking, None, None, None, None),
+        PortMapping::Mapped { method, external_ip, external_port } => {
+            (api::PortMappingState::Mapped, Some(method), external_ip, Some(external_port), None)
+        }
+        PortMapping::Failed(why) => (api::PortMappingState::Failed, None, None, None, Some(why)),
+    };
+    api::PortMappingInfo {
+        state,
+        method: method.map(|method| method.to_string()),
+        external_ip: external_ip.map(|ip| ip.to_string()),
+        external_port,
+        error,
     }
 }
 

@@ -4,17 +4,22 @@
 use super::error::ApiError;
 use super::limits::{FETCH_REDIRECTS_MAX, FETCH_TIMEOUT, TORRENT_BYTES_MAX};
 use super::types::ErrorCode;
-use crate::config::{Config, Reach};
-use reqwest::{Client, Url, redirect};
+use crate::config::Reach;
+use crate::net::Way;
+use crate::trackers::http::{HttpClient, redirection};
+use crate::trackers::resolve::Filter;
+use althing_bittorrent::tracker::TrackerError;
+use reqwest::header::HeaderMap;
+use reqwest::{Response, Url};
 use std::net::IpAddr;
 
-/// The bytes that lie at `url`.
+/// The bytes that lie at `url`, asked for by `way` alone.
 ///
 /// # Errors
 /// If the settings forbid going there, nobody answers in time, or the answer is no file or too
 /// large.
-pub(super) async fn fetch(config: &Config, url: &str) -> Result<Vec<u8>, ApiError> {
-    let reach = config.network.reach;
+pub(super) async fn fetch(way: &Way, url: &str) -> Result<Vec<u8>, ApiError> {
+    let reach = way.reach();
     let failed = |message: String| {
         ApiError::new(
             ErrorCode::FetchFailed,
@@ -28,46 +33,45 @@ pub(super) async fn fetch(config: &Config, url: &str) -> Result<Vec<u8>, ApiErro
             "network.reach = \"loopback\" in config.toml keeps this peer from asking {parsed}"
         )));
     }
-    let client = client(config).map_err(|error| failed(told(&error)))?;
-    let mut response =
-        client.get(parsed.clone()).send().await.map_err(|error| failed(told(&error)))?;
-    if !response.status().is_success() {
-        return Err(failed(format!("{parsed} answers {}", response.status())));
-    }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(told(&error)))? {
-        if bytes.len().saturating_add(chunk.len()) > TORRENT_BYTES_MAX {
-            return Err(failed(format!(
-                "what lies at {parsed} is larger than any torrent file ({TORRENT_BYTES_MAX} bytes)"
-            )));
+    let getting = async {
+        let mut response =
+            answer(way, parsed.clone()).await.map_err(|why| failed(why.to_string()))?;
+        if !response.status().is_success() {
+            return Err(failed(format!("{parsed} answers {}", response.status())));
         }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| failed(told(&error)))? {
+            if bytes.len().saturating_add(chunk.len()) > TORRENT_BYTES_MAX {
+                return Err(failed(format!(
+                    "what lies at {parsed} is larger than any torrent file \
+                     ({TORRENT_BYTES_MAX} bytes)"
+                )));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    };
+    let late = || failed(format!("{parsed} takes longer than {} s", FETCH_TIMEOUT.as_secs()));
+    tokio::time::timeout(FETCH_TIMEOUT, getting).await.map_err(|_| late())?
 }
 
-fn client(config: &Config) -> reqwest::Result<Client> {
-    // Fails if a provider is set already, which is as good.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let reach = config.network.reach;
-    let follow = move |attempt: redirect::Attempt<'_>| {
-        if attempt.previous().len() > FETCH_REDIRECTS_MAX || !allows(reach, attempt.url()) {
-            attempt.stop()
-        } else {
-            attempt.follow()
+/// The answer at the end of all redirects that may be followed.
+async fn answer(way: &Way, mut url: Url) -> Result<Response, TrackerError> {
+    let http = HttpClient::new(way.clone());
+    // Whoever has the API's token may name any place.
+    let filter = Filter { reach: way.reach(), family: None, this_machine: true, own_network: true };
+    let mut followed = 0;
+    loop {
+        let response = http.send(&url, filter, HeaderMap::new()).await?;
+        let next = redirection(&response).and_then(|location| url.join(location).ok());
+        match next {
+            Some(next) if followed < FETCH_REDIRECTS_MAX && allows(way.reach(), &next) => {
+                followed += 1;
+                url = next;
+            }
+            _ => return Ok(response),
         }
-    };
-    let mut builder = Client::builder()
-        .user_agent(concat!("Althing/", env!("CARGO_PKG_VERSION")))
-        .timeout(FETCH_TIMEOUT)
-        .redirect(redirect::Policy::custom(follow));
-    if let [addr] = config.network.bind[..] {
-        builder = builder.local_address(addr);
     }
-    if reach == Reach::Loopback {
-        builder = builder.no_proxy();
-    }
-    builder.build()
 }
 
 /// Whether a request to `url` stays within `reach`.
@@ -119,10 +123,10 @@ mod tests {
     #[tokio::test]
     async fn fetches_what_is_there_and_says_what_is_not() {
         let base = server().await;
-        let mut config = Config::default();
-        config.network.reach = Reach::Loopback;
+        let network = crate::config::Network { reach: Reach::Loopback, ..Default::default() };
+        let way = Way::new(&network);
         let get = async |path: &str| {
-            fetch(&config, &format!("{base}{path}")).await.map_err(|error| error.0.message)
+            fetch(&way, &format!("{base}{path}")).await.map_err(|error| error.0.message)
         };
         assert_eq!(get("/file").await.unwrap(), b"d4:infod4:name1:aee");
         assert_eq!(get("/moved").await.unwrap(), b"d4:infod4:name1:aee");

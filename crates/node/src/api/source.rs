@@ -56,7 +56,7 @@ async fn from_link(app: &App, link: &str) -> Result<Source, ApiError> {
     let scheme = link.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     match scheme.as_deref() {
         Some("http" | "https") => {
-            from_torrent(super::fetch::fetch(app.session().config(), link).await?)
+            from_torrent(super::fetch::fetch(app.session().way(), link).await?)
         }
         Some("magnet") => link.parse().map(Source::Magnet).map_err(|error| invalid(&error)),
         Some(other) => Err(ApiError::new(

@@ -50,6 +50,9 @@ section! {
         /// Whether to announce torrents that are not private on the local network, and to look for
         /// peers there.
         pub lsd: bool = true,
+        /// Whether to ask the router for the port, by PCP, NAT-PMP or UPnP, so that peers from
+        /// outside can connect.
+        pub port_mapping: bool = true,
         /// Whom to talk to: "any", or "loopback" for peers and trackers on this machine only.
         pub reach: Reach = Reach::Any,
         /// Connections to peers, of all torrents together.

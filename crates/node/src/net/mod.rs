@@ -6,6 +6,7 @@ mod blocklist;
 pub(crate) mod device;
 mod listener;
 mod local;
+pub(crate) mod portmap;
 pub(crate) mod proxy;
 mod resolver;
 mod socket;

@@ -114,15 +114,16 @@ impl Relay {
         self.socket.try_send(&socks5::datagram(target, payload)).map(drop)
     }
 
-    /// Waits for a datagram: what it carries. An error means that the proxy passes none on any more.
-    pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<Vec<u8>> {
+    /// Waits for a datagram: who sent it, and what. An error means that the proxy passes none on any
+    /// more.
+    pub(crate) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(Target, Vec<u8>)> {
         let mut word = [0];
         loop {
             tokio::select! {
                 received = self.socket.recv(buffer) => {
                     let len = received?;
-                    if let Some((_, payload)) = socks5::read_datagram(&buffer[..len]) {
-                        return Ok(payload.to_vec());
+                    if let Some((from, payload)) = socks5::read_datagram(&buffer[..len]) {
+                        return Ok((from, payload.to_vec()));
                     }
                 }
                 ready = self.control.readable() => {

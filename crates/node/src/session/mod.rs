@@ -24,6 +24,7 @@ mod steward;
 mod watch;
 pub(crate) mod wishes;
 
+pub use althing_net::portmap::Status as PortMapping;
 pub use categories::Category;
 pub use create::{Created, make_torrent};
 pub use error::{AddError, ChangeConfigError, CommandError, CreateError, StartError};
@@ -41,6 +42,7 @@ pub use snapshot::{
 
 use crate::config::Config;
 use crate::metrics;
+use crate::net::Way;
 use crate::shard::Command;
 pub use crate::shard::ReadError;
 use althing_bittorrent::metainfo::Metainfo;
@@ -261,9 +263,19 @@ impl Session {
         self.shared.peer_addrs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// By which everything goes out.
+    pub(crate) fn way(&self) -> &Way {
+        &self.shared.way
+    }
+
     /// The proxy that everything goes through, as it may be shown.
     pub fn proxy(&self) -> Option<String> {
         self.shared.way.proxy().map(ToString::to_string)
+    }
+
+    /// How asking the router for the port goes; `None` if it is not asked.
+    pub fn port_mapping(&self) -> Option<PortMapping> {
+        self.shared.port_mapping.borrow().clone()
     }
 
     /// The list of addresses that are kept out, if there is one.

@@ -17,6 +17,7 @@ use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::Metainfo;
 use althing_bittorrent::tracker::Family;
 use althing_bittorrent::wire::mse::lookup_key;
+use althing_net::portmap::Status;
 use althing_router::TorrentKey;
 use althing_store::pieces::Pool;
 use althing_store::records::TorrentSettings;
@@ -26,7 +27,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 
 /// See the [module](self).
 pub(crate) struct Shared {
@@ -63,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) torrents: Registry,
     /// The port that peers can connect to, if any.
     pub(crate) listen_port: Option<u16>,
+    /// How asking the router for the port goes, if it is asked.
+    pub(crate) port_mapping: watch::Sender<Option<Status>>,
     /// Where peers can connect to at the moment.
     pub(crate) peer_addrs: Arc<Mutex<Vec<SocketAddr>>>,
     pub(crate) events: broadcast::Sender<Event>,

@@ -7,7 +7,9 @@ use super::{Event, StartError, live, load, steward, watch};
 use crate::clock;
 use crate::config::{Config, Reach};
 use crate::entropy;
-use crate::limits::{EVENTS_KEPT, HELD_PERCENT, IDLE_READS_PERCENT, TRACKERS_TOLD_WITHIN};
+use crate::limits::{
+    EVENTS_KEPT, HELD_PERCENT, IDLE_READS_PERCENT, PORT_GIVEN_UP_WITHIN, TRACKERS_TOLD_WITHIN,
+};
 use crate::metrics::Counters;
 use crate::net::{
     self, Admission, Arrival, Blocklist, Listening, LocalDiscovery, Places, Route, Way,
@@ -24,7 +26,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
@@ -39,6 +41,8 @@ pub(super) struct Running {
 struct UntilStopped {
     tasks: Vec<JoinHandle<()>>,
     trackers: JoinHandle<()>,
+    /// Who has the router's port; ends when told to, after giving it up.
+    mapping: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     threads: Vec<std::thread::JoinHandle<()>>,
     lock: FolderLock,
 }
@@ -102,6 +106,7 @@ pub(super) async fn start(
         config,
         listen_port,
         peer_addrs: Arc::new(Mutex::new(peer_addrs)),
+        port_mapping: tokio::sync::watch::Sender::new(None),
         events,
         shards: OnceLock::new(),
     });
@@ -147,10 +152,18 @@ pub(super) async fn start(
     tasks.push(tokio::spawn(steward::run(Arc::downgrade(&shared))));
     tasks.push(tokio::spawn(watch::run(Arc::downgrade(&shared))));
     tasks.push(tokio::spawn(live::follow_schedule(Arc::downgrade(&shared))));
+    let asks = shared.config.network.port_mapping && shared.config.network.reach == Reach::Any;
+    let port = shared.listen_port.filter(|_| asks && net::listens(&shared.config.network));
+    let mapping = port.map(|port| {
+        let (stop, stopped) = oneshot::channel();
+        let (way, status) = (shared.way.clone(), shared.port_mapping.clone());
+        let mapping = net::portmap::run(way, port, seed.fork("portmap", 0), status, stopped);
+        (stop, tokio::spawn(mapping))
+    });
     info!(torrents = shared.torrents.len(), port = shared.listen_port, "running");
     let running = Running {
         stopping: AtomicBool::new(false),
-        until_stopped: Mutex::new(Some(UntilStopped { tasks, trackers, threads, lock })),
+        until_stopped: Mutex::new(Some(UntilStopped { tasks, trackers, mapping, threads, lock })),
         shared: Arc::clone(&shared),
     };
     Ok((shared, running))
@@ -243,8 +256,15 @@ impl Running {
 
     /// Stops everything; a second call finds nothing to do.
     pub(super) async fn stop(&self, shared: &Shared) {
-        let Some(UntilStopped { tasks, trackers, threads, lock }) = self.take() else { return };
+        let Some(UntilStopped { tasks, trackers, mapping, threads, lock }) = self.take() else {
+            return;
+        };
         tasks.iter().for_each(JoinHandle::abort);
+        let mapping = mapping.map(|(stop, task)| {
+            // An error means that it has ended.
+            let _ = stop.send(());
+            task
+        });
         let bound = Duration::from_secs(shared.config.runtime.shutdown_s.into());
         let stopping = async {
             // All at once; one that has ended before does not answer.
@@ -269,6 +289,12 @@ impl Running {
             }
         }
         trackers.abort();
+        if let Some(mut mapping) = mapping
+            && tokio::time::timeout(PORT_GIVEN_UP_WITHIN, &mut mapping).await.is_err()
+        {
+            debug!("the router has not said that it gave the port up");
+            mapping.abort();
+        }
         drop(lock);
         info!("stopped");
     }
@@ -282,7 +308,7 @@ impl Drop for Running {
             tasks.iter().for_each(JoinHandle::abort);
             trackers.abort();
             for shard in self.shared.shards() {
-                let (done, _) = tokio::sync::oneshot::channel();
+                let (done, _) = oneshot::channel();
                 shard.send(Command::Stop(done));
             }
         }

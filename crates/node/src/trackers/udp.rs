@@ -14,7 +14,7 @@ use althing_net::socks5::Target;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::UdpSocket;
@@ -119,8 +119,9 @@ struct Proxied {
     opening: Option<Opening>,
     /// Packets that wait until it is open.
     waiting: VecDeque<(SocketAddr, Vec<u8>)>,
-    /// Trackers that are known by name, under the address that stands for each in the machine:
-    /// one that nobody has (RFC 6666).
+    /// Trackers that are known by name, under the address that stands for each in the machine: one
+    /// that nobody has (RFC 1112, section 4). It is one of IPv4, and with it goes the form in which
+    /// peers are listed (BEP 15).
     names: BTreeMap<SocketAddr, Target>,
     /// Whom an answer with this transaction id (BEP 15) comes from: the proxy does not say, where a
     /// name was given.
@@ -307,9 +308,8 @@ impl Proxied {
             // Requests on their way to the others fail and are made again.
             self.names.clear();
         }
-        let number = self.names.len() as u16;
-        let ip = Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, number);
-        let addr = SocketAddr::new(ip.into(), 1);
+        let [.., high, low] = (self.names.len() as u32).to_be_bytes();
+        let addr = SocketAddr::from(([240, 0, high, low], 1));
         self.names.insert(addr, tracker);
         addr
     }
@@ -348,9 +348,13 @@ impl Proxied {
         }
         let Some(relay) = &self.relay else { return std::future::pending().await };
         match relay.receive(buffer).await {
-            Ok(payload) => {
+            Ok((from, payload)) => {
+                let is_v6 =
+                    matches!(from, Target::Addr(addr) if addr.ip().to_canonical().is_ipv6());
                 let id = payload.get(4..8).and_then(|id| <[u8; 4]>::try_from(id).ok());
                 match id.and_then(|id| self.expected.remove(&id)) {
+                    // Its peers would be listed in the form of IPv6.
+                    Some(from) if from.is_ipv4() && is_v6 => Event::Nothing,
                     Some(from) => Event::Packet(from, payload.into()),
                     None => Event::Nothing,
                 }

@@ -383,6 +383,13 @@ impl Example for SessionInfo {
             blocked: None,
             proxy: None,
             ip_filter: Some(super::IpFilterInfo { ranges: 231_817, skipped_lines: 2, refused: 14 }),
+            port_mapping: Some(super::PortMappingInfo {
+                state: super::PortMappingState::Mapped,
+                method: Some("NAT-PMP".into()),
+                external_ip: Some("203.0.113.7".into()),
+                external_port: Some(7716),
+                error: None,
+            }),
         }
     }
 }

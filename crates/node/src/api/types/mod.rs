@@ -23,7 +23,10 @@ pub use request::{
     AddPeersRequest, AddRequest, CreateOptions, CreateRequest, Format, InspectRequest, PeersQuery,
     RemoveQuery, ShareRequest,
 };
-pub use session::{ConfigInfo, IpFilterInfo, Job, JobKind, JobState, SessionInfo};
+pub use session::{
+    ConfigInfo, IpFilterInfo, Job, JobKind, JobState, PortMappingInfo, PortMappingState,
+    SessionInfo,
+};
 pub use settings::{
     Category, ChangeRequest, ConfigChange, FilePriority, NoLimit, QueueMove, QueuePlace,
     QueueRequest, RatioLimit, TimeLimit, TorrentSettings,

@@ -47,6 +47,40 @@ pub struct SessionInfo {
     /// The list of addresses that are kept out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip_filter: Option<IpFilterInfo>,
+    /// How asking the router for the port goes, if it is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port_mapping: Option<PortMappingInfo>,
+}
+
+/// How asking the router for the port goes, `network.port_mapping`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PortMappingInfo {
+    /// Whether it did what it was asked for.
+    pub state: PortMappingState,
+    /// By which protocol: "PCP", "NAT-PMP" or "UPnP".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The router's address on the other side, if it told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_ip: Option<String>,
+    /// The port on the other side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_port: Option<u16>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Whether the router did what it was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PortMappingState {
+    /// It has not answered yet.
+    Asking,
+    /// The port is mapped.
+    Mapped,
+    /// It is not; it will be tried again.
+    Failed,
 }
 
 /// The list of addresses that are kept out, `network.ip_filter`.
