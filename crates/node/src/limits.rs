@@ -14,12 +14,13 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a TCP connection to stand. libtorrent's `peer_connect_timeout` is 15 s.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Incoming connections whose handshake is not through, of all addresses together; more are closed
-/// at once (guess: a second's worth of a busy swarm).
-pub const HALF_OPEN_MAX: usize = 256;
+/// Incoming connections whose handshake is not through, of all addresses together. Past it the oldest
+/// gives way: who means it is through in a few round trips, who does not waits for as long as it may.
+/// Each costs a descriptor and some kilobytes (guess: 2,500 strangers a second leave everybody 0.2 s).
+pub const HALF_OPEN_MAX: usize = 512;
 
-/// Incoming connections whose handshake is not through, of one address (guess: several torrents of
-/// one peer at once).
+/// Incoming connections whose handshake is not through, of one address or IPv6 /64; more are closed at
+/// once (guess: several torrents of one peer at once).
 pub const HALF_OPEN_PER_IP_MAX: usize = 16;
 
 /// Outgoing connections of a shard that do not stand yet; more wait their turn (guess: half of what

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// The door. Clones share one.
 #[derive(Clone)]
@@ -26,8 +27,11 @@ pub(crate) struct Admission {
 #[derive(Default)]
 struct State {
     keys: KeyExchanges,
+    /// How many are half-open of each source.
     half_open: BTreeMap<IpAddr, usize>,
-    total: usize,
+    /// All of them, the oldest first.
+    waiting: BTreeMap<u64, (IpAddr, Arc<Notify>)>,
+    next: u64,
     banned: BTreeSet<IpAddr>,
 }
 
@@ -64,7 +68,8 @@ fn source(ip: IpAddr) -> IpAddr {
 
 /// A place among the half-open connections, given up when dropped.
 pub(crate) struct Half {
-    ip: IpAddr,
+    number: u64,
+    evicted: Arc<Notify>,
     state: Arc<Mutex<State>>,
 }
 
@@ -149,13 +154,23 @@ impl Admission {
         if state.banned.contains(&ip) {
             return Err(Refusal::Banned);
         }
-        let of_ip = state.half_open.get(&ip).copied().unwrap_or(0);
-        if state.total >= HALF_OPEN_MAX || of_ip >= HALF_OPEN_PER_IP_MAX {
+        let source = source(ip);
+        let of_source = state.half_open.get(&source).copied().unwrap_or(0);
+        if of_source >= HALF_OPEN_PER_IP_MAX {
             return Err(Refusal::TooManyHalfOpen);
         }
-        state.half_open.insert(ip, of_ip + 1);
-        state.total += 1;
-        Ok(Half { ip, state: self.state.clone() })
+        if state.waiting.len() >= HALF_OPEN_MAX
+            && let Some((_, (oldest, evicted))) = state.waiting.pop_first()
+        {
+            state.leave(oldest);
+            evicted.notify_one();
+        }
+        *state.half_open.entry(source).or_insert(0) += 1;
+        let number = state.next;
+        state.next += 1;
+        let evicted = Arc::<Notify>::default();
+        state.waiting.insert(number, (source, Arc::clone(&evicted)));
+        Ok(Half { number, evicted, state: self.state.clone() })
     }
 
     /// Whether `ip` may have keys computed for an encrypted handshake; if so, that counts.
@@ -202,19 +217,34 @@ impl Admission {
 
     /// How many connections are half-open.
     pub(crate) fn half_open(&self) -> usize {
-        lock(&self.state).total
+        lock(&self.state).waiting.len()
+    }
+}
+
+impl Half {
+    /// Waits until the place has gone to a newer connection, because all were taken.
+    pub(crate) async fn evicted(&self) {
+        self.evicted.notified().await;
+    }
+}
+
+impl State {
+    /// One of `source` has left.
+    fn leave(&mut self, source: IpAddr) {
+        if let Some(count) = self.half_open.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.half_open.remove(&source);
+            }
+        }
     }
 }
 
 impl Drop for Half {
     fn drop(&mut self) {
         let mut state = lock(&self.state);
-        state.total -= 1;
-        if let Some(count) = state.half_open.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
-                state.half_open.remove(&self.ip);
-            }
+        if let Some((source, _)) = state.waiting.remove(&self.number) {
+            state.leave(source);
         }
     }
 }
@@ -247,12 +277,27 @@ mod tests {
         assert_eq!(door.half_open(), 0);
     }
 
+    /// Whether a place has gone to somebody else.
+    fn is_evicted(place: &Half) -> bool {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        std::pin::pin!(place.evicted()).as_mut().poll(&mut context).is_ready()
+    }
+
     #[test]
-    fn all_addresses_together_have_so_many() {
+    fn all_addresses_together_have_so_many_and_the_oldest_gives_way() {
         let door = Admission::new(Reach::Any, None);
-        let places: Vec<_> = (0..HALF_OPEN_MAX as u32).map(|at| door.admit(ip(at))).collect();
-        assert!(places.iter().all(Result::is_ok));
-        assert_eq!(door.admit(ip(99_999)).err(), Some(Refusal::TooManyHalfOpen));
+        let mut places: Vec<_> =
+            (0..HALF_OPEN_MAX as u32).map(|at| door.admit(ip(at)).expect("room")).collect();
+        let through = places.remove(0);
+        drop(through);
+        let _last = door.admit(ip(99_998)).expect("room");
+        let _newest = door.admit(ip(99_999)).expect("the oldest gives way");
+        assert!(is_evicted(&places[0]) && !is_evicted(&places[1]));
+        assert_eq!(door.half_open(), HALF_OPEN_MAX);
+        // What has given way is not counted twice.
+        drop(places);
+        assert_eq!(door.half_open(), 2);
+        assert_eq!(lock(&door.state).half_open.len(), 2);
     }
 
     #[test]

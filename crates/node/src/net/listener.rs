@@ -277,9 +277,11 @@ async fn name(
     let deadline = clock::now() + HANDSHAKE_TIMEOUT;
     let reception = Reception { admission, route, ip: addr.ip() };
     let reading = handshake::meet(&mut stream, &reception);
-    let (link, incoming, named) = tokio::time::timeout(HANDSHAKE_TIMEOUT, reading)
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let reading = tokio::time::timeout(HANDSHAKE_TIMEOUT, reading);
+    let (link, incoming, named) = tokio::select! {
+        read = reading => read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??,
+        () = half.evicted() => return Err(HandshakeError::Evicted),
+    };
     socket::tune(&stream)?;
     // Out of this thread's event loop; the torrent's thread takes it into its own.
     let stream = stream.into_std()?;

@@ -31,6 +31,9 @@ pub(crate) enum HandshakeError {
     /// The peer speaks plainly, and the settings do not allow that.
     #[error("the connection is not encrypted, and network.encryption is \"required\"")]
     NotEncrypted,
+    /// Its place went to a newer connection.
+    #[error("too many connections at once, and this one was the oldest")]
+    Evicted,
     /// One address has us compute more keys than any peer needs.
     #[error("too many encrypted handshakes from there")]
     TooManyKeys,

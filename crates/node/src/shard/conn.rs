@@ -214,7 +214,11 @@ pub(super) async fn welcome(shard: Rc<Shard>, torrent: TorrentKey, arrival: Arri
         let theirs = handshake::answer(&mut line, incoming, identity.hashes, ours).await?;
         Ok::<_, HandshakeError>((line, theirs))
     };
-    let answered = tokio::time::timeout_at(clock::deadline(deadline), answering).await;
+    let answering = tokio::time::timeout_at(clock::deadline(deadline), answering);
+    let answered = tokio::select! {
+        answered = answering => answered,
+        () = half.evicted() => Ok(Err(HandshakeError::Evicted)),
+    };
     drop(half);
     match answered {
         Ok(Ok((line, handshake))) => {

@@ -4,6 +4,7 @@
 
 mod encryption;
 mod faults;
+mod half_open;
 mod hostile;
 mod kill;
 mod manage;
