@@ -1,6 +1,6 @@
 //! Strangers who do what no client does: a session neither falls nor swells, and serves the others.
 
-use crate::stranger::{ELSEWHERE, Heard, Stranger};
+use crate::stranger::{ELSEWHERE, Heard, Stranger, accept_plain};
 use crate::support::{
     Node, PATIENCE, assert_files, gauge, noise, some_files, torrent, torrent_of_file,
 };
@@ -137,7 +137,7 @@ async fn a_flood_of_refused_requests_from_one_who_does_not_read() {
 async fn lying_seed(listener: TcpListener, metainfo: Metainfo, bytes: Vec<u8>, lies: Vec<u32>) {
     let hash = metainfo.info_hashes().primary();
     loop {
-        let Ok((stream, _)) = listener.accept().await else { return };
+        let Ok(stream) = accept_plain(&listener).await else { return };
         let (bytes, lies, length) = (bytes.clone(), lies.clone(), metainfo.piece_length());
         tokio::spawn(async move {
             let mut seed = Stranger::accepted(stream, hash).await;
@@ -197,7 +197,7 @@ async fn a_liar_is_found_out_and_the_piece_fetched_again() {
 async fn metadata_bomber(listener: TcpListener, metainfo: Metainfo, size: u32) {
     let hash = metainfo.info_hashes().primary();
     loop {
-        let Ok((stream, _)) = listener.accept().await else { return };
+        let Ok(stream) = accept_plain(&listener).await else { return };
         tokio::spawn(async move {
             let mut bomber = Stranger::accepted(stream, hash).await;
             // Not by the encoder, which knows bounds.

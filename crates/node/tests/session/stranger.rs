@@ -10,7 +10,7 @@ use althing_bittorrent::{BlockRef, PeerId};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// Where strangers come from: an address of this machine that no session here uses.
@@ -115,6 +115,18 @@ impl Stranger {
     /// Listens until the session hangs up.
     pub(crate) async fn hear_the_end(&mut self) {
         while !matches!(self.hear().await, Heard::End) {}
+    }
+}
+
+/// The next connection that begins with a plain handshake; on others it hangs up, as peers do that
+/// cannot encrypt.
+pub(crate) async fn accept_plain(listener: &TcpListener) -> io::Result<TcpStream> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let mut first = [0];
+        if matches!(timeout(PATIENCE, stream.peek(&mut first)).await, Ok(Ok(1))) && first[0] == 19 {
+            return Ok(stream);
+        }
     }
 }
 
