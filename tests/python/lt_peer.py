@@ -2,7 +2,7 @@
 
     lt_peer.py make DATA OUT.torrent --format v1|v2|hybrid [--piece BYTES] [--tracker URL]...
     lt_peer.py show FILE.torrent
-    lt_peer.py run  SOURCE DIR [--port N] [--peer HOST:PORT]... [--seed] [--lsd] [--exit]
+    lt_peer.py run  SOURCE DIR [--port N] [--peer HOST:PORT]... [--seed] [--lsd] [--slow] [--exit]
                    [--encryption plain|handshake|preferred|required]
 
 `make` and `show` print one line of JSON: the info-hashes and the magnet link. `run` prints `ready` when it
@@ -98,6 +98,8 @@ def run(args):
     ses = session(
         args.port, not args.no_v6, args.lsd, "required" if args.encrypted else args.encryption
     )
+    if args.slow:
+        params.download_limit = 1000
     handle = ses.add_torrent(params)
     for peer in args.peer:
         host, _, port = peer.rpartition(":")
@@ -147,6 +149,7 @@ def main():
     p.add_argument("--peer", action="append", default=[])
     p.add_argument("--seed", action="store_true", help="trust the files; do not check them first")
     p.add_argument("--lsd", action="store_true", help="look for peers on the local network")
+    p.add_argument("--slow", action="store_true", help="fetch next to nothing")
     p.add_argument("--exit", action="store_true")
     p.add_argument("--encryption", choices=["plain", "handshake", "preferred", "required"])
     p.add_argument("--no-v6", action="store_true")

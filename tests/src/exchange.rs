@@ -33,6 +33,7 @@ pub struct Exchange {
     maker: Maker,
     /// Of the seed and of the leechers; else as each client comes.
     encryption: Option<(Policy, Policy)>,
+    super_seed: bool,
 }
 
 impl Exchange {
@@ -51,6 +52,7 @@ impl Exchange {
             ipv6: false,
             maker,
             encryption: None,
+            super_seed: false,
         }
     }
 
@@ -76,6 +78,12 @@ impl Exchange {
     #[must_use]
     pub fn made_by_libtorrent(self) -> Exchange {
         Exchange { maker: Maker::Libtorrent, ..self }
+    }
+
+    /// Althing shows its pieces one at a time (BEP 16).
+    #[must_use]
+    pub fn super_seeded(self) -> Exchange {
+        Exchange { super_seed: true, ..self }
     }
 
     /// The seed and the leechers are told this about encryption. The leechers are those who connect:
@@ -157,6 +165,9 @@ impl Exchange {
 
         let host = network.host("seed");
         let seat = Seat { host: &host, folder: scratch.dir("seed") };
+        if self.super_seed {
+            althing::super_seed(&seat);
+        }
         if let Some((seed, _)) = self.encryption {
             seed.tell(&seat.folder);
         }

@@ -154,6 +154,8 @@ mod swarms {
     use super::*;
 
     matrix! {
+        super_seeded_to_aria2_v1: Exchange::new(Althing, Aria2).super_seeded();
+        super_seeded_to_several_v1: Exchange::new(Althing, Aria2).and(&[Libtorrent, Transmission, Althing]).super_seeded();
         everybody_v1: Exchange::new(Althing, Althing).and(&[Althing, Transmission, Aria2, Qbittorrent, Libtorrent]);
         everybody_from_transmission_v1_magnet: Exchange::new(Transmission, Althing).and(&[Aria2, Qbittorrent, Libtorrent, Althing]).by_magnet();
         those_of_bep_52_hybrid: Exchange::new(Qbittorrent, Althing).and(&[Althing, Libtorrent, Qbittorrent]).format(Hybrid);

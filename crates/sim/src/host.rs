@@ -123,6 +123,8 @@ impl Host {
         config.listen_port = Some(PORT);
         config.connections_max = self.plan.connections_max.unwrap_or(config.connections_max);
         config.unchoke_slots = self.plan.unchoke_slots.unwrap_or(config.unchoke_slots);
+        config.choker = self.plan.choker;
+        config.seeding = self.plan.seeding;
         let source = match &self.metainfo {
             Some(metainfo) => Source::Metainfo(Arc::clone(metainfo)),
             None => Source::Magnet(torrent.magnet.clone()),

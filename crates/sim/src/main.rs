@@ -1,5 +1,6 @@
 //! `althing-sim`: runs scenarios of the simulator and prints what came of them.
 
+use althing_sim::figures;
 use althing_sim::scenario::{self, Entry, SCENARIOS};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -13,6 +14,7 @@ Usage: althing-sim [--seed N] [--scenario NAME|all] [--peers N] [--timeline] [--
   --seed N         the number from which everything that is left to chance follows (default 1)
   --scenario NAME  which to run (default all)
   --peers N        how many hosts fetch, instead of the scenario's own number
+  --fairness       print the table of docs/simulator.md about policies instead, as Markdown
   --timeline       also print how the run went, a line every 5 s of simulated time
   --json           print JSON, an object a line
 
@@ -24,13 +26,20 @@ struct Options {
     seed: u64,
     scenario: String,
     peers: Option<u32>,
+    fairness: bool,
     timeline: bool,
     json: bool,
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
-    let mut options =
-        Options { seed: 1, scenario: "all".into(), peers: None, timeline: false, json: false };
+    let mut options = Options {
+        seed: 1,
+        scenario: "all".into(),
+        peers: None,
+        fairness: false,
+        timeline: false,
+        json: false,
+    };
     while let Some(arg) = args.next() {
         let (name, inline) = match arg.split_once('=') {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -42,6 +51,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--seed" => options.seed = number(&name, &value()?)?,
             "--peers" => options.peers = Some(number(&name, &value()?)?),
             "--scenario" => options.scenario = value()?,
+            "--fairness" => options.fairness = true,
             "--timeline" => options.timeline = true,
             "--json" => options.json = true,
             "-h" | "--help" => return Ok(None),
@@ -113,6 +123,12 @@ fn main() -> ExitCode {
             std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())?;
             return Ok(true);
         };
+        if options.fairness {
+            let leechers = options.peers.unwrap_or(100);
+            let rows = figures::fairness(options.seed, leechers).map_err(|e| e.to_string())?;
+            std::io::stdout().write_all(rows.as_bytes()).map_err(|error| error.to_string())?;
+            return Ok(true);
+        }
         let mut good = true;
         for entry in chosen(&options.scenario)? {
             good &= run(entry, &options)?;

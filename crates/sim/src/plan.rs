@@ -5,6 +5,7 @@ use crate::disk::DiskPlan;
 use crate::torrent::TorrentSpec;
 use crate::units::Rate;
 use althing_base::time::Duration;
+use althing_bittorrent::swarm::{ChokerKind, SeedingKind};
 
 /// A whole run.
 #[derive(Clone, Debug)]
@@ -40,6 +41,12 @@ pub struct HostPlan {
     pub connections_max: Option<usize>,
     /// Peers unchoked at once; the swarm's default if `None`.
     pub unchoke_slots: Option<usize>,
+    /// To whom it gives while it fetches.
+    pub choker: ChokerKind,
+    /// To whom it gives once it has everything.
+    pub seeding: SeedingKind,
+    /// Which hosts it is counted with in the report.
+    pub group: &'static str,
     /// Liveness: it has to have everything by the deadline.
     pub must_finish: bool,
 }
@@ -142,6 +149,9 @@ impl HostPlan {
             leaves: None,
             connections_max: None,
             unchoke_slots: None,
+            choker: ChokerKind::default(),
+            seeding: SeedingKind::default(),
+            group: "crowd",
             must_finish: start != Start::Everything,
         }
     }

@@ -25,6 +25,8 @@ pub struct Report {
     pub in_time: bool,
     /// When they did.
     pub completion: Completion,
+    /// The same by group of those that did not start with everything, whoever has to finish or not.
+    pub groups: BTreeMap<String, Group>,
     /// Who did not, and how it stands.
     pub unfinished: Vec<String>,
     /// The time below which it cannot be done, in seconds, if hosts neither come nor go.
@@ -78,6 +80,18 @@ pub struct Completion {
     pub median_s: f64,
     /// The last one.
     pub last_s: f64,
+}
+
+/// What came of a group of hosts.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct Group {
+    /// How many there were.
+    pub hosts: u32,
+    /// When those that had everything by the end did.
+    pub completion: Completion,
+    /// The median of the times that hosts needed, in seconds; for those that were not through at the
+    /// end, what they would have needed at their speed until then.
+    pub expected_s: f64,
 }
 
 /// One look at the world.
@@ -141,6 +155,14 @@ impl fmt::Display for Report {
             "finished",
             format!("{hosts}: first {first_s:.1} s, median {median_s:.1} s, last {last_s:.1} s"),
         )?;
+        for (name, group) in self.groups.iter().filter(|_| self.groups.len() > 1) {
+            let Group { hosts, completion, expected_s } = group;
+            let (through, median) = (completion.hosts, completion.median_s);
+            row(
+                name,
+                format!("{through} of {hosts}, median {median:.1} s; of all {expected_s:.0} s"),
+            )?;
+        }
         if let Some(ideal) = self.ideal_s {
             row("ideal", format!("{ideal:.1} s; the last took {:.2} times that", last_s / ideal))?;
         }

@@ -2,6 +2,7 @@
 
 pub mod bencode;
 pub mod dns_answer;
+pub mod dont_have_message;
 pub mod encrypted_handshake;
 pub mod extension_handshake;
 pub mod handshake;
@@ -11,6 +12,7 @@ pub mod magnet;
 pub mod metadata_message;
 pub mod metainfo;
 pub mod peer_message;
+pub mod pex_message;
 pub mod port_mapping;
 pub mod socks5;
 pub mod tracker_http_response;

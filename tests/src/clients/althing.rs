@@ -19,6 +19,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// The pieces of torrents made here: small, so that there are many.
 const PIECE_LENGTH: &str = "64K";
 
+/// The file in a seat's folder that says so of BEP 16.
+const SUPER_SEED: &str = "super-seed";
+
 /// `althing share` or `althing get`, running until it is dropped.
 #[derive(Debug)]
 pub struct Althing {
@@ -48,6 +51,9 @@ pub fn start(seat: &Seat<'_>, task: &Task<'_>) -> Althing {
     if shares {
         command.arg("share").arg(task.folder.join(NAME));
         making(&mut command, task.torrent.format, &task.torrent.trackers);
+        if seat.folder.join(SUPER_SEED).exists() {
+            command.arg("--super-seed");
+        }
     } else {
         command.arg("get").arg(task.argument()).arg("-o").arg(task.folder).arg("--seed");
     }
@@ -61,6 +67,14 @@ impl Althing {
     pub fn output(&self) -> String {
         self.process.output()
     }
+}
+
+/// Has an Althing that is yet to share something in this seat show its pieces one at a time.
+///
+/// # Panics
+/// When that cannot be written down.
+pub fn super_seed(seat: &Seat<'_>) {
+    std::fs::write(seat.folder.join(SUPER_SEED), "").expect("a file can be written");
 }
 
 /// Writes `config.toml` for an Althing that is yet to be started in this seat.

@@ -3,12 +3,15 @@
 mod churn;
 mod crowd;
 mod disks;
+mod fairness;
 mod liars;
 mod magnets;
+mod tyrant;
 
 pub use churn::{Churn, HalfGone};
 pub use crowd::{FlashCrowd, SeederLeaves, Unreachable};
 pub use disks::FailingDisks;
+pub use fairness::{FreeRiders, Policies, Tyrants};
 pub use liars::Liars;
 pub use magnets::MagnetOnly;
 
@@ -110,6 +113,30 @@ pub const SCENARIOS: &[Entry] = &[
         make: |peers| {
             let default = Liars::default();
             Box::new(Liars { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: FreeRiders::NAME,
+        summary: "two of five give nothing, and the others leave when they have everything",
+        make: |peers| {
+            let default = FreeRiders::default();
+            Box::new(FreeRiders { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: FreeRiders::LARGE_VIEW_NAME,
+        summary: "the same, and those who give nothing connect to everybody",
+        make: |peers| {
+            let default = FreeRiders { large_view: true, ..FreeRiders::default() };
+            Box::new(FreeRiders { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: Tyrants::NAME,
+        summary: "a few give just enough to be given to",
+        make: |peers| {
+            let default = Tyrants::default();
+            Box::new(Tyrants { leechers: peers.unwrap_or(default.leechers), ..default })
         },
     },
     Entry {

@@ -6,10 +6,11 @@ use crate::checks::first_beyond;
 use crate::host::Host;
 use crate::network::Network;
 use crate::plan::{Life, Start};
-use crate::report::{Completion, Report, Sample};
+use crate::report::{Completion, Group, Report, Sample};
 use althing_base::Instant;
 use althing_base::time::Duration;
 use althing_bittorrent::swarm::{PeerStats, Swarm, limits};
+use std::collections::BTreeMap;
 
 impl World {
     pub(super) fn look(&mut self) {
@@ -65,6 +66,7 @@ impl World {
             ended_after_s: (now - START).as_secs_f64(),
             in_time: !in_vain || unfinished.is_empty(),
             completion: Completion::of(&times),
+            groups: self.groups(),
             unfinished,
             ideal_s: self.ideal().map(|ideal| ideal.as_secs_f64()),
             one_copy_out_s: self.one_copy_out.map(|(at, _)| (at - START).as_secs_f64()),
@@ -88,6 +90,34 @@ impl World {
             violations_total: self.checks.violations_total,
             timeline: self.timeline,
         }
+    }
+
+    /// What came of each group.
+    fn groups(&self) -> BTreeMap<String, Group> {
+        let pieces = f64::from(self.torrent.metainfo.piece_count());
+        let mut times: BTreeMap<String, (Vec<Duration>, Vec<f64>)> = BTreeMap::new();
+        for host in self.hosts.iter().filter(|host| host.plan.start != Start::Everything) {
+            let Some(started) = host.first_started else { continue };
+            let (through, all) = times.entry(host.plan.group.to_owned()).or_default();
+            match host.finished {
+                Some(finished) => {
+                    through.push(finished - started);
+                    all.push((finished - started).as_secs_f64());
+                }
+                None => {
+                    let progress = f64::from(host.disk.stored().count_ones()) / pieces;
+                    let so_far = (self.now - started).as_secs_f64();
+                    all.push(so_far / progress.max(1.0 / pieces));
+                }
+            }
+        }
+        let group = |(mut through, mut all): (Vec<Duration>, Vec<f64>)| {
+            through.sort();
+            all.sort_by(f64::total_cmp);
+            let expected_s = all.get(all.len() / 2).copied().unwrap_or_default();
+            Group { hosts: all.len() as u32, completion: Completion::of(&through), expected_s }
+        };
+        times.into_iter().map(|(name, times)| (name, group(times))).collect()
     }
 
     /// The time below which nobody could distribute this torrent, payload alone being counted: the

@@ -1,0 +1,155 @@
+//! Who takes without giving, and who gives just enough: does it pay?
+
+use super::tyrant;
+use super::{Scenario, home, seed};
+use crate::plan::{Behaviour, HostPlan, LeaveWhen, Plan, Start};
+use crate::torrent::TorrentSpec;
+use althing_base::Rng;
+use althing_base::time::Duration;
+use althing_bittorrent::swarm::{ChokerKind, SeedingKind};
+
+/// How a crowd shares what it sends.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Policies {
+    /// While fetching.
+    pub choker: ChokerKind,
+    /// Once it has everything.
+    pub seeding: SeedingKind,
+}
+
+impl Policies {
+    fn of(self, mut host: HostPlan) -> HostPlan {
+        host.choker = self.choker;
+        host.seeding = self.seeding;
+        host
+    }
+}
+
+/// Connections of a host that calls everybody it hears of: the large-view exploit (Sirivianos et al.
+/// 2007, "Free-riding in BitTorrent Networks with the Large View Exploit").
+const LARGE_VIEW: usize = 1000;
+
+/// One seed, and a crowd part of which never gives anything. Whoever gives leaves when it has
+/// everything, as most people do: nobody is left then to whom a free-rider could turn but the seed.
+#[derive(Clone, Copy, Debug)]
+pub struct FreeRiders {
+    /// Hosts that fetch.
+    pub leechers: u32,
+    /// Pieces of 256 KiB.
+    pub pieces: u32,
+    /// Part of them that gives nothing, in percent.
+    pub percent: u32,
+    /// Free-riders connect to everybody.
+    pub large_view: bool,
+    /// Whoever gives stays for so long when it has everything, in seconds.
+    pub lingers_s: u32,
+    /// How the others share.
+    pub policies: Policies,
+}
+
+impl Default for FreeRiders {
+    fn default() -> Self {
+        FreeRiders {
+            leechers: 100,
+            pieces: 200,
+            percent: 40,
+            large_view: false,
+            lingers_s: 0,
+            policies: Policies::default(),
+        }
+    }
+}
+
+impl FreeRiders {
+    /// Its name.
+    pub const NAME: &'static str = "free-riders";
+    /// Its name if free-riders connect to everybody.
+    pub const LARGE_VIEW_NAME: &'static str = "large-view";
+}
+
+impl Scenario for FreeRiders {
+    fn name(&self) -> &'static str {
+        if self.large_view { Self::LARGE_VIEW_NAME } else { Self::NAME }
+    }
+
+    fn plan(&self, _: &mut Rng) -> Plan {
+        let mut hosts = vec![self.policies.of(seed())];
+        for number in 0..self.leechers {
+            let rides_free = number * self.percent / 100 != (number + 1) * self.percent / 100;
+            let mut host = self.policies.of(home(Start::Nothing));
+            if rides_free {
+                host = host.behaving(Behaviour::FreeRider);
+                host.unchoke_slots = Some(0);
+                host.group = "free-riders";
+                if self.large_view {
+                    host.connections_max = Some(LARGE_VIEW);
+                }
+            } else {
+                let stay = Duration::from_secs(self.lingers_s.into());
+                host.leaves = Some(LeaveWhen::Finished(stay));
+            }
+            hosts.push(host);
+        }
+        Plan {
+            torrent: TorrentSpec::new(self.pieces, 16),
+            hosts,
+            deadline: Duration::from_secs(4 * 3600),
+        }
+    }
+}
+
+/// A crowd in which a few give strategically: each just enough to be given to (Piatek et al. 2007,
+/// "Do incentives build robustness in BitTorrent?").
+#[derive(Clone, Copy, Debug)]
+pub struct Tyrants {
+    /// Hosts that fetch.
+    pub leechers: u32,
+    /// How many of them are strategic.
+    pub tyrants: u32,
+    /// Pieces of 256 KiB.
+    pub pieces: u32,
+    /// How the others share.
+    pub policies: Policies,
+}
+
+impl Default for Tyrants {
+    fn default() -> Self {
+        Tyrants { leechers: 80, tyrants: 4, pieces: 200, policies: Policies::default() }
+    }
+}
+
+impl Tyrants {
+    /// Its name.
+    pub const NAME: &'static str = "tyrants";
+}
+
+impl Scenario for Tyrants {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn plan(&self, rng: &mut Rng) -> Plan {
+        let mut hosts = vec![self.policies.of(seed())];
+        for number in 0..self.leechers {
+            let strategic = number < self.tyrants;
+            // Lines differ, or there would be nothing to be won; those of the strategic do not.
+            let line = if strategic {
+                home(Start::Nothing)
+            } else {
+                super::some_home(Start::Nothing, rng)
+            };
+            let mut host = self.policies.of(line);
+            host.leaves = Some(LeaveWhen::Finished(Duration::ZERO));
+            if strategic {
+                host.choker = ChokerKind::Other(tyrant::make);
+                host.group = "strategic";
+            }
+            hosts.push(host);
+        }
+        Plan {
+            torrent: TorrentSpec::new(self.pieces, 16),
+            hosts,
+            deadline: Duration::from_secs(4 * 3600),
+        }
+    }
+}
