@@ -70,7 +70,13 @@ fn introduces(test: &str, althing_in_the_middle: bool) {
     }
 }
 
-fn libtorrent(host: &Host, folder: &Path, torrent: &Torrent, into: &Path, args: &[&str]) -> Process {
+fn libtorrent(
+    host: &Host,
+    folder: &Path,
+    torrent: &Torrent,
+    into: &Path,
+    args: &[&str],
+) -> Process {
     let mut command = host.command(PYTHON);
     command.args(["-Wignore", SCRIPT, "run"]).arg(&torrent.file).arg(into).args(args);
     Process::start("libtorrent", command, folder)

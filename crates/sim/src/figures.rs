@@ -46,6 +46,10 @@ pub fn fairness(seed: u64, leechers: u32) -> Result<String, MetainfoError> {
             let view = if large_view { ", large view" } else { "" };
             row(&format!("{name}, rare; {percent} % free-riders{view}"), &scenario, "free-riders")?;
         }
+        let policies = Policies { choker, ..Policies::default() };
+        let scenario = FreeRiders { leechers, fast_seed: false, policies, ..FreeRiders::default() };
+        let what = format!("{name}, rare; 40 % free-riders, a seed as slow as the others");
+        row(&what, &scenario, "free-riders")?;
         for (seeding_name, seeding) in SEEDINGS {
             let policies = Policies { choker, seeding };
             let scenario =
