@@ -2,13 +2,14 @@
 
 use crate::disk::Disk;
 use crate::limits::{WAKES_AT_ONCE_MAX, WAKES_PER_SECOND_MAX};
-use crate::plan::{HostPlan, Start};
+use crate::plan::{HostPlan, Order, Start};
 use crate::torrent::Torrent;
 use crate::tracker;
 use crate::units::{Content, HostId};
+use crate::world::Viewer;
 use althing_base::{Instant, Rng, Seed};
 use althing_bittorrent::metainfo::Metainfo;
-use althing_bittorrent::swarm::{self, ConnId, Source, Swarm, SwarmConfig};
+use althing_bittorrent::swarm::{self, ConnId, PickerKind, Source, Swarm, SwarmConfig};
 use althing_bittorrent::wire::Handshake;
 use althing_bittorrent::{Bitfield, BlockRef, PeerId};
 use althing_router::{self as router, Router, TorrentKey, TorrentSetup};
@@ -50,6 +51,8 @@ pub(crate) struct Host {
     pub(crate) mending: bool,
     pub(crate) first_started: Option<Instant>,
     pub(crate) finished: Option<Instant>,
+    /// What its user looks at.
+    pub(crate) viewer: Option<Viewer>,
     /// Of runs that have ended.
     pub(crate) past: Totals,
 }
@@ -96,6 +99,7 @@ impl Host {
             mending: false,
             first_started: None,
             finished: None,
+            viewer: None,
             past: Totals::default(),
             plan,
         }
@@ -125,6 +129,9 @@ impl Host {
         config.unchoke_slots = self.plan.unchoke_slots.unwrap_or(config.unchoke_slots);
         config.choker = self.plan.choker;
         config.seeding = self.plan.seeding;
+        if self.plan.watching.as_ref().is_some_and(|watching| watching.order == Order::Sequential) {
+            config.picker = PickerKind::Sequential;
+        }
         let source = match &self.metainfo {
             Some(metainfo) => Source::Metainfo(Arc::clone(metainfo)),
             None => Source::Magnet(torrent.magnet.clone()),

@@ -19,8 +19,8 @@ mod world;
 
 pub use checks::Peaks;
 pub use disk::{DiskFault, DiskPlan};
-pub use plan::{Behaviour, HostPlan, LeaveWhen, Life, Plan, Start};
-pub use report::{Completion, Group, Report, Sample};
+pub use plan::{Behaviour, HostPlan, LeaveWhen, Life, Order, Plan, Start, Watching};
+pub use report::{Completion, Group, Report, Sample, View};
 pub use torrent::{TorrentKind, TorrentSpec};
 pub use units::{HostId, Rate};
 pub use world::World;

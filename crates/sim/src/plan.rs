@@ -47,8 +47,32 @@ pub struct HostPlan {
     pub seeding: SeedingKind,
     /// Which hosts it is counted with in the report.
     pub group: &'static str,
+    /// Somebody watches what it fetches.
+    pub watching: Option<Watching>,
     /// Liveness: it has to have everything by the deadline.
     pub must_finish: bool,
+}
+
+/// Somebody watches what a host fetches while it comes, one place after the other.
+#[derive(Clone, Debug)]
+pub struct Watching {
+    /// In which order it is fetched.
+    pub order: Order,
+    /// The pieces from which on it is looked at, and when, counted from the start of the run.
+    pub jumps: Vec<(Duration, u32)>,
+    /// How many bytes from there on are waited for, ascending; each wait is reported.
+    pub marks: Vec<u64>,
+}
+
+/// In which order pieces are fetched for somebody who watches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// What is needed next goes first.
+    Deadlines,
+    /// From the first to the last.
+    Sequential,
+    /// As for everybody else.
+    RarestFirst,
 }
 
 /// What a host has at the start.
@@ -152,6 +176,7 @@ impl HostPlan {
             choker: ChokerKind::default(),
             seeding: SeedingKind::default(),
             group: "crowd",
+            watching: None,
             must_finish: start != Start::Everything,
         }
     }

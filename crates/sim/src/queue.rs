@@ -39,6 +39,8 @@ pub(crate) enum Event {
     Leave(HostId),
     /// What ailed a host's disk has been mended, and its user goes on.
     Mend(HostId),
+    /// Somebody who watches looks at another place.
+    View(HostId),
     /// A babbler says something.
     Babble(HostId),
     /// The observer looks at everything.

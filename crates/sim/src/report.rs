@@ -65,6 +65,8 @@ pub struct Report {
     pub violations: Vec<String>,
     /// How many there were.
     pub violations_total: u64,
+    /// The places that somebody looked at while they came, in the order of time.
+    pub views: Vec<View>,
     /// How the run went.
     pub timeline: Vec<Sample>,
 }
@@ -92,6 +94,16 @@ pub struct Group {
     /// The median of the times that hosts needed, in seconds; for those that were not through at the
     /// end, what they would have needed at their speed until then.
     pub expected_s: f64,
+}
+
+/// A place that somebody looked at.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct View {
+    /// The piece.
+    pub from: u32,
+    /// How long it took, in seconds, until as much was there from that piece on as each of the marks
+    /// says; as many as were reached.
+    pub waited_s: Vec<f64>,
 }
 
 /// One look at the world.
@@ -197,6 +209,10 @@ impl fmt::Display for Report {
         }
         for (why, times) in &self.partings {
             row("ended connections", format!("{times}: {why}"))?;
+        }
+        for View { from, waited_s } in &self.views {
+            let waited: Vec<String> = waited_s.iter().map(|s| format!("{s:.2} s")).collect();
+            row("watched", format!("from piece {from}: {}", waited.join(", ")))?;
         }
         let peaks = self.peaks;
         row(

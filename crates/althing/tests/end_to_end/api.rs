@@ -34,6 +34,20 @@ pub(crate) fn get<T: DeserializeOwned>(world: &World, data: &str, path: &str) ->
     serde_json::from_str(&body).unwrap()
 }
 
+/// Changes something with the token.
+pub(crate) fn patch(world: &World, data: &str, path: &str, change: &serde_json::Value) {
+    let change = change.to_string();
+    let request = format!(
+        "PATCH /api/v1{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\
+         Authorization: Bearer {}\r\n\r\n{change}",
+        change.len(),
+        token(world, data)
+    );
+    let (status, body) = send(world, data, &request);
+    assert_eq!(status, 200, "{path}: {body}");
+}
+
 #[test]
 fn only_who_can_read_the_token_gets_in() {
     let world = World::new();

@@ -7,4 +7,5 @@
 mod api;
 mod demo;
 mod exchange;
+mod watch;
 mod world;

@@ -93,6 +93,10 @@ pub const HURRY_INTERVAL: Duration = Duration::from_millis(200);
 /// concerned; it is no snub yet ([`SNUBBED_AFTER`]). Several round trips of a bad line (guess).
 pub const STALLED_AFTER: Duration = Duration::from_secs(1);
 
+/// A block that is to be expected within this time is not ordered twice, however late it is: the copy
+/// would hardly be sooner. Two round trips of a bad line (guess).
+pub const RESCUED_AFTER: Duration = Duration::from_millis(500);
+
 /// Pieces whose late blocks are looked for at a time, the most urgent first.
 pub const RESCUED_PIECES_MAX: usize = 8;
 

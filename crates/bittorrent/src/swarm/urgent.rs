@@ -19,9 +19,9 @@
 use super::deadlines::ReaderId;
 use super::io::ConnId;
 use super::limits::{
-    HURRY_INTERVAL, PIPELINE_SNUBBED, RESCUED_AT_ONCE_MAX, RESCUED_PIECES_MAX, STALLED_AFTER,
-    URGENT_BLOCKS_UNPROVEN, URGENT_COPIES_MAX, URGENT_LOOKED_AT_MAX, URGENT_QUEUE_TIME,
-    URGENT_SOON,
+    HURRY_INTERVAL, PIPELINE_MAX, PIPELINE_SNUBBED, RESCUED_AFTER, RESCUED_AT_ONCE_MAX,
+    RESCUED_PIECES_MAX, STALLED_AFTER, URGENT_BLOCKS_UNPROVEN, URGENT_COPIES_MAX,
+    URGENT_LOOKED_AT_MAX, URGENT_QUEUE_TIME, URGENT_SOON,
 };
 use super::peer::{Order, Peer};
 use super::{Phase, Swarm};
@@ -66,7 +66,9 @@ impl Peer {
 
     /// How many more blocks may be ordered now while urgent ones are on their way.
     pub(super) fn urgent_room(&self, now: Instant) -> usize {
-        self.urgent_limit(now).saturating_sub(self.awaited())
+        // What was taken back stays on the list until it is answered (BEP 6).
+        let unanswered = PIPELINE_MAX.saturating_sub(self.orders.len());
+        self.urgent_limit(now).saturating_sub(self.awaited()).min(unanswered)
     }
 
     /// How long until it would have sent `blocks` more blocks.
@@ -97,9 +99,7 @@ impl Swarm {
     ) {
         let soon = now + URGENT_SOON;
         let new = |(piece, due): &(PieceIndex, Instant)| {
-            *due <= soon
-                && self.wants(*piece)
-                && self.deadlines.due(*piece).is_none_or(|d| d > soon)
+            *due <= soon && self.wants(*piece) && self.deadlines.due(*piece).is_none()
         };
         let jumped = window.iter().any(new);
         let (selected, have) = (&self.priorities.selected, &self.have);
@@ -240,7 +240,7 @@ impl Swarm {
             for n in open.on_order(URGENT_COPIES_MAX).collect::<Vec<_>>() {
                 let Some(block) = self.block(piece, n) else { continue };
                 let comes = expected.get(&(piece, block.begin)).copied().flatten();
-                let late = comes.is_none_or(|comes| now + comes > due.max(now + HURRY_INTERVAL));
+                let late = comes.is_none_or(|comes| now + comes > due.max(now + RESCUED_AFTER));
                 if left > 0 && late && self.order_sooner(now, block, comes) {
                     left -= 1;
                 }
@@ -282,7 +282,7 @@ impl Swarm {
         let best = self
             .peers
             .iter()
-            .filter(|(_, p)| able(p) && p.orders.len() < p.queue_limit)
+            .filter(|(_, p)| able(p) && p.orders.len() < p.queue_limit.min(PIPELINE_MAX))
             .map(|(conn, p)| (p.time_for(now, p.awaited() + 1), *conn))
             .min();
         let Some((takes, conn)) = best else { return false };

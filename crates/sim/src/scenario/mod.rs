@@ -7,6 +7,7 @@ mod fairness;
 mod liars;
 mod magnets;
 mod tyrant;
+mod viewer;
 
 pub use churn::{Churn, HalfGone};
 pub use crowd::{FlashCrowd, SeederLeaves, Unreachable};
@@ -14,8 +15,9 @@ pub use disks::FailingDisks;
 pub use fairness::{FreeRiders, Policies, Tyrants};
 pub use liars::Liars;
 pub use magnets::MagnetOnly;
+pub use viewer::Watcher;
 
-use crate::plan::{HostPlan, Plan, Start};
+use crate::plan::{HostPlan, Order, Plan, Start};
 use crate::report::Report;
 use crate::units::Rate;
 use crate::world::World;
@@ -153,6 +155,30 @@ pub const SCENARIOS: &[Entry] = &[
         make: |peers| {
             let default = MagnetOnly::default();
             Box::new(MagnetOnly { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: Watcher::NAME,
+        summary: "one watches a film while it comes from twenty, and jumps in it",
+        make: |peers| {
+            let default = Watcher::default();
+            Box::new(Watcher { seeds: peers.unwrap_or(default.seeds), ..default })
+        },
+    },
+    Entry {
+        name: Watcher::SEQUENTIAL_NAME,
+        summary: "the same, fetched in order",
+        make: |peers| {
+            let default = Watcher { order: Order::Sequential, ..Watcher::default() };
+            Box::new(Watcher { seeds: peers.unwrap_or(default.seeds), ..default })
+        },
+    },
+    Entry {
+        name: Watcher::RAREST_NAME,
+        summary: "the same, fetched rarest first",
+        make: |peers| {
+            let default = Watcher { order: Order::RarestFirst, ..Watcher::default() };
+            Box::new(Watcher { seeds: peers.unwrap_or(default.seeds), ..default })
         },
     },
 ];

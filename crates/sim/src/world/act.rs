@@ -56,6 +56,7 @@ impl World {
                 if !self.host(id).disk.stored().get(piece) {
                     self.violated(id, || format!("takes {piece:?} for verified"));
                 }
+                self.view_on(id);
             }
             swarm::Output::Completed => self.completed(id),
             swarm::Output::SuperSeedingEnded => {}

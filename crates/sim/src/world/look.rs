@@ -88,6 +88,7 @@ impl World {
             hash: format!("{:016x}", self.hash.finish()),
             violations: self.checks.violations,
             violations_total: self.checks.violations_total,
+            views: self.views,
             timeline: self.timeline,
         }
     }

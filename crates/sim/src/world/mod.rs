@@ -8,6 +8,7 @@ mod act;
 mod connect;
 mod life;
 mod look;
+mod view;
 
 use crate::checks::Checks;
 use crate::digest::EventHash;
@@ -16,7 +17,7 @@ use crate::limits::{BABBLE_INTERVAL, EVENTS_MAX, LOOK_INTERVAL};
 use crate::network::{Delivery, Lane, Network, Packet};
 use crate::plan::{Behaviour, LeaveWhen, Plan, Start};
 use crate::queue::{Event, Queue};
-use crate::report::{Report, Sample};
+use crate::report::{Report, Sample, View};
 use crate::torrent::Torrent;
 use crate::tracker::Tracker;
 use crate::units::{HostId, Rate};
@@ -62,7 +63,11 @@ pub struct World {
     /// Bytes that the first seeds had sent when one copy was out, and when that was.
     one_copy_out: Option<(Instant, u64)>,
     timeline: Vec<Sample>,
+    /// What users looked at.
+    views: Vec<View>,
 }
+
+pub(crate) use view::Viewer;
 
 impl World {
     /// A world in which nothing has happened yet.
@@ -99,10 +104,12 @@ impl World {
             copies: vec![0; torrent.metainfo.piece_count() as usize],
             one_copy_out: None,
             timeline: Vec::new(),
+            views: Vec::new(),
             torrent,
             plan,
         };
         world.schedule_lives();
+        world.schedule_views();
         world.queue.at(START + LOOK_INTERVAL, Event::Look);
         Ok(world)
     }
@@ -159,6 +166,7 @@ impl World {
             Event::Leave(host) => self.stop(host),
             Event::Mend(host) => self.mend(host),
             Event::Babble(host) => self.babble(host),
+            Event::View(host) => self.view(host),
             Event::Look => {
                 self.look();
                 self.queue.at(self.now + LOOK_INTERVAL, Event::Look);
