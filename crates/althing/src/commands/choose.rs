@@ -3,7 +3,7 @@
 use crate::client::{Client, torrent_path};
 use crate::exit::{Exit, Failure};
 use crate::screen::text;
-use althing_node::api::types::{ChangeRequest, FilePriority, FileProgress, TorrentSettings};
+use althing_node::api::types::{ChangeRequest, FilePriority, FileProgress, Torrent};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -124,7 +124,7 @@ pub(super) async fn set(
     priorities: BTreeMap<u32, FilePriority>,
 ) -> Result<(), Failure> {
     let change = ChangeRequest { priorities, ..ChangeRequest::default() };
-    client.patch::<TorrentSettings>(&torrent_path(id, ""), &change).await.map(drop)
+    client.patch::<Torrent>(&torrent_path(id, ""), &change).await.map(drop)
 }
 
 /// What makes the chosen files wanted and all others not; those that are wanted more or less than

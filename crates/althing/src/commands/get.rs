@@ -12,8 +12,7 @@ use crate::screen::{Screen, text, units};
 use crate::signals::Signals;
 use althing_node::api::limits::TORRENT_BYTES_MAX;
 use althing_node::api::types::{
-    AddRequest, ChangeRequest, ErrorCode, Torrent, TorrentSettings, TorrentState, TrackerInfo,
-    TrackerState,
+    AddRequest, ChangeRequest, ErrorCode, Torrent, TorrentState, TrackerInfo, TrackerState,
 };
 use base64::Engine as _;
 use std::path::{Path, PathBuf};
@@ -146,7 +145,7 @@ async fn fetch(
     if request.sequential {
         // It may have been here before.
         let change = ChangeRequest { sequential: Some(true), ..ChangeRequest::default() };
-        client.patch::<TorrentSettings>(&torrent_path(&added.id, ""), &change).await?;
+        client.patch::<Torrent>(&torrent_path(&added.id, ""), &change).await?;
     }
     let mut chosen = only.is_empty();
     let mut follower = Follower::new(client, &added.id, screen).await?;

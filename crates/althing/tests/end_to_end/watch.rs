@@ -80,8 +80,7 @@ fn a_film_is_watched_while_it_comes_and_a_jump_is_served_first() {
     let (_anna, link) = shared(&world);
     limit(&world, 2 << 20);
     let film = film();
-    let mut playing =
-        world.start("ben", &["--json", "play", &link, "--no-player", "-o", "out"]);
+    let mut playing = world.start("ben", &["--json", "play", &link, "--no-player", "-o", "out"]);
     let played = loop {
         let line = playing.next_json();
         if line["url"].is_string() {
@@ -98,7 +97,10 @@ fn a_film_is_watched_while_it_comes_and_a_jump_is_served_first() {
     assert_eq!(head.header("accept-ranges"), Some("bytes"));
     assert_eq!(head.header("content-type"), Some("video/x-matroska"));
     let beyond = ask("GET", &url, &format!("Range: bytes={FILM_BYTES}-\r\n"));
-    assert_eq!((beyond.status, beyond.header("content-range")), (416, Some(&*format!("bytes */{FILM_BYTES}"))));
+    assert_eq!(
+        (beyond.status, beyond.header("content-range")),
+        (416, Some(&*format!("bytes */{FILM_BYTES}")))
+    );
 
     // A jump near the end is served long before what lies between.
     let (from, len) = (FILM_BYTES - 5_000_000, 400_000);
