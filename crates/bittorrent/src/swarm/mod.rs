@@ -271,9 +271,12 @@ impl Swarm {
         !self.paused && self.fault.is_none()
     }
 
-    /// Whether every selected piece is on disk.
+    /// Whether every selected piece is on disk. If none is selected, the user is still choosing, and
+    /// those that have everything are not sent away meanwhile.
     fn is_complete(&self) -> bool {
-        self.phase == Phase::Active && self.missing == 0
+        self.phase == Phase::Active
+            && self.missing == 0
+            && self.priorities.selected.count_ones() > 0
     }
 
     fn wants(&self, piece: PieceIndex) -> bool {

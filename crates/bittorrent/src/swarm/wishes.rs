@@ -42,6 +42,7 @@ impl Swarm {
             (false, true) => self.outputs.push_back(Output::Completed),
             (true, false) if self.is_running() => {
                 // Those that only give are worth calling again.
+                self.candidates.retry_all(now);
                 self.asked_in_vain = 0;
                 self.find_peers_at = Some(now);
                 self.connect_more(now);

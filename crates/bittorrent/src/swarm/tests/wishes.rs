@@ -122,12 +122,28 @@ fn skipping_the_rest_completes_it() {
 fn partial_seeds_do_not_keep_each_other() {
     let metainfo = of_files(&[BLOCK_SIZE, BLOCK_SIZE]);
     let mut table = table_of(&metainfo);
-    table.tell(Input::SetPriorities(FilePriorities::all(Priority::Skip)));
+    table.seed(9);
+    finish(&mut table, 9, 0);
+    table.tell(Input::SetPriorities(skipping(&[1])));
     table.connect(1);
     table.hear(1, Message::Bitfield(Bytes::from_static(&[0x80])));
     let idle = ExtensionHandshake { upload_only: Some(true), ..ExtensionHandshake::default() };
     let outputs = table.hear(1, Message::Extended { id: 0, payload: idle.encode() });
     assert_eq!(dropped(&outputs, 1), Some(DisconnectReason::NothingToExchange));
+}
+
+#[test]
+fn who_is_still_choosing_keeps_the_seeds() {
+    let metainfo = of_files(&[BLOCK_SIZE, BLOCK_SIZE]);
+    let mut table = table_of(&metainfo);
+    table.tell(Input::SetPriorities(FilePriorities::all(Priority::Skip)));
+    let mut outputs = table.seed(1);
+    assert!(requests(&outputs, 1).is_empty());
+    outputs.extend(table.wait(2 * CHOKE_INTERVAL.as_secs()));
+    assert_eq!(dropped(&outputs, 1), None);
+    assert!(upload_only(&outputs, 1).is_empty());
+    let outputs = table.tell(Input::SetPriorities(skipping(&[1])));
+    assert_eq!(requests(&outputs, 1).len(), 1);
 }
 
 #[test]
