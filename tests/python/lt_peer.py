@@ -1,6 +1,6 @@
 """A libtorrent peer for the tests and benchmarks, driven by its command line.
 
-    lt_peer.py make DATA OUT.torrent --format v1|v2|hybrid [--piece BYTES] [--tracker URL]...
+    lt_peer.py make DATA OUT.torrent --format v1|v2|hybrid [--piece BYTES] [--tracker URL]... [--web-seed URL]...
     lt_peer.py show FILE.torrent
     lt_peer.py run  SOURCE DIR [--port N] [--peer HOST:PORT]... [--seed] [--lsd] [--slow] [--exit]
                    [--encryption plain|handshake|preferred|required]
@@ -35,6 +35,8 @@ def make(args):
     torrent = lt.create_torrent(storage, args.piece, flags[args.format])
     for tier, url in enumerate(args.tracker):
         torrent.add_tracker(url, tier)
+    for url in args.web_seed:
+        torrent.add_url_seed(url)
     lt.set_piece_hashes(torrent, os.path.dirname(data))
     with open(args.out, "wb") as out:
         out.write(lt.bencode(torrent.generate()))
@@ -140,6 +142,7 @@ def main():
     p.add_argument("--format", choices=["v1", "v2", "hybrid"], default="v1")
     p.add_argument("--piece", type=int, default=0)
     p.add_argument("--tracker", action="append", default=[])
+    p.add_argument("--web-seed", action="append", default=[])
     p = verbs.add_parser("show")
     p.add_argument("file")
     p = verbs.add_parser("run")

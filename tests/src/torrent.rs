@@ -81,11 +81,32 @@ impl Torrent {
     /// # Panics
     /// When libtorrent refuses.
     pub fn make(payload: &Payload, format: Format, trackers: &[String], file: &Path) -> Torrent {
+        Torrent::make_with(payload, format, trackers, &[], file)
+    }
+
+    /// The same of a torrent that names these web seeds (BEP 19) and no tracker.
+    ///
+    /// # Panics
+    /// When libtorrent refuses.
+    pub fn make_on_the_web(payload: &Payload, format: Format, url: &str, file: &Path) -> Torrent {
+        Torrent::make_with(payload, format, &[], &[url.to_owned()], file)
+    }
+
+    fn make_with(
+        payload: &Payload,
+        format: Format,
+        trackers: &[String],
+        web_seeds: &[String],
+        file: &Path,
+    ) -> Torrent {
         let mut command = Command::new(PYTHON);
         command.arg("-Wignore").arg(SCRIPT).arg("make").arg(payload.path()).arg(file);
         command.args(["--format", format.name(), "--piece", "65536"]).env("LC_ALL", "C.UTF-8");
         for url in trackers {
             command.args(["--tracker", url]);
+        }
+        for url in web_seeds {
+            command.args(["--web-seed", url]);
         }
         Torrent { format, trackers: trackers.to_owned(), ..from(&mut command, file) }
     }

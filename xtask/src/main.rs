@@ -1,4 +1,4 @@
-//! The one task runner: `cargo xtask test`, `check`, `sim`, `fuzz`, `crash`, `bench`, `dev`.
+//! The one task runner: `cargo xtask test`, `check`, `sim`, `fuzz`, `crash`, `bench`, `count`, `dev`.
 //!
 //! It has no dependencies, so that it builds in a second on a machine that has built nothing yet;
 //! what a task needs beyond cargo it installs, or says that it is missing and goes on.
@@ -7,6 +7,7 @@
 
 mod bench;
 mod check;
+mod count;
 mod crash;
 mod dev;
 mod fuzz;
@@ -32,6 +33,8 @@ Usage: cargo xtask TASK
                          each time what it claims with what is on disk
   bench files [ARGS]     Althing beside libtorrent, aria2 and rqbit, in sections; needs root.
                          Writes docs/performance.md and docs/img/
+  count [--bless]        count the instructions of the hot functions and compare them with
+                         bench/counts.txt; --bless writes down what was counted
   dev [ARGS]             a peer to try things on, with its own folder and ports under target/dev
 ";
 
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
     let done = match task {
         "test" => test::run(rest),
         "check" => check::run(),
+        "count" => count::run(rest),
         "sim" => sim::run(rest),
         "fuzz" => fuzz::run(rest),
         "crash" => crash::run(rest),

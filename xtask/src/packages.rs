@@ -26,6 +26,7 @@ const INSTALL_LIMIT_S: &str = "600";
 const SERVICES: &[(&str, &str)] = &[
     ("transmission-daemon", "transmission-daemon"),
     ("opentracker", "opentracker"),
+    ("lighttpd", "lighttpd"),
     ("dante-server", "danted"),
     ("miniupnpd-nftables", "miniupnpd"),
 ];

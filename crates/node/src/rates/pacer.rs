@@ -23,13 +23,13 @@ pub(crate) trait Paced {
 }
 
 /// See the [module](self). With nothing on its lists it costs nothing and wants no waking.
-pub(crate) struct Pacer<C> {
+pub(crate) struct Pacer<C: ?Sized> {
     groups: [BTreeMap<TorrentKey, Group<C>>; 2],
     next_round: Option<Instant>,
 }
 
 /// Connections of a torrent that go on or wait.
-struct Group<C> {
+struct Group<C: ?Sized> {
     conns: Vec<Rc<C>>,
     /// What each of them wants in this round.
     wants: Vec<u64>,
@@ -39,13 +39,13 @@ struct Group<C> {
     turn: usize,
 }
 
-impl<C> Default for Pacer<C> {
+impl<C: ?Sized> Default for Pacer<C> {
     fn default() -> Self {
         Pacer { groups: [BTreeMap::new(), BTreeMap::new()], next_round: None }
     }
 }
 
-impl<C: Paced> Pacer<C> {
+impl<C: Paced + ?Sized> Pacer<C> {
     /// A connection wants more than it may; `settings` are its torrent's.
     pub(crate) fn join(
         &mut self,
@@ -132,7 +132,7 @@ impl<C: Paced> Pacer<C> {
     }
 }
 
-impl<C: Paced> Group<C> {
+impl<C: Paced + ?Sized> Group<C> {
     /// Takes back what connections have not used, and lets those go that want nothing; says how much
     /// the others want.
     fn collect(&mut self, flow: Flow) -> u64 {

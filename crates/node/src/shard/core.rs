@@ -11,7 +11,7 @@ use crate::net::Place;
 use crate::peer::line::Encrypted;
 use crate::peer::receive::Received;
 use crate::peer::send::{Budget, QueueFull};
-use crate::rates::{Flow, Gate, Pacer, is_local};
+use crate::rates::{Flow, Gate, Paced, Pacer, is_local};
 use crate::session::Event;
 use crate::session::shared::Shared;
 use crate::shard::Command;
@@ -58,7 +58,7 @@ pub(super) struct Core {
     /// What all of them have in memory to be written.
     budget: Rc<Budget>,
     /// Who waits for what limits let through.
-    pub(super) pacer: Pacer<Conn>,
+    pub(super) pacer: Pacer<dyn Paced>,
     /// What connections look at that no limit holds for.
     open_gate: Rc<Gate>,
     next_conn: u64,
@@ -203,7 +203,10 @@ impl Core {
             while let Some(output) = self.router.poll_output() {
                 match output {
                     router::Output::Swarm { torrent, output } => self.perform(torrent, output),
-                    router::Output::Web { torrent, output } => self.lanes.order(torrent, output),
+                    router::Output::Web { torrent, output } => {
+                        let gates = self.torrents.get(&torrent).map(|torrent| &torrent.gates);
+                        self.lanes.order(torrent, output, gates);
+                    }
                     router::Output::Announce { torrent, id, url, family, request } => {
                         let whose = Whose { shard: self.number, torrent, id };
                         self.shared.trackers.announce(Announce { whose, url, family, request });
@@ -416,9 +419,9 @@ impl Core {
     }
 
     /// A connection waits for what limits let through.
-    pub(super) fn blocked(&mut self, conn: &Rc<Conn>, flow: Flow) {
-        if let Some(torrent) = self.torrents.get(&conn.torrent) {
-            self.pacer.join(clock::now(), flow, conn.torrent, &torrent.settings, conn);
+    pub(super) fn blocked(&mut self, torrent: TorrentKey, conn: &Rc<dyn Paced>, flow: Flow) {
+        if let Some(Torrent { settings, .. }) = self.torrents.get(&torrent).map(AsRef::as_ref) {
+            self.pacer.join(clock::now(), flow, torrent, settings, conn);
         }
     }
 

@@ -23,7 +23,7 @@ use crate::buffers::{BlockGauge, BlockPool};
 use crate::net::Arrival;
 use crate::peer::attempts::PlainPeers;
 use crate::peer::receive::{Received, Scratch};
-use crate::rates::{Flow, Paced as _};
+use crate::rates::{Flow, Paced};
 use crate::session::shared::Shared;
 use crate::session::{Event, PeerSnapshot, StartError, TorrentDetail};
 use althing_base::Seed;
@@ -264,7 +264,8 @@ impl Shard {
     /// A connection may not go on until limits let it.
     fn blocked(&self, conn: &Rc<Conn>, flow: Flow) {
         if conn.meter(flow).block() {
-            self.core.borrow_mut().blocked(conn, flow);
+            let paced: Rc<dyn Paced> = Rc::<Conn>::clone(conn);
+            self.core.borrow_mut().blocked(conn.torrent, &paced, flow);
             self.paced.notify_one();
         }
     }

@@ -11,6 +11,7 @@ use super::core::Core;
 use crate::buffers::BlockBuf;
 use crate::clock;
 use crate::limits::{CONGESTION_PAUSE, WEB_SEED_BLOCK_TIMEOUT};
+use crate::rates::{Flow, Gate, Meter, Paced};
 use crate::session::Event;
 use althing_bittorrent::swarm::ConnId;
 use althing_bittorrent::types::BLOCK_SIZE;
@@ -29,15 +30,44 @@ use tokio::task::{AbortHandle, spawn_local};
 use tracing::debug;
 
 /// What a connection's task and the core share.
-#[derive(Default)]
 struct Lane {
     orders: RefCell<VecDeque<Output>>,
     wake: Notify,
     task: RefCell<Option<AbortHandle>>,
+    /// What limits let through, in each direction.
+    meters: [Meter; 2],
+    paced: Notify,
+    closed: Cell<bool>,
     server: Cell<Option<SocketAddr>>,
 }
 
+impl Paced for Lane {
+    fn meter(&self, flow: Flow) -> &Meter {
+        &self.meters[flow.index()]
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    fn wake(&self) {
+        self.paced.notify_one();
+    }
+}
+
 impl Lane {
+    fn new(gates: [Rc<Gate>; 2]) -> Self {
+        Lane {
+            orders: RefCell::default(),
+            wake: Notify::new(),
+            task: RefCell::default(),
+            meters: gates.map(Meter::new),
+            paced: Notify::new(),
+            closed: Cell::new(false),
+            server: Cell::new(None),
+        }
+    }
+
     /// The next order.
     async fn next(&self) -> Output {
         loop {
@@ -66,14 +96,20 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Passes on what a torrent's web seeds ask for.
-    pub(super) fn order(&mut self, torrent: TorrentKey, output: Output) {
+    /// Passes on what a torrent's web seeds ask for; `gates` are the torrent's.
+    pub(super) fn order(
+        &mut self,
+        torrent: TorrentKey,
+        output: Output,
+        gates: Option<&[Rc<Gate>; 2]>,
+    ) {
         let conn = match &output {
             Output::Close { conn } => {
-                if let Some(lane) = self.lanes.remove(&(torrent, *conn))
-                    && let Some(task) = lane.task.take()
-                {
-                    task.abort();
+                if let Some(lane) = self.lanes.remove(&(torrent, *conn)) {
+                    lane.closed.set(true);
+                    if let Some(task) = lane.task.take() {
+                        task.abort();
+                    }
                 }
                 return;
             }
@@ -88,7 +124,7 @@ impl Lanes {
         };
         let lane = self.lanes.entry((torrent, conn)).or_insert_with(|| {
             self.new.push((torrent, conn));
-            Rc::default()
+            Rc::new(Lane::new(gates.cloned().unwrap_or_default()))
         });
         lane.orders.borrow_mut().push_back(output);
         lane.wake.notify_one();
@@ -255,12 +291,17 @@ impl Work {
     /// Reads a body, throws `skip` bytes away and makes blocks of the next `len`.
     async fn take(&mut self, body: &mut Body, skip: u64, len: u64) -> Result<(), &'static str> {
         let (mut skip, mut len) = (skip, len);
+        // What came although limits would not have let it: the client reads ahead.
+        let mut debt = 0;
         let mut since_progress = 0;
         let mut deadline = clock::now() + WEB_SEED_BLOCK_TIMEOUT;
         while skip + len > 0 {
             if body.rest.is_empty() {
                 while self.shard.shared.pool.is_congested() {
                     tokio::time::sleep(CONGESTION_PAUSE).await;
+                    deadline = clock::now() + WEB_SEED_BLOCK_TIMEOUT;
+                }
+                if self.may_read(&mut debt).await {
                     deadline = clock::now() + WEB_SEED_BLOCK_TIMEOUT;
                 }
                 let reading = body.response.chunk();
@@ -270,6 +311,7 @@ impl Work {
                     .map_err(|_| "the connection broke off")?
                     .ok_or("it sent less than it said")?;
                 self.shard.shared.counters.received_bytes(body.rest.len());
+                debt += body.rest.len();
                 since_progress += body.rest.len();
                 if since_progress >= BLOCK_SIZE as usize {
                     since_progress = 0;
@@ -287,6 +329,31 @@ impl Work {
             tokio::task::yield_now().await;
         }
         Ok(())
+    }
+
+    /// Waits until limits have let through all that came; says whether it had to.
+    async fn may_read(&self, debt: &mut usize) -> bool {
+        let meter = self.lane.meter(Flow::Down);
+        let mut waited = false;
+        loop {
+            let Some(allowed) = meter.allowance() else {
+                *debt = 0;
+                return waited;
+            };
+            let paid = allowed.min(*debt);
+            meter.spend(paid);
+            *debt -= paid;
+            if *debt == 0 && allowed > paid {
+                return waited;
+            }
+            waited = true;
+            if meter.block() {
+                let paced: Rc<dyn Paced> = Rc::<Lane>::clone(&self.lane);
+                self.shard.core.borrow_mut().blocked(self.torrent, &paced, Flow::Down);
+                self.shard.paced.notify_one();
+            }
+            self.lane.paced.notified().await;
+        }
     }
 
     fn zeros(&mut self, len: u64) {

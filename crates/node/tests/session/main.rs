@@ -16,5 +16,6 @@ mod support;
 mod trackers;
 mod transfer;
 mod unfinished;
+mod volume;
 mod web_seeds;
 mod web_server;

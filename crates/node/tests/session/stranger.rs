@@ -53,8 +53,31 @@ impl Stranger {
         stranger
     }
 
+    /// The same under a name of its own.
+    pub(crate) async fn accepted_as(stream: TcpStream, torrent: Sha1Digest, number: u16) -> Self {
+        let mut stranger = Stranger { stream, unread: Vec::new() };
+        // A session that has hung up meanwhile is noticed when it is listened to.
+        let _ = stranger.shake_hands_as(torrent, number).await;
+        stranger
+    }
+
+    /// Exchanges handshakes under a name of its own.
+    pub(crate) async fn shake_hands_as(
+        &mut self,
+        torrent: Sha1Digest,
+        number: u16,
+    ) -> io::Result<()> {
+        let mut id = *b"-XX0000-a-stranger--";
+        id[18..].copy_from_slice(&number.to_be_bytes());
+        self.greet(torrent, PeerId(id)).await
+    }
+
     async fn shake_hands(&mut self, torrent: Sha1Digest) -> io::Result<()> {
-        let ours = Handshake::new(torrent, PeerId(*b"-XX0000-a-stranger--"), false);
+        self.greet(torrent, PeerId(*b"-XX0000-a-stranger--")).await
+    }
+
+    async fn greet(&mut self, torrent: Sha1Digest, id: PeerId) -> io::Result<()> {
+        let ours = Handshake::new(torrent, id, false);
         self.stream.write_all(&ours.encode()).await?;
         let mut theirs = [0; 68];
         timeout(PATIENCE, self.stream.read_exact(&mut theirs)).await??;

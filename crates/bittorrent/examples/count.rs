@@ -1,0 +1,179 @@
+//! The hot functions of the protocol, each run so and so often, for an instruction counter.
+//!
+//! `cargo xtask count` runs each case twice under valgrind, with different numbers of turns, and takes
+//! the difference, so that starting up does not count.
+
+use althing_base::bencode::{Document, Limits};
+use althing_base::time::Duration;
+use althing_base::{Instant, Machine as _, Rng, Seed};
+use althing_bittorrent::metainfo::Metainfo;
+use althing_bittorrent::swarm::{ConnId, Direction, Input, Output, Source, Swarm, SwarmConfig};
+use althing_bittorrent::wire::{
+    BLOCK_HEADER_LEN, DecodeLimits, Decoded, Handshake, Message, decode, encode_block_header,
+};
+use althing_bittorrent::{Bitfield, BlockRef, PeerId, PieceIndex};
+use std::collections::VecDeque;
+use std::hint::black_box;
+use std::sync::Arc;
+
+const BLOCK: u32 = 16 * 1024;
+const PIECES: u32 = 4096;
+const PIECE: u32 = 16 * BLOCK;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [case, turns] = &arguments[..] else { panic!("usage: count CASE TURNS") };
+    let turns = turns.parse().expect("a number of turns");
+    match case.as_str() {
+        "decode_have" => decode_have(turns),
+        "decode_block" => decode_block(turns),
+        "encode_request" => encode_request(turns),
+        "bencode_parse" => bencode_parse(turns),
+        "metainfo_parse" => metainfo_parse(turns),
+        "swarm_block" => swarm_block(turns),
+        "swarm_request" => swarm_request(turns),
+        "bitfield_ones" => bitfield_ones(turns),
+        other => panic!("there is no case {other}"),
+    }
+}
+
+/// A v1 torrent of 1 GiB in pieces of 256 KiB.
+fn torrent_bytes() -> Vec<u8> {
+    let mut hashes = vec![0; PIECES as usize * 20];
+    Rng::new(Seed::from_u64(1)).fill(&mut hashes);
+    let head = format!(
+        "d4:infod6:lengthi{}e4:name1:a12:piece lengthi{PIECE}e6:pieces{}:",
+        u64::from(PIECES) * u64::from(PIECE),
+        hashes.len()
+    );
+    [head.as_bytes(), &hashes, b"ee"].concat()
+}
+
+fn decode_have(turns: u32) {
+    let mut bytes = Vec::new();
+    Message::Have(PieceIndex(77)).encode(&mut bytes);
+    let limits = DecodeLimits::default();
+    for _ in 0..turns {
+        let decoded = decode(black_box(&bytes), &limits).expect("valid");
+        assert!(matches!(black_box(decoded), Decoded::Message { .. }));
+    }
+}
+
+fn decode_block(turns: u32) {
+    let block = BlockRef { piece: PieceIndex(3), begin: BLOCK, len: BLOCK };
+    let mut bytes = encode_block_header(block).to_vec();
+    bytes.resize(BLOCK_HEADER_LEN + BLOCK as usize, 0);
+    let limits = DecodeLimits::default();
+    for _ in 0..turns {
+        let decoded = decode(black_box(&bytes), &limits).expect("valid");
+        assert!(matches!(black_box(decoded), Decoded::Block { .. }));
+    }
+}
+
+fn encode_request(turns: u32) {
+    let block = BlockRef { piece: PieceIndex(3), begin: BLOCK, len: BLOCK };
+    let mut bytes = Vec::with_capacity(64);
+    for _ in 0..turns {
+        bytes.clear();
+        Message::Request(black_box(block)).encode(&mut bytes);
+        black_box(&bytes);
+    }
+}
+
+fn bencode_parse(turns: u32) {
+    let entry = "d6:lengthi123e4:pathl3:one3:twoee";
+    let text = format!("d5:filesl{}e4:name1:ae", entry.repeat(100));
+    let limits = Limits::default();
+    for _ in 0..turns {
+        black_box(Document::parse(black_box(text.as_bytes()), &limits).expect("valid"));
+    }
+}
+
+fn metainfo_parse(turns: u32) {
+    let bytes = torrent_bytes();
+    for _ in 0..turns {
+        black_box(Metainfo::parse(black_box(&bytes)).expect("valid"));
+    }
+}
+
+fn bitfield_ones(turns: u32) {
+    let bits = Bitfield::full(PIECES);
+    for _ in 0..turns {
+        black_box(black_box(&bits).ones().filter(|piece| piece.0 % 7 == 0).count());
+    }
+}
+
+/// A swarm at work with one peer.
+struct Table {
+    swarm: Swarm,
+    now: Instant,
+}
+
+const PEER: ConnId = ConnId(1);
+
+impl Table {
+    fn new(have: Bitfield) -> Table {
+        let metainfo = Arc::new(Metainfo::parse(&torrent_bytes()).expect("valid"));
+        let info_hash = metainfo.info_hashes().primary();
+        let now = Instant::ORIGIN + Duration::from_secs(100);
+        let config = SwarmConfig::new(PeerId(*b"-AL0100-000000000000"));
+        let seed = Seed::from_u64(1);
+        let swarm = Swarm::new(now, config, seed, Source::Metainfo(metainfo), false);
+        let mut table = Table { swarm, now };
+        table.tell(Input::StorageReady { have });
+        let addr = "10.0.0.1:1".parse().expect("an address");
+        let handshake = Handshake::new(info_hash, PeerId(*b"-XX0100-000000000000"), false);
+        let direction = Direction::Incoming;
+        table.tell(Input::Connected { conn: PEER, addr, direction, handshake });
+        table
+    }
+
+    fn tell(&mut self, input: Input) -> Vec<Output> {
+        self.swarm.handle_input(self.now, input);
+        std::iter::from_fn(|| self.swarm.poll_output()).collect()
+    }
+
+    fn hear(&mut self, message: Message) -> Vec<Output> {
+        self.tell(Input::Message { conn: PEER, message })
+    }
+}
+
+/// A block comes, is kept and another one is asked for; each piece is found right at once.
+fn swarm_block(turns: u32) {
+    let mut table = Table::new(Bitfield::new(PIECES));
+    let mut outputs = table.hear(Message::HaveAll);
+    outputs.extend(table.hear(Message::Unchoke));
+    let (mut on_order, mut whole) = (VecDeque::new(), VecDeque::new());
+    for _ in 0..turns {
+        // 100 MB/s.
+        table.now = table.now + Duration::from_micros(160);
+        loop {
+            for output in outputs.drain(..) {
+                match output {
+                    Output::Send { message: Message::Request(block), .. } => {
+                        on_order.push_back(block);
+                    }
+                    Output::CompletePiece { piece, .. } => whole.push_back(piece),
+                    _ => {}
+                }
+            }
+            let Some(piece) = whole.pop_front() else { break };
+            outputs.extend(table.tell(Input::PieceStored { piece, block_digests: None }));
+        }
+        let block = on_order.pop_front().expect("something is on order");
+        outputs.extend(table.tell(Input::Block { conn: PEER, block }));
+    }
+}
+
+/// A peer asks for a block, gets it, and it goes out.
+fn swarm_request(turns: u32) {
+    let mut table = Table::new(Bitfield::full(PIECES));
+    table.hear(Message::HaveNone);
+    table.hear(Message::Interested);
+    for turn in 0..turns {
+        let piece = PieceIndex(turn % PIECES);
+        let block = BlockRef { piece, begin: 0, len: BLOCK };
+        black_box(table.hear(Message::Request(block)));
+        black_box(table.tell(Input::BlockSent { conn: PEER, block }));
+    }
+}
