@@ -146,7 +146,7 @@ fn swarm_block(turns: u32) {
     let (mut on_order, mut whole) = (VecDeque::new(), VecDeque::new());
     for _ in 0..turns {
         // 100 MB/s.
-        table.now = table.now + Duration::from_micros(160);
+        table.now += Duration::from_micros(160);
         loop {
             for output in outputs.drain(..) {
                 match output {
