@@ -3,6 +3,7 @@
 //! * [`pieces`]: a pool of threads that hash, write, read and check the pieces of all torrents.
 //! * [`create`]: makes a torrent of a file or folder.
 //! * [`records`]: what is remembered of each torrent from one run to the next.
+//! * [`relocate`] and [`locate`]: moving a torrent's files, and finding those that the user moved.
 //! * [`files`]: the file system as the above see it; nothing of a torrent leads out of its folder.
 //! * [`lock`] and [`atomic`]: one process for each data folder, small files that are written
 //!   whole or not at all.
@@ -54,8 +55,10 @@ pub mod create;
 pub mod files;
 mod hash;
 pub mod limits;
+pub mod locate;
 pub mod lock;
 mod mutex;
 pub mod pieces;
 pub mod records;
+pub mod relocate;
 mod segments;

@@ -24,6 +24,27 @@ pub const CONGESTED_PERCENT: usize = 125;
 /// and they begin anew after a restart. 256 MiB of blocks, 192 KiB of record.
 pub const PARTIAL_BLOCKS_MAX: usize = 16 << 10;
 
+/// Bytes of disk space taken at once for a download, where the user wants all of it taken before
+/// (guess: half a second where a file system fills it with zeros).
+pub const ALLOCATE_BYTES: u64 = 64 << 20;
+
+/// Files and folders that are looked at to find a torrent's files again; further ones are not (guess:
+/// a home folder with everything in it; ten seconds).
+pub const LOCATE_ENTRIES_MAX: usize = 1_000_000;
+
+/// Files of the same length that are read to find one of a torrent's.
+pub const LOCATE_CANDIDATES_MAX: usize = 64;
+
+/// Bytes that a move between disks reads and writes at once.
+pub const MOVE_BUFFER_BYTES: usize = 1 << 20;
+
+/// Progress of a move is told every so many bytes.
+pub const MOVE_PROGRESS_BYTES: u64 = 32 << 20;
+
+/// How much more a check's work counts than that of transfers when they share a worker: it gets what
+/// they leave, and a fifth of the time if they leave nothing.
+pub const BACKGROUND_WEIGHT: u64 = 4;
+
 /// Bytes of blocks waiting in all queues at which [`Pool::is_congested`] asks the driver to stop
 /// reading from sockets (guess: about 10 ms of one core's hashing).
 ///

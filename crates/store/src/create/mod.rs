@@ -43,6 +43,7 @@ struct Found {
     /// Where it is, from the folder (of a single file: its name).
     path: PathBuf,
     executable: bool,
+    hidden: bool,
     kind: Kind,
 }
 
@@ -71,21 +72,22 @@ impl Content {
     /// what else there is to say in the builder, and make the plan.
     pub fn builder(&self, name: Option<&str>) -> Builder {
         let name = name.unwrap_or(&self.name);
-        if !self.is_folder {
-            return Builder::file(name, self.size());
-        }
         let mut builder = Builder::folder(name);
         for found in &self.files {
-            builder.add(NewFile {
+            let new = NewFile {
                 path: parts(&found.path),
                 size: found.size(),
                 executable: found.executable,
-                hidden: false,
+                hidden: found.hidden,
                 symlink: match &found.kind {
                     Kind::File(_) => None,
                     Kind::Link(target) => Some(parts(target)),
                 },
-            });
+            };
+            if !self.is_folder {
+                return Builder::single(NewFile { path: vec![name.to_owned()], ..new });
+            }
+            builder.add(new);
         }
         builder
     }

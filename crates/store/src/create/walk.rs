@@ -25,6 +25,7 @@ pub(super) fn find(path: &Path) -> Result<Content, CreateError> {
         content.files.push(Found {
             path: name.into(),
             executable: is_executable(&metadata),
+            hidden: is_hidden(name, &metadata),
             kind: Kind::File(stamp),
         });
     } else if metadata.is_dir() {
@@ -80,18 +81,20 @@ impl Walk<'_> {
         let full = self.content.path.join(path);
         let metadata = fs::symlink_metadata(&full).map_err(|error| failed(&full, error))?;
         let executable = is_executable(&metadata);
+        let hidden = path.file_name().is_some_and(|name| is_hidden(name, &metadata));
         let path = path.to_owned();
         if metadata.is_dir() {
             return Ok(true);
         } else if metadata.is_file() {
             let stamp = stamp_of(&metadata).map_err(|error| failed(&full, error))?;
-            self.content.files.push(Found { path, executable, kind: Kind::File(stamp) });
+            self.content.files.push(Found { path, executable, hidden, kind: Kind::File(stamp) });
         } else if metadata.is_symlink() {
             match self.inside(&full) {
                 Some(target) => {
                     self.content.files.push(Found {
                         path,
                         executable: false,
+                        hidden,
                         kind: Kind::Link(target),
                     });
                 }
@@ -147,6 +150,19 @@ fn is_executable(metadata: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_executable(_metadata: &Metadata) -> bool {
     false
+}
+
+/// Whether listings leave a file out.
+#[cfg(windows)]
+fn is_hidden(_name: &std::ffi::OsStr, metadata: &Metadata) -> bool {
+    const FILE_ATTRIBUTE_HIDDEN: u32 = 2;
+    std::os::windows::fs::MetadataExt::file_attributes(metadata) & FILE_ATTRIBUTE_HIDDEN != 0
+}
+
+/// Whether listings leave a file out.
+#[cfg(not(windows))]
+fn is_hidden(name: &std::ffi::OsStr, _metadata: &Metadata) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 fn failed(path: &Path, error: io::Error) -> CreateError {

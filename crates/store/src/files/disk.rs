@@ -52,6 +52,20 @@ impl Files for DiskFiles {
         }
     }
 
+    fn rename(&self, from: &Root, path: &Path, to: &Root, new_path: &Path) -> io::Result<()> {
+        let source = folder(from)?;
+        let target = create_folder(to)?;
+        if let Some(parent) = new_path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            target.create_dir_all(parent)?;
+        }
+        match target.symlink_metadata(new_path) {
+            Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) => {}
+        }
+        source.rename(path, &target, new_path)
+    }
+
     fn remove(&self, root: &Root, path: &Path) -> io::Result<()> {
         folder(root)?.remove_file_or_symlink(path)
     }
@@ -113,6 +127,10 @@ fn open_to_write(root: &Root, path: &Path, executable: bool) -> io::Result<cap_s
     let folder = create_folder(root)?;
     match folder.open_with(path, &options) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Ok(file) if executable => {
+            make_executable(&file);
+            return Ok(file);
+        }
         opened => return opened,
     }
     if let Some(parent) = path.parent() {
@@ -120,6 +138,25 @@ fn open_to_write(root: &Root, path: &Path, executable: bool) -> io::Result<cap_s
     }
     folder.open_with(path, &options)
 }
+
+/// A file that was there before the torrent gets to be executable too, for those who may read it
+/// (BEP 47). If that is refused, the file is somebody else's, and nothing depends on it.
+#[cfg(unix)]
+fn make_executable(file: &cap_std::fs::File) {
+    use cap_std::fs::PermissionsExt as _;
+    let Ok(metadata) = file.metadata() else { return };
+    let mut permissions = metadata.permissions();
+    let mode = permissions.mode();
+    if metadata.is_file() && mode & 0o111 == 0 {
+        permissions.set_mode(mode | ((mode & 0o444) >> 2));
+        if let Err(error) = file.set_permissions(permissions) {
+            tracing::debug!(%error, "a file could not be made executable");
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn make_executable(_file: &cap_std::fs::File) {}
 
 /// The ways of opening that need care.
 trait Careful {
@@ -237,6 +274,14 @@ impl OpenFile for DiskFile {
 
     fn data_from(&self, offset: u64) -> io::Result<Option<u64>> {
         os::data_from(&self.0, offset)
+    }
+
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        os::allocate(&self.0, offset, len)
+    }
+
+    fn as_file(&self) -> Option<&File> {
+        Some(&self.0)
     }
 }
 

@@ -174,6 +174,13 @@ pub trait Files: Send + Sync {
     /// and leads to the same is fine.
     fn link(&self, root: &Root, path: &Path, target: &Path) -> io::Result<()>;
 
+    /// Gives what is at `path` another place, if both are on the same disk. Folders on the way are
+    /// created.
+    ///
+    /// [`io::ErrorKind::AlreadyExists`] if something is there, [`io::ErrorKind::CrossesDevices`] if it
+    /// is another disk.
+    fn rename(&self, from: &Root, path: &Path, to: &Root, new_path: &Path) -> io::Result<()>;
+
     /// Removes a file or a link.
     fn remove(&self, root: &Root, path: &Path) -> io::Result<()>;
 
@@ -208,6 +215,17 @@ pub trait OpenFile: Send + Sync {
 
     /// Cuts the file to `size` bytes.
     fn truncate(&self, size: u64) -> io::Result<()>;
+
+    /// Takes disk space for a part of the file, which reads as zeros, and makes the file as long as
+    /// that. What has been written is left as it is.
+    ///
+    /// [`io::ErrorKind::Unsupported`] if the file system cannot.
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()>;
+
+    /// The file itself, if it is one of the operating system's.
+    fn as_file(&self) -> Option<&std::fs::File> {
+        None
+    }
 
     /// The first offset from `offset` on that may hold data; `None` if only a hole follows, which
     /// reads as zeros to the end of the file.

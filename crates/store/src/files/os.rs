@@ -2,10 +2,10 @@
 //! Linux, and what the standard library offers elsewhere.
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use portable::{data_from, sync_file_system, write_at};
+pub(super) use portable::{allocate, data_from, sync_file_system, write_at};
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{data_from, sync_file_system, write_at};
+pub(super) use linux::{allocate, data_from, sync_file_system, write_at};
 
 /// Reads into `buf` from `offset`; fewer bytes only at the end of the file or when interrupted.
 #[cfg(unix)]
@@ -21,7 +21,7 @@ pub(super) fn read_at(file: &std::fs::File, buf: &mut [u8], offset: u64) -> std:
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use rustix::fs::SeekFrom;
+    use rustix::fs::{FallocateFlags, SeekFrom};
     use std::fs::File;
     use std::io::{self, IoSlice};
 
@@ -46,6 +46,16 @@ mod linux {
             // A file system without holes: all of it may be data.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => Ok(Some(offset)),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes disk space for a part of a file, and makes the file as long as that.
+    pub(in super::super) fn allocate(file: &File, offset: u64, len: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), offset, len) {
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
+            done => Ok(done?),
         }
     }
 
@@ -78,6 +88,11 @@ mod portable {
     /// The first offset from `offset` on that may hold data: holes can't be asked for.
     pub(in super::super) fn data_from(_file: &File, offset: u64) -> io::Result<Option<u64>> {
         Ok(Some(offset))
+    }
+
+    /// There is no such call.
+    pub(in super::super) fn allocate(_file: &File, _offset: u64, _len: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// There is no such call.
@@ -120,5 +135,7 @@ mod tests {
         assert!(data_from(&file, 1 << 20).unwrap() == Some(1 << 20));
         assert!(sync_file_system(&file).unwrap() == cfg!(target_os = "linux"));
         assert!(!portable::sync_file_system(&file).unwrap());
+        let error = portable::allocate(&file, 0, 1).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
     }
 }

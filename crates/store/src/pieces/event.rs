@@ -140,6 +140,17 @@ pub struct Durable {
     /// All that is on disk of unfinished pieces, in the place of what was before; `None` if that
     /// was not looked at.
     pub(crate) partials: Option<Vec<Partial>>,
+    /// How far a check is that goes on, or that was ended by closing the torrent.
+    pub(crate) checked: Option<Checked>,
+}
+
+/// What a check has found so far.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Checked {
+    /// The pieces that it has looked at.
+    pub checked: Bitfield,
+    /// Those of them that are right.
+    pub right: Bitfield,
 }
 
 /// Blocks of an unfinished piece that have been written to their place. They claim nothing: each
@@ -180,10 +191,16 @@ impl Durable {
         self.partials.as_deref()
     }
 
+    /// How far a check is that goes on.
+    pub fn checked(&self) -> Option<&Checked> {
+        self.checked.as_ref()
+    }
+
     /// Whether there is nothing new.
     pub fn is_empty(&self) -> bool {
         self.pieces.is_empty()
             && self.stamps.is_empty()
             && self.partials.as_ref().is_none_or(Vec::is_empty)
+            && self.checked.is_none()
     }
 }

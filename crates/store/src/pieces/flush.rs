@@ -1,14 +1,15 @@
 //! What may take the disk seconds, on a thread of its own so that no block waits for it: making
 //! writes durable, creating what has no pieces, closing and deleting.
 
+use super::allocate::Allocation;
 use super::event::{Durable, Event, Partial};
 use super::io::Disk;
 use super::pool::Inner;
 use super::torrent::Shared;
-use crate::files::{self, Mode, Stamp};
+use crate::files::{self, Files, Mode, Root, Stamp};
 use crate::limits::{FLUSH_EACH_MAX, PARTIAL_BLOCKS_MAX};
 use crate::mutex::guard;
-use althing_bittorrent::metainfo::FileIndex;
+use althing_bittorrent::metainfo::{FileIndex, Metainfo};
 use althing_bittorrent::swarm::StorageFault;
 use std::collections::BTreeSet;
 use std::io;
@@ -20,6 +21,8 @@ use std::sync::{Arc, Mutex};
 pub(super) enum Task {
     /// Create empty files and links.
     Prepare(Arc<Shared>),
+    /// Take space on disk, some of it at a time.
+    Allocate(Allocation),
     /// Make durable what has been written, the blocks of unfinished pieces included.
     Sync(Arc<Shared>, Vec<Partial>),
     /// All workers have let go of a torrent.
@@ -101,6 +104,7 @@ pub(super) fn run(pool: &Inner, tasks: &Receiver<Task>) {
                     torrent.emit(Event::Prepared { fault });
                 }
             }
+            Task::Allocate(allocation) => allocation.step(pool),
             Task::Sync(torrent, _) if torrent.is_closing() => {}
             Task::Sync(torrent, partials) => {
                 let (durable, fault) = sync(pool, &torrent, partials);
@@ -144,6 +148,7 @@ fn prepare(pool: &Inner, torrent: &Shared) -> Result<(), StorageFault> {
 /// Flushes what was written, and says what is durable with that and what went wrong first.
 fn sync(pool: &Inner, torrent: &Shared, partials: Vec<Partial>) -> (Durable, Option<StorageFault>) {
     let layout = &torrent.metainfo;
+    let checked = torrent.checked();
     let mut unsynced = guard(&torrent.unsynced);
     unsynced.queued = false;
     let mut pieces = std::mem::take(&mut unsynced.pieces);
@@ -168,7 +173,8 @@ fn sync(pool: &Inner, torrent: &Shared, partials: Vec<Partial>) -> (Durable, Opt
     }
     // A checksum would tell that a block is not there; better not to look for it at all.
     let partials = if first_fault.is_some() { Vec::new() } else { partials };
-    (Durable { pieces, stamps, partials: Some(partials) }, first_fault)
+    let checked = checked.filter(|_| first_fault.is_none());
+    (Durable { pieces, stamps, partials: Some(partials), checked }, first_fault)
 }
 
 /// Flushes all files at once; says whether that was done. If not, each file will be flushed by
@@ -228,9 +234,11 @@ fn close(pool: &Inner, torrent: &Shared, partials: Vec<Partial>, delete: bool, a
         (false, true) => sync(pool, torrent, partials),
         _ => (Durable::default(), None),
     };
+    torrent.forget_any_verify();
     pool.descriptors().close(torrent.slot);
     if delete {
-        fault = remove(pool, torrent).err();
+        let files = pool.descriptors().files();
+        fault = remove(&**files, &torrent.root, &torrent.metainfo).err();
     }
     if answer {
         torrent.emit(Event::Closed { durable, fault });
@@ -238,9 +246,11 @@ fn close(pool: &Inner, torrent: &Shared, partials: Vec<Partial>, delete: bool, a
 }
 
 /// Deletes a torrent's files, and its folders as far as nothing else is in them.
-fn remove(pool: &Inner, torrent: &Shared) -> Result<(), StorageFault> {
-    let Shared { root, metainfo, .. } = torrent;
-    let files = pool.descriptors().files();
+pub(crate) fn remove(
+    files: &dyn Files,
+    root: &Root,
+    metainfo: &Metainfo,
+) -> Result<(), StorageFault> {
     let mut folders = BTreeSet::new();
     let mut done = Ok(());
     for file in metainfo.files().iter().filter(|file| !file.is_pad()) {

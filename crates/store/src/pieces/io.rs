@@ -98,6 +98,13 @@ impl Disk<'_> {
         self.descriptors.to_read(*slot, root, file, self.file(file)?)
     }
 
+    /// Takes disk space for a part of a file, and makes the file as long as that.
+    pub(super) fn allocate(self, file: FileIndex, offset: u64, len: u64) -> io::Result<()> {
+        let allocated = self.open_to_write(file)?.allocate(offset, len);
+        guard(&self.torrent.unsynced).files.insert(file);
+        allocated
+    }
+
     /// Opens a file that was written, to flush it. It is not created again if it is gone.
     pub(super) fn open_to_sync(self, file: FileIndex) -> io::Result<Arc<dyn OpenFile>> {
         if cfg!(unix) {

@@ -11,6 +11,7 @@
 //! * Nothing is claimed: which pieces survive a power cut, [`Torrent::sync`] says, and
 //!   [`records`](crate::records) writes down only that.
 
+mod allocate;
 mod buffers;
 mod event;
 mod flush;
@@ -24,6 +25,8 @@ mod torrent;
 mod verify;
 mod worker;
 
-pub use event::{BlockSum, Durable, Event, Partial, Sink, TorrentKey, VerifyProgress};
+pub(crate) use flush::remove;
+
+pub use event::{BlockSum, Checked, Durable, Event, Partial, Sink, TorrentKey, VerifyProgress};
 pub use pool::{Gauges, Pool, PoolConfig};
 pub use torrent::{BeforeWrite, Opening, Torrent};

@@ -1,6 +1,7 @@
 //! The handle of one torrent's data, and what the pool's threads share of it.
 
-use super::event::{Event, Partial, Sink, TorrentKey};
+use super::allocate::Allocation;
+use super::event::{Checked, Event, Partial, Sink, TorrentKey};
 use super::flush::{Gathering, Task, Then};
 use super::io::Unsynced;
 use super::job::Job;
@@ -10,7 +11,7 @@ use super::verify::Verify;
 use crate::files::{Location, Root, Slot};
 use crate::hash::Kinds;
 use crate::mutex::guard;
-use althing_bittorrent::metainfo::Metainfo;
+use althing_bittorrent::metainfo::{FileIndex, Metainfo};
 use althing_bittorrent::swarm::StorageFault;
 use althing_bittorrent::types::BLOCK_SIZE;
 use althing_bittorrent::{Bitfield, BlockRef, PieceHash, PieceIndex};
@@ -80,9 +81,28 @@ impl Shared {
 
     /// Ends the check that is running, if one is.
     pub(super) fn cancel_verify(&self) {
-        if let Some(verify) = guard(&self.verify).take() {
+        if let Some(verify) = &*guard(&self.verify) {
             verify.cancel();
         }
+    }
+
+    /// How far the check is, if one is running or was ended by closing the torrent.
+    pub(super) fn checked(&self) -> Option<Checked> {
+        let verify = guard(&self.verify).clone();
+        verify.map(|verify| verify.so_far())
+    }
+
+    /// A check has come to its end; nothing of it is kept.
+    pub(super) fn forget_verify(&self, verify: &Arc<Verify>) {
+        let mut current = guard(&self.verify);
+        if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, verify)) {
+            *current = None;
+        }
+    }
+
+    /// Nothing of the torrent will be checked any more.
+    pub(super) fn forget_any_verify(&self) {
+        *guard(&self.verify) = None;
     }
 }
 
@@ -214,6 +234,14 @@ impl Torrent {
         self.shared.cancel_verify();
     }
 
+    /// Takes the space on disk that the files will need, in the order given, so that a disk which is
+    /// too small is known before anything has been fetched. Files that are as long as they will be
+    /// are left alone; on a file system that cannot do so, all are. Answered by [`Event::Prepared`].
+    /// For downloads only.
+    pub fn allocate(&self, files: Vec<FileIndex>) {
+        self.pool.flush(Task::Allocate(Allocation::new(Arc::clone(&self.shared), files)));
+    }
+
     /// Creates what has no pieces: empty files and links (BEP 47). Answered by
     /// [`Event::Prepared`]. For downloads only: what is seeded in place is the user's.
     pub fn prepare(&self) {
@@ -232,8 +260,8 @@ impl Torrent {
         }
     }
 
-    /// Makes the pieces durable that have been stored or found right so far, and the blocks of
-    /// pieces that have been in progress since the last call. Answered by [`Event::Synced`]; calls
+    /// Makes the pieces durable that have been stored or found right so far, also by a check that goes
+    /// on, and the blocks of pieces that have been in progress since the last call. Answered by [`Event::Synced`]; calls
     /// that come while one waits for its turn share its answer.
     pub fn sync(&self) {
         let mut unsynced = guard(&self.shared.unsynced);

@@ -1,7 +1,7 @@
 //! Checking what is on disk. Every worker has a share in each check and takes the next unit when
 //! its turn comes, so that all threads work on one stretch of the files and the disk streams.
 
-use super::event::{Event, VerifyProgress};
+use super::event::{Checked, Event, VerifyProgress};
 use super::io::Disk;
 use super::torrent::Shared;
 use crate::files::Descriptors;
@@ -38,6 +38,8 @@ pub(super) struct Verify {
 struct Findings {
     have: Bitfield,
     checked: Bitfield,
+    /// Those of `have` that the next flush makes durable.
+    noted: Bitfield,
     faults: Vec<StorageFault>,
     /// Bytes looked at since progress was told.
     untold: u64,
@@ -68,6 +70,7 @@ impl Verify {
         let findings = Findings {
             have: Bitfield::new(count),
             checked: Bitfield::new(count),
+            noted: Bitfield::new(count),
             faults: Vec::new(),
             untold: 0,
         };
@@ -86,6 +89,14 @@ impl Verify {
 
     pub(super) fn shares(verify: &Arc<Verify>, count: usize) -> impl Iterator<Item = Share> {
         (0..count).map(|_| Share { verify: Arc::clone(verify), current: None })
+    }
+
+    /// What has been looked at so far; what is right of it becomes durable with the flush that
+    /// follows.
+    pub(super) fn so_far(&self) -> Checked {
+        let mut findings = guard(&self.findings);
+        findings.note(&self.torrent);
+        Checked { checked: findings.checked.clone(), right: findings.have.clone() }
     }
 
     pub(super) fn cancel(&self) {
@@ -197,6 +208,18 @@ impl Verify {
     }
 }
 
+impl Findings {
+    /// Counts what has been found right as written.
+    fn note(&mut self, torrent: &Shared) {
+        let mut unsynced = guard(&torrent.unsynced);
+        for piece in self.have.ones() {
+            if self.noted.set(piece, true) {
+                unsynced.add(torrent.metainfo.layout(), piece);
+            }
+        }
+    }
+}
+
 impl Share {
     /// Does the next unit; says how many bytes it looked at, or `None` if there is no more to do.
     pub(super) fn step(&mut self, descriptors: &Descriptors, buffer: &mut Vec<u8>) -> Option<u64> {
@@ -271,11 +294,8 @@ impl Share {
         }
         let mut findings = guard(&verify.findings);
         verify.tell(&findings);
-        let mut unsynced = guard(&verify.torrent.unsynced);
-        for piece in findings.have.ones() {
-            unsynced.add(verify.torrent.metainfo.layout(), piece);
-        }
-        drop(unsynced);
+        findings.note(&verify.torrent);
+        verify.torrent.forget_verify(verify);
         verify.torrent.emit(Event::Verified {
             have: findings.have.clone(),
             checked: findings.checked.clone(),

@@ -11,8 +11,8 @@ use super::verify::Share;
 use crate::files::Slot;
 use crate::hash::{Kinds, PieceHasher};
 use crate::limits::{
-    HELD_AFTER_SPILL_PERCENT, HELD_OVERSHOOT, READ_BLOCK_BYTES_MAX, READ_BLOCKS_MAX,
-    READ_RUN_BYTES_MAX, SCAN_READ_BYTES,
+    BACKGROUND_WEIGHT, HELD_AFTER_SPILL_PERCENT, HELD_OVERSHOOT, READ_BLOCK_BYTES_MAX,
+    READ_BLOCKS_MAX, READ_RUN_BYTES_MAX, SCAN_READ_BYTES,
 };
 use crate::segments::whole;
 use althing_base::Sha256Digest;
@@ -313,7 +313,7 @@ impl Worker {
                 self.pool.queues()[self.number].put_back(
                     Lane::Background,
                     Job::Verify(share),
-                    bytes,
+                    bytes * BACKGROUND_WEIGHT,
                 );
             }
             None => {

@@ -47,13 +47,7 @@ pub(super) fn encode_record(record: &Record) -> Vec<u8> {
         if let Some(magnet) = &record.magnet {
             out.key(b"magnet").bytes(magnet.as_bytes());
         }
-        if let Location::Renamed { names, .. } = &record.location {
-            out.key(b"names").dict(|out| {
-                for (name, path) in names {
-                    out.key(name.as_bytes()).bytes(&path_bytes(path));
-                }
-            });
-        }
+        write_names(out, &record.location);
         out.key(b"path").bytes(&path_bytes(record.location.path()));
         out.key(b"paused").int(record.paused.into());
         out.key(b"peers").list(|out| {
@@ -78,12 +72,7 @@ pub(super) fn encode_record(record: &Record) -> Vec<u8> {
 pub(super) fn decode_record(text: &[u8]) -> Result<Record, DecodeError> {
     let document = parse(text)?;
     let dict = root(&document)?;
-    let path = path_of(dict.bytes(b"path").ok_or(DecodeError::Damaged("no path"))?)?;
-    let location = match (dict.int(b"under").unwrap_or(0) != 0, dict.dict(b"names")) {
-        (true, _) => Location::Under(path),
-        (false, None) => Location::At(path),
-        (false, Some(names)) => Location::Renamed { path, names: decode_names(names)? },
-    };
+    let location = location_of(dict)?;
     let strings = |key| {
         let list = dict.list(key).into_iter().flatten();
         list.filter_map(Value::as_str).map(str::to_owned)
@@ -106,6 +95,42 @@ pub(super) fn decode_record(text: &[u8]) -> Result<Record, DecodeError> {
             .filter_map(|peer| peer.parse::<SocketAddr>().ok())
             .take(RECORD_PEERS_MAX)
             .collect(),
+    })
+}
+
+/// A place by itself.
+pub(super) fn encode_location(location: &Location) -> Vec<u8> {
+    let mut out = Encoder::new();
+    out.dict(|out| {
+        write_names(out, location);
+        out.key(b"path").bytes(&path_bytes(location.path()));
+        out.key(b"under").int(matches!(location, Location::Under(_)).into());
+        out.key(b"v").int(VERSION as i64);
+    });
+    out.finish()
+}
+
+pub(super) fn decode_location(text: &[u8]) -> Result<Location, DecodeError> {
+    let document = parse(text)?;
+    location_of(root(&document)?)
+}
+
+fn write_names(out: &mut Encoder, location: &Location) {
+    if let Location::Renamed { names, .. } = location {
+        out.key(b"names").dict(|out| {
+            for (name, path) in names {
+                out.key(name.as_bytes()).bytes(&path_bytes(path));
+            }
+        });
+    }
+}
+
+fn location_of(dict: Dict<'_>) -> Result<Location, DecodeError> {
+    let path = path_of(dict.bytes(b"path").ok_or(DecodeError::Damaged("no path"))?)?;
+    Ok(match (dict.int(b"under").unwrap_or(0) != 0, dict.dict(b"names")) {
+        (true, _) => Location::Under(path),
+        (false, None) => Location::At(path),
+        (false, Some(names)) => Location::Renamed { path, names: decode_names(names)? },
     })
 }
 
@@ -347,6 +372,8 @@ mod tests {
                 trackers,
                 peers,
             };
+            let location = encode_location(&record.location);
+            prop_assert_eq!(decode_location(&location), Ok(record.location.clone()));
             prop_assert_eq!(decode_record(&encode_record(&record)), Ok(record));
         }
 

@@ -17,6 +17,7 @@
 mod assess;
 mod codec;
 mod error;
+mod moves;
 mod record;
 mod settings;
 mod settings_codec;
@@ -24,6 +25,7 @@ mod table;
 
 pub use assess::{Assessment, assess};
 pub use error::RecordError;
+pub use moves::Unmoved;
 pub use record::{Record, Resume};
 pub use settings::{Goal, Label, LabelError, Ratio, TorrentSettings};
 pub use table::{Records, Stored};

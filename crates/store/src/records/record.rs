@@ -2,7 +2,7 @@
 
 use super::settings::TorrentSettings;
 use crate::files::{Location, Stamp};
-use crate::pieces::{Durable, Partial};
+use crate::pieces::{Checked, Durable, Partial};
 use althing_base::UnixTime;
 use althing_bittorrent::Bitfield;
 use althing_bittorrent::metainfo::FileIndex;
@@ -96,6 +96,16 @@ impl Resume {
             self.pieces.set(piece, true);
         }
         self.stamps.extend(durable.stamps().iter().copied());
+        if let Some(Checked { checked, right }) = durable.checked()
+            && let Some(unchecked) = &mut self.unchecked
+        {
+            for piece in checked.ones() {
+                unchecked.set(piece, false);
+                if !right.get(piece) {
+                    self.pieces.set(piece, false);
+                }
+            }
+        }
         if let Some(partials) = durable.partials() {
             self.partials = partials.to_vec();
         }

@@ -27,11 +27,12 @@ pub struct Records {
 
 /// The open store. After a failed write (a full disk, say) it takes no more until it is opened
 /// again, which repairs what the write left behind.
-struct Engine {
-    database: Database,
+pub(super) struct Engine {
+    pub(super) database: Database,
     torrents: Keyspace,
-    records: Keyspace,
-    resume: Keyspace,
+    pub(super) records: Keyspace,
+    pub(super) resume: Keyspace,
+    pub(super) moves: Keyspace,
 }
 
 /// What is remembered of a torrent.
@@ -214,6 +215,7 @@ impl Records {
             batch.remove(&engine.records, id.0);
             batch.remove(&engine.torrents, id.0);
             batch.remove(&engine.resume, id.0);
+            batch.remove(&engine.moves, id.0);
             batch.commit()
         })?;
         self.flush()
@@ -243,7 +245,12 @@ impl Records {
         })
     }
 
-    fn resume_of(&self, id: Sha1Digest) -> Result<Option<Resume>, RecordError> {
+    /// To be held while resume data are read, changed and written.
+    pub(super) fn change(&self) -> std::sync::MutexGuard<'_, ()> {
+        guard(&self.changing)
+    }
+
+    pub(super) fn resume_of(&self, id: Sha1Digest) -> Result<Option<Resume>, RecordError> {
         let text = self.with(|engine| engine.resume.get(id.0))?;
         let resume = text.map(|text| codec::decode_resume(&text));
         resume.transpose().map_err(|error| self.bad(id, error))
@@ -255,7 +262,10 @@ impl Records {
     }
 
     /// Uses the engine; if it has failed before, starts it again first.
-    fn with<T>(&self, work: impl Fn(&Engine) -> fjall::Result<T>) -> Result<T, RecordError> {
+    pub(super) fn with<T>(
+        &self,
+        work: impl Fn(&Engine) -> fjall::Result<T>,
+    ) -> Result<T, RecordError> {
         let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
         match engine.as_ref().map(&work) {
             Some(Err(fjall::Error::Poisoned)) | None => {}
@@ -318,6 +328,7 @@ impl Engine {
             torrents: database.keyspace("torrents", large).map_err(failed)?,
             records: database.keyspace("records", plain).map_err(failed)?,
             resume: database.keyspace("resume", plain).map_err(failed)?,
+            moves: database.keyspace("moves", plain).map_err(failed)?,
             database,
         })
     }

@@ -20,6 +20,8 @@ pub struct Faults {
     pub interrupts: bool,
     /// Writes wait until this is false again.
     pub writes_wait: bool,
+    /// Folders are on disks of their own.
+    pub crosses_devices: bool,
 }
 
 #[derive(Clone, Default)]
@@ -86,6 +88,14 @@ impl Files for Faulty {
 
     fn link(&self, root: &Root, path: &Path, target: &Path) -> io::Result<()> {
         DiskFiles.link(root, path, target)
+    }
+
+    fn rename(&self, from: &Root, path: &Path, to: &Root, new_path: &Path) -> io::Result<()> {
+        let other_disk = self.state.lock().unwrap().faults.crosses_devices;
+        if other_disk && from.anchor() != to.anchor() {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
+        DiskFiles.rename(from, path, to, new_path)
     }
 
     fn remove(&self, root: &Root, path: &Path) -> io::Result<()> {
@@ -170,6 +180,13 @@ impl OpenFile for FaultyFile {
 
     fn stamp(&self) -> io::Result<Stamp> {
         self.file.stamp()
+    }
+
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        if self.disk.state.lock().unwrap().faults.space.is_some_and(|space| space < len as usize) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.allocate(offset, len)
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
