@@ -125,6 +125,19 @@ pub(crate) enum Command {
     /// Compare a torrent's files with their hashes, piece by piece.
     Verify(OneTorrent),
 
+    /// Move a torrent's files to another folder.
+    ///
+    /// On the same disk that takes a moment. To another one, each file is copied, flushed and read
+    /// back before the old one goes; if anything goes wrong, the files stay where they are. The torrent
+    /// rests meanwhile.
+    Move(Move),
+
+    /// Find a torrent's files again after moving or renaming them.
+    ///
+    /// They are found by their length and content, checked, and used where they are. What is missing is
+    /// fetched.
+    Locate(Locate),
+
     /// Make a torrent file, without sharing anything.
     Create(Create),
 
@@ -407,6 +420,26 @@ pub(crate) struct OneTorrent {
     /// Its id, the beginning of its id (four digits or more), or its name.
     #[arg(value_name = "ID")]
     pub(crate) id: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Move {
+    #[command(flatten)]
+    pub(crate) torrent: OneTorrent,
+
+    /// The folder that its file or folder is to be in; it is made if it is not there.
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Locate {
+    #[command(flatten)]
+    pub(crate) torrent: OneTorrent,
+
+    /// The folder they are in, at any depth [default: the one they are said to be in].
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]

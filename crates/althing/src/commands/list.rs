@@ -92,6 +92,11 @@ fn state(torrent: &Torrent) -> String {
             let checked = torrent.pieces_checked.unwrap_or_default();
             format!("checking {} %", units::percent(checked.into(), torrent.pieces.into()))
         }
+        TorrentState::Moving => {
+            let (moved, size) =
+                (torrent.moved_bytes.unwrap_or_default(), torrent.size_bytes.unwrap_or_default());
+            format!("moving {} %", units::percent(moved, size))
+        }
         TorrentState::Downloading => format!("getting {done} %"),
         TorrentState::Seeding => "sharing".to_owned(),
         TorrentState::Queued if torrent.pieces == 0 => "queued".to_owned(),

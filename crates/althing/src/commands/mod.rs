@@ -8,6 +8,7 @@ mod get;
 mod inspect;
 mod list;
 mod make;
+mod places;
 mod play;
 mod reach;
 mod reference;
@@ -42,6 +43,8 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
         Command::Resume(args) => steer::resume(global, args, screen).await,
         Command::Remove(args) => steer::remove(global, args, screen).await,
         Command::Verify(args) => steer::verify(global, args, screen, signals).await,
+        Command::Move(args) => places::relocate(global, args, screen, signals).await,
+        Command::Locate(args) => places::locate(global, args, screen).await,
         Command::Create(args) => make::create(args, screen, signals).await,
         Command::Inspect(args) => inspect::inspect(args, screen).await,
         Command::Tracker(args) => tracker::tracker(args, screen, signals).await,

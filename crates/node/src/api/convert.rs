@@ -24,6 +24,10 @@ pub(super) fn torrent(snapshot: &TorrentSnapshot) -> api::Torrent {
             TorrentState::Checking { done, .. } => Some(done),
             _ => None,
         },
+        moved_bytes: match snapshot.state {
+            TorrentState::Moving { done_bytes, .. } => Some(done_bytes),
+            _ => None,
+        },
         size_bytes: known.then_some(snapshot.size_bytes),
         done_bytes: snapshot.done_bytes,
         wanted_bytes: known.then_some(snapshot.wanted_bytes),
@@ -50,6 +54,7 @@ fn state(state: TorrentState) -> api::TorrentState {
     match state {
         TorrentState::Metadata => api::TorrentState::Metadata,
         TorrentState::Checking { .. } => api::TorrentState::Checking,
+        TorrentState::Moving { .. } => api::TorrentState::Moving,
         TorrentState::Downloading => api::TorrentState::Downloading,
         TorrentState::Seeding => api::TorrentState::Seeding,
         TorrentState::Queued => api::TorrentState::Queued,

@@ -126,7 +126,8 @@ impl From<CommandError> for ApiError {
         let code = match error {
             CommandError::Unknown { .. } => ErrorCode::NotFound,
             CommandError::Ambiguous { .. } => ErrorCode::Ambiguous,
-            CommandError::NoMetadata { .. } => ErrorCode::Conflict,
+            CommandError::NoMetadata { .. } | CommandError::Busy { .. } => ErrorCode::Conflict,
+            CommandError::NotLocated { .. } => ErrorCode::NotFound,
             CommandError::NoSuchFile { .. } | CommandError::TooManyTags { .. } => {
                 ErrorCode::BadRequest
             }

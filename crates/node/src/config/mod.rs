@@ -159,6 +159,10 @@ section! {
         /// Memory for blocks on their way between network and disk, in MiB. When it is used up,
         /// peers are read from more slowly.
         pub memory_mib: u32 = 64,
+        /// When downloads take their space on disk: "sparse", as they come, or "full", all of it
+        /// before they begin, so that a disk which is too small is known at once. Where a file system
+        /// cannot do that, it is as with "sparse".
+        pub allocation: Allocation = Allocation::Sparse,
         /// Seconds between saving the progress of running torrents.
         pub save_interval_s: u32 = 30,
     }
@@ -270,6 +274,17 @@ pub enum AfterAdding {
     Keep,
     /// It is deleted.
     Delete,
+}
+
+/// When downloads take their space on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Allocation {
+    /// As they come.
+    #[default]
+    Sparse,
+    /// All of it before they begin.
+    Full,
 }
 
 /// Whom this node may talk to.

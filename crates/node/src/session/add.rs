@@ -98,6 +98,8 @@ pub(super) async fn add(
         settings,
         note: None,
         partials: Vec::new(),
+        moving: None,
+        check_paused: false,
     };
     shared.emit(Event::Added { id, name });
     shared.send(&entry, Command::Add(Box::new(new)));
@@ -169,7 +171,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// The folder that a torrent's file or folder is in.
-pub(super) fn folder(location: &Location) -> PathBuf {
+pub(crate) fn folder(location: &Location) -> PathBuf {
     match location {
         Location::Under(folder) => folder.clone(),
         Location::At(path) | Location::Renamed { path, .. } => {

@@ -196,6 +196,22 @@ pub enum CommandError {
         /// Its name.
         name: String,
     },
+    /// Nothing of it is in the folder that was named.
+    #[error("none of the files of {name} is in {}; name the folder they are in", dir.display())]
+    NotLocated {
+        /// Its name.
+        name: String,
+        /// Where they were looked for.
+        dir: PathBuf,
+    },
+    /// Something else is being done with its files.
+    #[error("{name}: {reason}")]
+    Busy {
+        /// Its name.
+        name: String,
+        /// What, and what to do.
+        reason: String,
+    },
     /// It has no such file.
     #[error("{name} has no file number {}; `althing show ID --files` lists them", file.0)]
     NoSuchFile {

@@ -5,11 +5,11 @@ use super::add;
 use super::shared::{self, Entry, Shared};
 use super::wishes;
 use super::{Event, StartError, TorrentId, TorrentState};
-use crate::shard::{Command, NewTorrent, Spent, Start, Totals};
+use crate::shard::{Command, NewTorrent, Spent, Start, Totals, remove_leftovers};
 use althing_bittorrent::metainfo::{Magnet, Metainfo};
 use althing_bittorrent::swarm::Source;
 use althing_store::files::{DiskFiles, Root};
-use althing_store::records::{self, RecordError, Stored};
+use althing_store::records::{self, RecordError, Stored, Unmoved};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +21,11 @@ use tracing::warn;
 /// # Errors
 /// If the records as a whole cannot be read.
 pub(super) fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
+    let moves = match shared.persist.records().map(|records| records.moves()) {
+        Some(Ok(moves)) => moves,
+        Some(Err(error)) => return Err(StartError::Records { reason: error.to_string() }),
+        None => return Ok(()),
+    };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let Some(records) = shared.persist.records() else { return Ok(()) };
     let stored = Mutex::new(records.iter());
@@ -34,7 +39,7 @@ pub(super) fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
                         Ok(stored) => {
                             let id = TorrentId(stored.id);
                             let record = stored.record.clone();
-                            if start(shared, stored) {
+                            if start(shared, stored, moves.get(&id.0)) {
                                 guard(&known).insert(id, record);
                             }
                         }
@@ -71,7 +76,7 @@ fn tell(shared: &Shared, sentence: &str) {
 }
 
 /// Hands a torrent to its shard; says whether it could be read.
-fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
+fn start(shared: &Arc<Shared>, stored: Stored, unmoved: Option<&Unmoved>) -> bool {
     let Stored { id, record, torrent, resume } = stored;
     let source = match (&torrent, &record.magnet) {
         (Some(bytes), _) => Metainfo::parse(bytes)
@@ -109,7 +114,14 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
     shown.settings = Arc::clone(&record.settings);
     shown.save_dir = add::folder(&record.location);
     let partials = resume.as_ref().map(|resume| resume.partials.clone()).unwrap_or_default();
+    let checked = resume.as_ref().is_none_or(|resume| resume.unchecked.is_none());
+    let moving = match unmoved {
+        Some(Unmoved::To(to)) => Some(to.clone()),
+        Some(Unmoved::From(_)) | None => None,
+    };
     let (start, note) = match &source {
+        // Some of the files are here and some there; they are looked at when they are together.
+        _ if moving.is_some() => (Start::Look, None),
         Source::Metainfo(metainfo) => {
             let root = Root::new(&record.location, metainfo.files());
             let found = records::assess(resume.as_ref(), metainfo, &root, &DiskFiles);
@@ -126,6 +138,12 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
     if shared.torrents.insert(&entry, hashes).is_err() {
         tell(shared, &format!("torrent {id} is there twice; the second is left alone"));
         return true;
+    }
+    if let (Some(Unmoved::From(old)), Source::Metainfo(metainfo)) = (unmoved, &source) {
+        let (shared, entry) = (Arc::clone(shared), Arc::clone(&entry));
+        let (old, metainfo) = (Root::new(old, metainfo.files()), Arc::clone(metainfo));
+        // Nothing waits for it: what belongs to the torrent is elsewhere.
+        std::thread::spawn(move || remove_leftovers(&shared, &entry, &metainfo, &old));
     }
     let mut trackers = add::trackers(&source);
     trackers.extend(record.trackers.iter().map(|url| vec![url.clone()]));
@@ -150,6 +168,8 @@ fn start(shared: &Arc<Shared>, stored: Stored) -> bool {
         before: Totals { downloaded: record.downloaded, uploaded: record.uploaded },
         note,
         partials,
+        moving,
+        check_paused: record.paused && !checked,
     };
     shared.send(&entry, Command::Add(Box::new(new)));
     true

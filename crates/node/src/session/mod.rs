@@ -16,6 +16,7 @@ mod options;
 pub(crate) mod persist;
 mod queue;
 mod reading;
+mod relocate;
 pub(crate) mod settings;
 pub(crate) mod shared;
 mod snapshot;
@@ -24,6 +25,7 @@ mod steward;
 mod watch;
 pub(crate) mod wishes;
 
+pub(crate) use add::folder as save_dir;
 pub use althing_net::portmap::Status as PortMapping;
 pub use categories::Category;
 pub use create::{Created, make_torrent};
@@ -34,6 +36,7 @@ pub use live::ConfigChanged;
 pub use options::{AddOptions, AddSource, CreateOptions, TorrentKind};
 pub use queue::QueueMove;
 pub use reading::{FileReader, OpenFile, Viewer};
+pub use relocate::Located;
 pub use settings::TorrentChange;
 pub use snapshot::{
     Encrypted, FileSnapshot, IpFilterStats, PeerFlags, PeerSnapshot, Protocol, SessionStats,

@@ -6,7 +6,9 @@ use crate::paths::Paths;
 use crate::shard::{Spent, Totals};
 use althing_base::UnixTime;
 use althing_bittorrent::Bitfield;
+use althing_bittorrent::metainfo::FileIndex;
 use althing_bittorrent::metainfo::Metainfo;
+use althing_store::files::{Location, Stamp};
 use althing_store::pieces::{BeforeWrite, Durable};
 use althing_store::records::{Record, RecordError, Records, TorrentSettings};
 use std::collections::BTreeMap;
@@ -196,6 +198,51 @@ impl Persist {
         self.write(id, move |writer| writer.records.unclaim(id.0, &pieces));
     }
 
+    /// A check of all pieces goes on, and has these still to look at; or has come to its end.
+    pub(crate) fn checking(&self, id: TorrentId, pieces: u32, unchecked: Option<Bitfield>) {
+        self.write(id, move |writer| writer.records.checking(id.0, pieces, unchecked.as_ref()));
+    }
+
+    /// A torrent's files are about to be moved. To be called from a thread that may wait.
+    pub(crate) fn begin_move(&self, id: TorrentId, to: Location) -> Result<(), String> {
+        self.ask_and_wait(move |writer| writer.records.begin_move(id.0, &to))
+    }
+
+    /// A torrent's files have been moved, and look like this. To be called from a thread that may
+    /// wait.
+    pub(crate) fn moved(
+        &self,
+        id: TorrentId,
+        to: Location,
+        stamps: Vec<(FileIndex, Stamp)>,
+        leftovers: Option<Location>,
+    ) -> Result<(), String> {
+        self.ask_and_wait(move |writer| {
+            let Some(record) = writer.known.get_mut(&id) else { return Ok(()) };
+            record.location = to;
+            writer.records.moved(id.0, record, &stamps, leftovers.as_ref())
+        })
+    }
+
+    /// A move has come to its end. To be called from a thread that may wait.
+    pub(crate) fn end_move(&self, id: TorrentId) -> Result<(), String> {
+        self.ask_and_wait(move |writer| writer.records.end_move(id.0))
+    }
+
+    /// A torrent is gone that was being moved.
+    pub(crate) fn forget_move(&self, id: TorrentId) {
+        self.write(id, move |writer| writer.records.end_move(id.0));
+    }
+
+    /// The user has a torrent's files in another place.
+    pub(super) async fn located(&self, id: TorrentId, location: Location) -> Result<(), String> {
+        self.ask(move |writer| {
+            writer.change(id, |record| record.location = location)?;
+            writer.records.flush()
+        })
+        .await
+    }
+
     /// What the pool calls before it first writes to a torrent's files.
     pub(crate) fn before_write(&self, id: TorrentId, pieces: u32) -> Option<BeforeWrite> {
         Some(self.records()?.before_write(id.0, pieces))
@@ -230,6 +277,17 @@ impl Persist {
                 warn!(torrent = %id, %error, "progress was not written down");
             }
         });
+    }
+
+    fn ask_and_wait(
+        &self,
+        write: impl FnOnce(&mut Writer) -> Result<(), RecordError> + Send + 'static,
+    ) -> Result<(), String> {
+        let (reply, answer) = mpsc::channel();
+        self.job(move |writer| {
+            let _ = reply.send(write(writer).map_err(|error| error.to_string()));
+        });
+        answer.recv().unwrap_or_else(|_| Err("althing is stopping".to_owned()))
     }
 
     async fn ask(

@@ -26,6 +26,13 @@ pub enum TorrentState {
         /// Pieces to read.
         total: u32,
     },
+    /// Its files are being moved to another place.
+    Moving {
+        /// Bytes that have been moved.
+        done_bytes: u64,
+        /// Bytes that are to be moved; 0 until that is known.
+        total_bytes: u64,
+    },
     /// Some wanted pieces are missing.
     Downloading,
     /// All wanted pieces are there.

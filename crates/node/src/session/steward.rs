@@ -116,14 +116,17 @@ fn stands(
 ) -> Option<Standing> {
     let kind = match torrent.state {
         TorrentState::Paused | TorrentState::Faulted => return None,
-        TorrentState::Checking { .. } => Kind::Checks,
+        TorrentState::Checking { .. } | TorrentState::Moving { .. } => Kind::Checks,
         TorrentState::Seeding => Kind::Seeds,
         TorrentState::Downloading | TorrentState::Metadata => Kind::Downloads,
         TorrentState::Queued if torrent.complete => Kind::Seeds,
         TorrentState::Queued => Kind::Downloads,
     };
     let crawls = torrent.rate < u64::from(config.queue.slow_kib_s) * 1024;
-    let runs = !matches!(torrent.state, TorrentState::Queued | TorrentState::Checking { .. });
+    let runs = !matches!(
+        torrent.state,
+        TorrentState::Queued | TorrentState::Checking { .. } | TorrentState::Moving { .. }
+    );
     let slow = if crawls && runs {
         let since = *memory.slow.entry(entry.id).or_insert(now);
         now.since(since) >= Duration::from_secs(config.queue.slow_after_s.into())

@@ -84,6 +84,9 @@ impl Core {
     fn closed(&mut self, key: TorrentKey, fault: Option<StorageFault>) {
         let Some(torrent) = self.torrents.get_mut(&key) else { return };
         let closing = torrent.closing.take();
+        if let Some(Closing::Relocating(relocating)) = closing {
+            return self.closed_to_relocate(key, *relocating);
+        }
         self.torrents.remove(&key);
         if let Some(Closing::Removed(done)) = closing {
             // Nobody waits any more if the request was given up.

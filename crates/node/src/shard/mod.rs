@@ -11,6 +11,7 @@ mod core;
 mod cut;
 mod disk;
 mod reading;
+mod relocate;
 mod run;
 mod save;
 mod show;
@@ -33,10 +34,12 @@ use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{AnnounceResponse, TrackerError};
 use althing_bittorrent::{BlockRef, PieceIndex};
 use althing_router::TorrentKey;
+use althing_store::files::Location;
 use althing_store::records::TorrentSettings;
 use conn::{Conn, Whom};
 pub use reading::ReadError;
 pub(crate) use reading::ReadReply;
+pub(crate) use relocate::{Relocate, remove_leftovers};
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -82,6 +85,17 @@ pub(crate) enum Command {
     Window(TorrentKey, ReaderId, Vec<(PieceIndex, Duration)>),
     /// Read all its files.
     Verify(TorrentKey),
+    /// Give its files another place. Answered when that has begun.
+    Relocate {
+        torrent: TorrentKey,
+        to: Location,
+        how: Relocate,
+        begun: oneshot::Sender<Result<(), String>>,
+    },
+    /// So many bytes of how many have been moved.
+    MoveProgress(TorrentKey, u64, u64),
+    /// They have all been moved, or none has.
+    Moved(TorrentKey, Result<(), String>),
     /// Let it go, and its files if they are to be deleted. Answered when that is done.
     Remove {
         torrent: TorrentKey,

@@ -95,6 +95,11 @@ impl Shard {
             Command::Read(torrent, block, reply) => core.read(torrent, block, reply),
             Command::Window(torrent, reader, pieces) => core.set_window(torrent, reader, pieces),
             Command::Verify(torrent) => core.verify(torrent),
+            Command::Relocate { torrent, to, how, begun } => core.relocate(torrent, to, how, begun),
+            Command::MoveProgress(torrent, done, total) => {
+                core.move_progress(torrent, done, total);
+            }
+            Command::Moved(torrent, result) => core.moved(torrent, result),
             Command::Remove { torrent, delete, done } => core.remove(torrent, delete, done),
             // Who asked may have given up waiting, here and below.
             Command::Show(torrent, reply) => {

@@ -2,6 +2,7 @@
 //! completion and at the end.
 
 use super::core::Core;
+use super::relocate::Removal;
 use super::torrent::{Closing, Files, Torrent, Totals};
 use crate::clock;
 use crate::limits::UPTIME_SAVED_WITHIN;
@@ -17,7 +18,7 @@ impl Core {
     /// Flushes a torrent's files; [`saved`](Self::saved) writes down what became durable.
     pub(super) fn save(&mut self, key: TorrentKey) {
         if let Some(torrent) = self.torrents.get_mut(&key)
-            && let Files::Ready(files) = &torrent.files
+            && let Files::Ready(files) | Files::Checking { files, .. } = &torrent.files
         {
             torrent.unsaved = false;
             files.sync();
@@ -30,8 +31,11 @@ impl Core {
         for key in keys {
             // Blocks of pieces that take long are saved, too.
             let received = self.totals(key).downloaded;
-            let unsaved =
-                |torrent: &Torrent| torrent.unsaved || torrent.saved.downloaded != received;
+            let unsaved = |torrent: &Torrent| {
+                torrent.unsaved
+                    || torrent.saved.downloaded != received
+                    || matches!(torrent.files, Files::Checking { .. })
+            };
             if self.torrents.get(&key).is_some_and(|torrent| unsaved(torrent)) {
                 self.save(key);
             } else {
@@ -49,7 +53,11 @@ impl Core {
         let peers = self.peers_to_remember(key);
         let Some(torrent) = self.torrents.get_mut(&key) else { return };
         // A torrent that is being removed has been forgotten.
-        let removed = matches!(torrent.closing, Some(Closing::Removed(_)));
+        let removed = match &torrent.closing {
+            Some(Closing::Removed(_)) => true,
+            Some(Closing::Relocating(relocating)) => relocating.is_removed(),
+            _ => false,
+        };
         let spent = torrent.uptime.spent(now);
         // A torrent that rests has nothing to be written down but the time, which may wait.
         let overdue =
@@ -91,6 +99,7 @@ impl Core {
         done: oneshot::Sender<Result<(), String>>,
     ) {
         self.unreadable(key);
+        let removal = self.metainfo(key).filter(|_| delete);
         self.router.remove(clock::now(), key);
         self.drain();
         let Some(torrent) = self.torrents.get_mut(&key) else {
@@ -98,7 +107,9 @@ impl Core {
             return;
         };
         match std::mem::replace(&mut torrent.files, Files::Closing) {
-            Files::Ready(files) | Files::Checking { files, .. } => {
+            Files::Ready(files)
+            | Files::Checking { files, .. }
+            | Files::CheckPaused { files, .. } => {
                 torrent.closing = Some(Closing::Removed(done));
                 if delete {
                     files.delete();
@@ -106,10 +117,19 @@ impl Core {
                     files.close();
                 }
             }
-            Files::Unknown | Files::Closing => {
-                self.torrents.remove(&key);
-                let _ = done.send(Ok(()));
+            Files::Moving(mut moving) => {
+                moving.remove(Removal { delete: removal, done });
+                torrent.files = Files::Moving(moving);
             }
+            Files::Unknown | Files::Closing => match &mut torrent.closing {
+                Some(Closing::Relocating(relocating)) => {
+                    relocating.remove(Removal { delete: removal, done });
+                }
+                _ => {
+                    self.torrents.remove(&key);
+                    let _ = done.send(Ok(()));
+                }
+            },
         }
     }
 
@@ -123,11 +143,23 @@ impl Core {
             // Trackers and peers are told as when the user pauses it.
             self.input(key, Input::Pause);
             let Some(torrent) = self.torrents.get_mut(&key) else { continue };
-            if torrent.closing.is_some() {
-                continue;
+            match torrent.closing {
+                // Where to, nothing has been written down yet.
+                Some(Closing::Relocating(_)) => {
+                    torrent.closing = Some(Closing::Stopped);
+                    continue;
+                }
+                Some(_) => continue,
+                None => {}
             }
             match std::mem::replace(&mut torrent.files, Files::Closing) {
-                Files::Ready(files) | Files::Checking { files, .. } => {
+                Files::Moving(mut moving) => {
+                    moving.stop();
+                    torrent.files = Files::Moving(moving);
+                }
+                Files::Ready(files)
+                | Files::Checking { files, .. }
+                | Files::CheckPaused { files, .. } => {
                     torrent.closing = Some(Closing::Stopped);
                     files.close();
                 }

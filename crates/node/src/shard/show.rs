@@ -191,6 +191,10 @@ fn state(state: &State, files: &Files, waits: bool) -> TorrentState {
         (_, Files::Checking { done, total, .. }) => {
             TorrentState::Checking { done: *done, total: *total }
         }
+        (_, Files::Moving(moving)) => {
+            let (done_bytes, total_bytes) = moving.bytes;
+            TorrentState::Moving { done_bytes, total_bytes }
+        }
         (State::Metadata, _) => TorrentState::Metadata,
         (State::Checking, _) => TorrentState::Checking { done: 0, total: 0 },
         (State::Downloading, _) => TorrentState::Downloading,

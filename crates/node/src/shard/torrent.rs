@@ -2,12 +2,16 @@
 //! to users.
 
 use super::core::{Core, Deferred};
+use super::relocate::{Moving, Relocate, Relocating};
 use super::uptime::{Spent, Uptime};
 use crate::clock;
+use crate::config::Allocation;
 use crate::rates::{Flow, Gate, Limits};
 use crate::session::settings::change_settings;
 use crate::session::shared::Entry;
 use crate::session::{Event, TorrentState, wishes};
+use althing_bittorrent::Priority;
+use althing_bittorrent::metainfo::FileIndex;
 use althing_bittorrent::metainfo::Metainfo;
 use althing_bittorrent::swarm::{
     Fault, FilePriorities, Input, PeerSource, Source, State, StorageFault, SwarmConfig,
@@ -47,6 +51,10 @@ pub(crate) struct NewTorrent {
     pub(crate) note: Option<Arc<str>>,
     /// Blocks of unfinished pieces that the last run had.
     pub(crate) partials: Vec<pieces::Partial>,
+    /// Where the last run has begun to move its files.
+    pub(crate) moving: Option<Location>,
+    /// A check of the last run was paused.
+    pub(crate) check_paused: bool,
 }
 
 /// What is known of a torrent's files when it is taken in.
@@ -76,9 +84,20 @@ pub(super) enum Files {
         files: pieces::Torrent,
         /// Pieces that are there whatever the check says.
         known: Bitfield,
+        /// Pieces that are looked at.
+        left: Bitfield,
         done: u32,
         total: u32,
     },
+    /// The user wants it to rest before they have all been read.
+    CheckPaused {
+        files: pieces::Torrent,
+        known: Bitfield,
+        /// Pieces still to be looked at.
+        left: Bitfield,
+    },
+    /// They are being moved to another place.
+    Moving(Box<Moving>),
     /// Which pieces are there is known.
     Ready(pieces::Torrent),
     /// They are being closed or deleted.
@@ -89,6 +108,8 @@ pub(super) enum Files {
 pub(super) enum Closing {
     /// It was removed; someone waits to hear that it is gone.
     Removed(oneshot::Sender<Result<(), String>>),
+    /// Its files get another place.
+    Relocating(Box<Relocating>),
     /// The shard is ending.
     Stopped,
 }
@@ -101,7 +122,7 @@ pub(super) struct Torrent {
     pub(super) location: Location,
     pub(super) files: Files,
     /// How the files are to be opened once it is known what they are.
-    start: Start,
+    pub(super) start: Start,
     pub(super) before: Totals,
     /// The user wants it to rest.
     pub(super) paused: bool,
@@ -120,6 +141,8 @@ pub(super) struct Torrent {
     pub(super) saved_spent: Spent,
     /// There are pieces on disk that are not flushed and written down.
     pub(super) unsaved: bool,
+    /// Its files are not looked at before the user wants it to go on.
+    check_paused: bool,
     /// Blocks of unfinished pieces that the last run had, until the files are known.
     partials: Vec<pieces::Partial>,
     /// Something a user should read; a fault of the swarm goes before it.
@@ -145,7 +168,7 @@ impl Torrent {
     pub(super) fn files(&self) -> Option<&pieces::Torrent> {
         match &self.files {
             Files::Ready(files) | Files::Checking { files, .. } => Some(files),
-            Files::Unknown | Files::Closing => None,
+            Files::CheckPaused { .. } | Files::Moving(_) | Files::Unknown | Files::Closing => None,
         }
     }
 }
@@ -197,6 +220,7 @@ impl Core {
             settings: new.settings,
             saved_spent: new.spent,
             unsaved: false,
+            check_paused: new.check_paused,
             partials: new.partials,
             note: new.note,
             size: 0,
@@ -208,8 +232,10 @@ impl Core {
         self.torrents.insert(key, Box::new(torrent));
         self.router.add(clock::now(), key, setup);
         self.drain();
-        if let Some(metainfo) = metainfo {
-            self.open_files(key, &metainfo);
+        match (metainfo, new.moving) {
+            (Some(_), Some(to)) => self.start_moving(key, to, Start::Look, Relocate::MoveOn),
+            (Some(metainfo), None) => self.open_files(key, &metainfo),
+            (None, _) => {}
         }
         self.peers_named(key, new.peers);
         self.stir(key);
@@ -292,21 +318,29 @@ impl Core {
             Start::Resume { have, check } if have.len() == pieces && check.len() == pieces => {
                 if check.count_ones() == 0 {
                     self.files_known(key, files, have);
+                } else if std::mem::take(&mut torrent.check_paused) {
+                    torrent.files = Files::CheckPaused { files, known: have, left: check };
                 } else {
                     self.check(key, files, have, check);
                 }
             }
-            Start::Look | Start::Resume { .. } => {
-                self.check(key, files, Bitfield::new(pieces), Bitfield::full(pieces));
-            }
+            Start::Look | Start::Resume { .. } => self.check_all(key, files, pieces),
         }
+    }
+
+    /// Looks at everything; a run that comes to an end before goes on with it in the next.
+    fn check_all(&mut self, key: TorrentKey, files: pieces::Torrent, pieces: u32) {
+        let Some(torrent) = self.torrents.get(&key) else { return };
+        let all = Bitfield::full(pieces);
+        self.shared.persist.checking(torrent.entry.id, pieces, Some(all.clone()));
+        self.check(key, files, Bitfield::new(pieces), all);
     }
 
     fn check(&mut self, key: TorrentKey, files: pieces::Torrent, known: Bitfield, check: Bitfield) {
         let Some(torrent) = self.torrents.get_mut(&key) else { return };
         let total = check.count_ones();
-        files.verify(check);
-        torrent.files = Files::Checking { files, known, done: 0, total };
+        files.verify(check.clone());
+        torrent.files = Files::Checking { files, known, left: check, done: 0, total };
         self.stir(key);
     }
 
@@ -322,7 +356,27 @@ impl Core {
             files.restore(partials);
         }
         self.all_readable(key);
+        self.allocate(key);
         self.publish(key);
+    }
+
+    /// Takes the space on disk that a download still needs, if the user wants it so.
+    fn allocate(&self, key: TorrentKey) {
+        let wants_all = self.shared.config.storage.allocation == Allocation::Full;
+        let Some(torrent) = self.torrents.get(&key).filter(|_| wants_all) else { return };
+        let (Some(swarm), Some(files)) = (self.router.swarm(key), torrent.files()) else { return };
+        let Some(metainfo) = swarm.metainfo() else { return };
+        let ours = matches!(torrent.location, Location::Under(_));
+        if !ours || swarm.left_bytes() == Some(0) {
+            return;
+        }
+        let wanted = |file: &FileIndex| {
+            swarm.priorities().of(*file) != Priority::Skip
+                && metainfo.file_pieces(*file).any(|piece| !swarm.have().get(PieceIndex(piece)))
+        };
+        // There are at most as many files as an index can name.
+        let all = (0..metainfo.files().len() as u32).map(FileIndex);
+        files.allocate(all.filter(wanted).collect());
     }
 
     /// A check has ended: `have` of what was `checked` is right.
@@ -345,11 +399,20 @@ impl Core {
         if wrong.count_ones() > 0 {
             self.shared.persist.unclaim(torrent.entry.id, wrong);
         }
+        let id = torrent.entry.id;
         match std::mem::replace(&mut torrent.files, Files::Unknown) {
-            Files::Checking { files, mut known, .. } => {
+            Files::Checking { files, mut known, mut left, .. } => {
                 for piece in have.ones() {
                     known.set(piece, true);
                 }
+                for piece in checked.ones() {
+                    left.set(piece, false);
+                }
+                if left.count_ones() > 0 {
+                    self.shared.persist.checking(id, left.len(), Some(left.clone()));
+                    return self.check_ended_early(key, files, known, left);
+                }
+                self.shared.persist.checking(id, left.len(), None);
                 self.files_known(key, files, known);
                 self.save(key);
             }
@@ -357,14 +420,32 @@ impl Core {
         }
     }
 
+    /// A check has been cancelled: because the torrent is to rest, unless it goes on already.
+    fn check_ended_early(
+        &mut self,
+        key: TorrentKey,
+        files: pieces::Torrent,
+        known: Bitfield,
+        left: Bitfield,
+    ) {
+        if !self.torrents.get(&key).is_some_and(|torrent| torrent.paused) {
+            return self.check(key, files, known, left);
+        }
+        if let Some(torrent) = self.torrents.get_mut(&key) {
+            files.sync();
+            torrent.files = Files::CheckPaused { files, known, left };
+        }
+        self.publish(key);
+    }
+
     /// Reads all files of a torrent and compares them with their hashes.
     pub(super) fn verify(&mut self, key: TorrentKey) {
         let Some(torrent) = self.torrents.get_mut(&key) else { return };
         match std::mem::replace(&mut torrent.files, Files::Unknown) {
-            Files::Ready(files) => {
+            Files::Ready(files) | Files::CheckPaused { files, .. } => {
                 let Some(pieces) = self.pieces(key) else { return };
                 self.input(key, Input::Recheck);
-                self.check(key, files, Bitfield::new(pieces), Bitfield::full(pieces));
+                self.check_all(key, files, pieces);
                 self.publish(key);
             }
             other => torrent.files = other,
@@ -385,16 +466,26 @@ impl Core {
         let Some(torrent) = self.torrents.get_mut(&key) else { return };
         torrent.note = None;
         torrent.paused = false;
-        if !torrent.waits {
+        torrent.check_paused = false;
+        let waits = torrent.waits;
+        match std::mem::replace(&mut torrent.files, Files::Unknown) {
+            Files::CheckPaused { files, known, left } => self.check(key, files, known, left),
+            other => torrent.files = other,
+        }
+        if !waits {
             self.input(key, Input::Resume);
         }
         self.publish(key);
     }
 
-    /// Lets a torrent rest.
+    /// Lets a torrent rest, the check of its files as well.
     pub(super) fn pause(&mut self, key: TorrentKey) {
         if let Some(torrent) = self.torrents.get_mut(&key) {
             torrent.paused = true;
+            if let Files::Checking { files, .. } = &torrent.files {
+                // What is still to be looked at is known when it has ended.
+                files.cancel_verify();
+            }
         }
         self.input(key, Input::Pause);
         self.publish(key);

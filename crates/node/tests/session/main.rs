@@ -8,6 +8,7 @@ mod half_open;
 mod hostile;
 mod kill;
 mod manage;
+mod places;
 mod rates;
 mod settings;
 mod steward;

@@ -3,6 +3,7 @@
 mod daemon;
 mod events;
 mod making;
+mod places;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -103,6 +104,8 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(torrents::pause))
         .routes(routes!(torrents::resume))
         .routes(routes!(torrents::verify))
+        .routes(routes!(places::relocate))
+        .routes(routes!(places::locate))
         .routes(routes!(torrents::peers, torrents::add_peers))
         .routes(routes!(torrents::files))
         .routes(routes!(watch::content))

@@ -293,7 +293,7 @@ async fn detail(app: &App, given: &str) -> Result<(TorrentId, session::TorrentDe
     Ok((id, detail))
 }
 
-fn snapshot(app: &App, id: TorrentId) -> Result<Torrent, ApiError> {
+pub(super) fn snapshot(app: &App, id: TorrentId) -> Result<Torrent, ApiError> {
     app.session().snapshot(id).map(|snapshot| convert::torrent(&snapshot)).ok_or_else(|| gone(id))
 }
 

@@ -153,6 +153,7 @@ impl Example for Torrent {
             state: TorrentState::Downloading,
             note: None,
             pieces_checked: None,
+            moved_bytes: None,
             size_bytes: Some(21_474_836_480),
             done_bytes: 9_019_431_321,
             wanted_bytes: Some(21_474_836_480),

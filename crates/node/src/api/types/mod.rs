@@ -10,6 +10,7 @@
 mod error;
 mod event;
 mod example;
+mod places;
 mod request;
 mod session;
 mod settings;
@@ -19,6 +20,7 @@ mod watch;
 pub use error::{ErrorBody, ErrorCode, ErrorReply};
 pub use event::Event;
 pub use example::{Example, SchemaExample, schema_examples};
+pub use places::{LocateReport, LocateRequest, MoveRequest};
 pub use request::{
     AddPeersRequest, AddRequest, CreateOptions, CreateRequest, Format, InspectRequest, PeersQuery,
     RemoveQuery, ShareRequest,

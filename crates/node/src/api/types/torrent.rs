@@ -23,6 +23,9 @@ pub struct Torrent {
     /// Pieces read so far, in the state `checking`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pieces_checked: Option<u32>,
+    /// Bytes of its files that have been moved so far, in the state `moving`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_bytes: Option<u64>,
     /// Bytes of all files, without padding; absent until the metadata is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
@@ -78,6 +81,8 @@ pub enum TorrentState {
     Metadata,
     /// Reading files on disk and comparing them.
     Checking,
+    /// Its files are being moved to another folder.
+    Moving,
     /// Fetching pieces.
     Downloading,
     /// Everything wanted is there; giving it to others.
