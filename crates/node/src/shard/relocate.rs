@@ -123,6 +123,7 @@ impl Core {
         torrent.closing =
             Some(Closing::Relocating(Box::new(Relocating { to, how, start, removal: None })));
         files.close();
+        self.unreadable(key);
         self.input(key, Input::Recheck);
         self.publish(key);
         let _ = begun.send(Ok(()));
