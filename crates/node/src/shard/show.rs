@@ -191,6 +191,7 @@ fn state(state: &State, files: &Files, waits: bool) -> TorrentState {
         (_, Files::Checking { done, total, .. }) => {
             TorrentState::Checking { done: *done, total: *total }
         }
+        (_, Files::CheckPaused { .. }) => TorrentState::Paused,
         (_, Files::Moving(moving)) => {
             let (done_bytes, total_bytes) = moving.bytes;
             TorrentState::Moving { done_bytes, total_bytes }
