@@ -4,6 +4,7 @@ use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource};
 use super::limits::{
     ASKED_IN_VAIN_MAX, CANDIDATES_LOW, FIND_PEERS_INTERVAL, HASH_TIMEOUT, IDLE_AFTER,
     KEEP_ALIVE_AFTER, METADATA_TIMEOUT, PEERS_ENOUGH, SEND_STALLED_AFTER, SNUBBED_AFTER,
+    SNUBBED_AFTER_NOTHING,
 };
 use super::peer::{Peer, Pieces};
 use super::{CHOKE_INTERVAL, Phase, Swarm};
@@ -61,6 +62,10 @@ impl Swarm {
         self.choke_at.get_or_insert(now + CHOKE_INTERVAL);
         self.watch(now, KEEP_ALIVE_AFTER);
         self.greet(now, conn);
+        // Its attempt is over, and another address may have its turn.
+        if direction == Direction::Outgoing {
+            self.connect_more(now);
+        }
     }
 
     /// We have called an address, and whoever answers is connected to us already: that is where it
@@ -301,8 +306,10 @@ impl Swarm {
             self.drop_peer(now, conn, DisconnectReason::Idle);
             return;
         }
-        let owes = peer.orders.front().is_some_and(|o| now.since(o.at) >= SNUBBED_AFTER);
-        if owes && now.since(peer.last_block_at) >= SNUBBED_AFTER && !peer.snubs_us {
+        let gave = peer.download.total_bytes() > 0;
+        let patience = if gave { SNUBBED_AFTER } else { SNUBBED_AFTER_NOTHING };
+        let owes = peer.orders.front().is_some_and(|o| now.since(o.at) >= patience);
+        if owes && now.since(peer.last_block_at) >= patience && !peer.snubs_us {
             self.snubbed(now, conn);
         }
         let Some(peer) = self.peers.get_mut(&conn) else { return };

@@ -24,6 +24,15 @@ pub const OPTIMISTIC_ROUNDS: u32 = 3;
 /// A peer that owes blocks and has sent none for so long is snubbing us (BEP 3).
 pub const SNUBBED_AFTER: Duration = Duration::from_secs(60);
 
+/// The same for one that has never sent a block: it may be one of many that promise everything and
+/// give nothing, and what is on order with those is kept from others. Long enough for a slow line
+/// that it shares with others (guess).
+pub const SNUBBED_AFTER_NOTHING: Duration = Duration::from_secs(15);
+
+/// A peer that asked for blocks and takes none for so long has no claim on an upload slot, as long as
+/// others are waiting: two rounds of the choker.
+pub const SLOT_LOST_AFTER: Duration = Duration::from_secs(20);
+
 /// A peer whose rate is judged over this time (BEP 3: twenty seconds).
 pub const RATE_WINDOW_S: u64 = 20;
 

@@ -5,8 +5,8 @@ use super::choker::Weight;
 use super::io::{ConnId, Direction};
 use super::limits::{
     ALLOWED_FAST_SET, EARLY_HAVES_MAX, EARLY_LOSSES_MAX, PIPELINE_MAX, PIPELINE_MIN,
-    PIPELINE_SNUBBED, PIPELINE_TIME_S, RATE_WINDOW_S, TRUST_BYTES, TRUST_FACTOR, WASTE_BURST,
-    WASTE_PER_S,
+    PIPELINE_SNUBBED, PIPELINE_TIME_S, RATE_WINDOW_S, SLOT_LOST_AFTER, TRUST_BYTES, TRUST_FACTOR,
+    WASTE_BURST, WASTE_PER_S,
 };
 use super::pex::PexState;
 use super::pieces::Opening;
@@ -310,6 +310,11 @@ impl Peer {
     pub(super) fn balance(&self) -> (u64, u64) {
         let (gave, took) = self.past;
         (gave + self.download.total_bytes(), took + self.upload.total_bytes())
+    }
+
+    /// Whether it asked for blocks and has taken none for a while.
+    pub(super) fn is_not_reading(&self, now: Instant) -> bool {
+        !self.sending.is_empty() && now.since(self.last_sent_block_at) >= SLOT_LOST_AFTER
     }
 
     /// Whether it could give us something and has taken much more than it gave. Who claims less

@@ -100,7 +100,9 @@ impl Swarm {
     fn choke_candidates(&self, now: Instant, seeding: bool) -> Vec<ChokeCandidate> {
         let rare = if seeding { self.rare_pieces() } else { Vec::new() };
         let piece_bytes = self.metainfo.as_ref().map_or(0, |m| u64::from(m.piece_length()));
-        let interested = self.peers.iter().filter(|(_, p)| p.interested_in_us);
+        let interested = || self.peers.iter().filter(|(_, p)| p.interested_in_us);
+        // Unless our own line is so slow that nobody gets anything.
+        let somebody_reads = interested().any(|(_, p)| !p.is_not_reading(now));
         let candidate = |(conn, p): (&ConnId, &Peer)| {
             let (gives, takes) = p.choke_rates(now);
             let (gave, took) = p.balance();
@@ -119,7 +121,8 @@ impl Swarm {
                 ..ChokeCandidate::new(*conn)
             }
         };
-        interested.map(candidate).collect()
+        let waiting = |(_, p): &(&ConnId, &Peer)| !(somebody_reads && p.is_not_reading(now));
+        interested().filter(waiting).map(candidate).collect()
     }
 
     /// A peer leaves: what it gave and took is remembered by its address, so that nobody gets rid of

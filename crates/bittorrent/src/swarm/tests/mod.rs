@@ -4,6 +4,7 @@
 mod company;
 mod exchange;
 mod hashes;
+mod idlers;
 mod metadata;
 mod urgent;
 mod web;
