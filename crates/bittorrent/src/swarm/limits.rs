@@ -276,8 +276,9 @@ pub const SEEDING_TURN_ROUNDS: u64 = 6;
 pub const SEEDING_QUOTA_BYTES: u64 = 16 << 20;
 
 /// What a peer gets on trust, in bytes, for each ten minutes of its stay, if it could give something.
-/// An optimistic unchoke at 1 MiB/s shared by eight lasts 16 s for it, enough to answer.
-pub const TRUST_BYTES: u64 = 2 << 20;
+/// An optimistic unchoke at 1 MiB/s shared by eight lasts 8 s for it, enough to answer; with twice as
+/// much the simulator's free-riders gain a tenth, with half as much everybody loses.
+pub const TRUST_BYTES: u64 = 1 << 20;
 
 /// Beyond that a peer is in debt if it took more than this many times what it gave: whoever has a
 /// slow line gives less than it takes.

@@ -54,13 +54,15 @@ pub(super) async fn add(
     let name: Arc<str> = shown.name.as_str().into();
     let entry = Arc::new(Entry::new(shared.torrents.new_key(), shard_of(shared, hashes), shown));
     let id = entry.id;
-    shared
-        .torrents
-        .insert(&entry, hashes)
-        .map_err(|Taken(other)| AddError::AlreadyHere { id: other.id, name: other.name() })?;
+    let (peers, hosts) = peers(&source, options.peers);
+    if let Err(Taken(other)) = shared.torrents.insert(&entry, hashes) {
+        // Whoever is named now may be the only one who has it.
+        shared.send(&other, Command::Peers(other.key, peers));
+        look_up(shared, &other, hosts);
+        return Err(AddError::AlreadyHere { id: other.id, name: other.name() });
+    }
     let mut trackers = trackers(&source);
     trackers.extend(options.trackers.iter().map(|url| vec![url.clone()]));
-    let (peers, hosts) = peers(&source, options.peers);
     let mut record = Record::new(location.clone(), added);
     record.paused = options.paused;
     record.trackers = options.trackers;

@@ -32,8 +32,8 @@ pub(super) async fn list(State(app): State<App>) -> axum::Json<Vec<Torrent>> {
 
 /// Add a torrent
 ///
-/// Adding one that is there already is no error: it gets the peers named here, and the rest of the
-/// request is ignored.
+/// Adding one that is there already is no error: it gets the peers named here and in the link, and
+/// the rest of the request is ignored.
 #[utoipa::path(post, path = "/torrents", tag = "torrents",
     request_body(description = "what to add, or the torrent file itself", content(
         (AddRequest = "application/json"),
@@ -51,17 +51,13 @@ pub(super) async fn add(
     request: Request,
 ) -> Result<(StatusCode, axum::Json<Torrent>), ApiError> {
     let (source, options) = add_request(&app, request).await?;
-    let peers = options.peers.clone();
     let source = match source {
         Source::Torrent(_, bytes) => AddSource::Torrent(bytes),
         Source::Magnet(magnet) => AddSource::Magnet(magnet),
     };
     let (status, id) = match app.session().add(source, options).await {
         Ok(id) => (StatusCode::CREATED, id),
-        Err(AddError::AlreadyHere { id, .. }) => {
-            app.session().add_peers(id, peers).await?;
-            (StatusCode::OK, id)
-        }
+        Err(AddError::AlreadyHere { id, .. }) => (StatusCode::OK, id),
         Err(error) => return Err(error.into()),
     };
     Ok((status, axum::Json(snapshot(&app, id)?)))
