@@ -110,7 +110,6 @@ fn start(shared: &Arc<Shared>, stored: Stored, unmoved: Option<&Unmoved>) -> boo
     };
     // A magnet link may have named the torrent by another of its info-hashes.
     shown.id = TorrentId(id);
-    shown.completed = record.completed;
     shown.settings = Arc::clone(&record.settings);
     shown.save_dir = add::folder(&record.location);
     let partials = resume.as_ref().map(|resume| resume.partials.clone()).unwrap_or_default();
@@ -130,6 +129,10 @@ fn start(shared: &Arc<Shared>, stored: Stored, unmoved: Option<&Unmoved>) -> boo
         }
         Source::Magnet(_) => (Start::Look, None),
     };
+    // What was shared from where it lies was never fetched, and is no download that waits either.
+    let whole = matches!(&start, Start::Resume { have, .. } if have.is_full());
+    shown.completed = record.completed.or_else(|| whole.then_some(record.added));
+    let complete = shown.completed.is_some();
     let link = record.magnet.as_ref().and_then(|link| link.parse::<Magnet>().ok());
     let link_wants = link.as_ref().map(wishes::of_link).unwrap_or_default();
     let hashes = shown.info_hashes;
@@ -149,7 +152,7 @@ fn start(shared: &Arc<Shared>, stored: Stored, unmoved: Option<&Unmoved>) -> boo
     trackers.extend(record.trackers.iter().map(|url| vec![url.clone()]));
     // The steward lets go on those whose turn it is, as soon as all are there.
     let queue = &shared.config.queue;
-    let bound = if record.completed.is_some() { queue.seeds } else { queue.downloads };
+    let bound = if complete { queue.seeds } else { queue.downloads };
     let waits = bound > 0 || queue.active > 0;
     entry.waits.store(waits, Ordering::Relaxed);
     shared.queue_last.fetch_max(record.settings.queue, Ordering::Relaxed);
