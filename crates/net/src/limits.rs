@@ -22,9 +22,13 @@ pub const RECORDS_MAX: usize = 256;
 /// Bytes of user name and of password for a proxy, each (RFC 1929: one byte says how many).
 pub const CREDENTIAL_BYTES_MAX: usize = 255;
 
-/// Bytes of an address that lists are read from; a larger list is refused. The largest in use, with
+/// Bytes of a list, packed or not, and unpacked; a larger one is refused. The largest in use, with
 /// 300,000 ranges and their names, have 20 MB.
 pub const LIST_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Entries of a ZIP archive that are passed over before the list is found (guess: archives of lists
+/// have one file, some a folder and a read-me before it).
+pub const ARCHIVE_ENTRIES_MAX: usize = 16;
 
 /// Ranges of a list; further lines are skipped and counted. Six times the largest list in use; 2
 /// million are 16 MB of IPv4 or 64 MB of IPv6.

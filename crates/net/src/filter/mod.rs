@@ -2,10 +2,12 @@
 //! ranges, merged and sorted once, so that a look takes some twenty comparisons.
 
 mod parse;
+mod unpack;
 
 use std::net::IpAddr;
 
 pub use parse::Report;
+pub use unpack::{UnpackError, unpack};
 
 /// Ranges of addresses, sorted; none touches another.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use crate::config::Network;
 use crate::limits::BLOCKLIST_LOOK_INTERVAL;
-use althing_net::filter::{IpFilter, Report};
+use althing_net::filter::{IpFilter, Report, UnpackError, unpack};
 use althing_net::limits::LIST_BYTES_MAX;
 use std::io;
 use std::io::Read as _;
@@ -128,10 +128,13 @@ fn load(path: &Path) -> io::Result<Loaded> {
     let stamp = stamp(&file.metadata()?);
     let mut list = Vec::new();
     file.by_ref().take(LIST_BYTES_MAX as u64 + 1).read_to_end(&mut list)?;
-    if list.len() > LIST_BYTES_MAX {
-        let why = format!("it has more than {} MiB", LIST_BYTES_MAX >> 20);
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
-    }
+    let list = unpack(&list).map_err(|error| {
+        let kind = match error {
+            UnpackError::TooLarge => io::ErrorKind::FileTooLarge,
+            _ => io::ErrorKind::InvalidData,
+        };
+        io::Error::new(kind, error)
+    })?;
     let (filter, report) = IpFilter::parse(&list);
     Ok(Loaded { filter: Arc::new(filter), report, stamp })
 }
@@ -147,6 +150,7 @@ fn is_private(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
 
     fn ip(ip: &str) -> IpAddr {
         ip.parse().expect("an address")
@@ -166,6 +170,14 @@ mod tests {
         std::fs::write(&path, "192.0.2.1\n").expect("a file");
         assert!(list.look_again().expect("it is there"));
         assert!(list.blocks(ip("192.0.2.1")) && !list.blocks(ip("192.0.2.2")));
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(b"192.0.2.1\n192.0.2.7\n").expect("memory");
+        let packed = packed.finish().expect("memory");
+        std::fs::write(&path, &packed).expect("a file");
+        assert!(list.look_again().expect("it is there"));
+        assert!(list.blocks(ip("192.0.2.7")) && !list.blocks(ip("192.0.2.2")));
+        std::fs::write(&path, &packed[..20]).expect("a file");
+        assert_eq!(list.look_again().expect_err("it is cut").kind(), io::ErrorKind::InvalidData);
         std::fs::remove_file(&path).expect("it is there");
         assert!(list.look_again().is_err());
         assert!(list.blocks(ip("192.0.2.1")), "what it said before still holds");
