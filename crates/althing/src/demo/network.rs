@@ -27,15 +27,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const SPACE_MARGIN: u64 = 64 << 20;
 
 /// The settings of a demo's peer: nothing but this machine, and ports that the system chooses.
-const CONFIG: &str = "\
-[network]
-port = 0
-bind = [\"127.0.0.1\"]
-reach = \"loopback\"
-
-[api]
-listen = \"127.0.0.1:0\"
-";
+const CONFIG: &str = include_str!("loopback.toml");
 
 /// A tracker, the peers, and the folder they live in.
 pub(super) struct Network {

@@ -7,18 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Ports of the system's choice, on this machine alone; progress is saved as often as can be.
-const CONFIG: &str = "\
-[network]
-port = 0
-bind = [\"127.0.0.1\"]
-reach = \"loopback\"
-
-[storage]
-save_interval_s = 1
-
-[api]
-listen = \"127.0.0.1:0\"
-";
+const CONFIG: &str =
+    concat!(include_str!("../../src/demo/loopback.toml"), "\n[storage]\nsave_interval_s = 1\n");
 
 /// A folder with the data folders of daemons, removed in the end.
 pub(crate) struct World(tempfile::TempDir);

@@ -7,15 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 /// Ports of the system's choice, on this machine alone, so that tests never meet each other.
-const CONFIG: &str = "\
-[network]
-port = 0
-bind = [\"127.0.0.1\"]
-reach = \"loopback\"
-
-[api]
-listen = \"127.0.0.1:0\"
-";
+const CONFIG: &str = include_str!("../../src/demo/loopback.toml");
 
 pub(crate) struct World {
     dir: tempfile::TempDir,

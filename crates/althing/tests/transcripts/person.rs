@@ -12,15 +12,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Ports of the system's choice, on this machine alone, so that tests never meet each other.
-const CONFIG: &str = "\
-[network]
-port = 0
-bind = [\"127.0.0.1\"]
-reach = \"loopback\"
-
-[api]
-listen = \"127.0.0.1:0\"
-";
+const CONFIG: &str = include_str!("../../src/demo/loopback.toml");
 
 pub(crate) struct Person {
     home: PathBuf,
