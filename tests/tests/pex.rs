@@ -7,66 +7,138 @@
 use std::path::Path;
 use std::time::Duration;
 
+use althing_tests::clients::{Client, Exchanges, Peer, Seat};
 use althing_tests::net::{Host, Network};
 use althing_tests::payload::{Empty, Payload};
 use althing_tests::process::Process;
 use althing_tests::scratch::Scratch;
 use althing_tests::tools;
-use althing_tests::torrent::{Format, PYTHON, SCRIPT, Torrent};
+use althing_tests::torrent::{Format, PYTHON, SCRIPT, Source, Torrent};
 use althing_tests::wait::poll;
 
-/// Peers are told once a minute, and somebody has to be there to be told of.
-const LIMIT: Duration = Duration::from_secs(150);
+/// Peers are told once a minute, by Transmission every 90 s, and somebody has to be there to be told of.
+const LIMIT: Duration = Duration::from_secs(240);
 
-/// Where libtorrent listens, and where Althing does.
-const LIBTORRENT_PORT: u16 = 6881;
-const ALTHING_PORT: u16 = 7716;
+/// Where each listens.
+fn port(client: Client) -> u16 {
+    match client {
+        Client::Althing => 7716,
+        Client::Transmission => 51413,
+        _ => 6881,
+    }
+}
 
 #[test]
 fn althing_tells_libtorrent() {
-    introduces("althing_tells_libtorrent", true);
+    introduces("althing_tells_libtorrent", Client::Althing, Client::Libtorrent);
 }
 
 #[test]
 fn libtorrent_tells_althing() {
-    introduces("libtorrent_tells_althing", false);
+    introduces("libtorrent_tells_althing", Client::Libtorrent, Client::Althing);
 }
 
-fn introduces(test: &str, althing_in_the_middle: bool) {
-    let network = tools::obstacle(&["python3-libtorrent"]).map_or_else(Network::new, Err);
+#[test]
+fn althing_tells_transmission() {
+    introduces("althing_tells_transmission", Client::Althing, Client::Transmission);
+}
+
+#[test]
+fn transmission_tells_althing() {
+    introduces("transmission_tells_althing", Client::Transmission, Client::Althing);
+}
+
+#[test]
+fn althing_tells_qbittorrent() {
+    introduces("althing_tells_qbittorrent", Client::Althing, Client::Qbittorrent);
+}
+
+#[test]
+fn qbittorrent_tells_althing() {
+    introduces("qbittorrent_tells_althing", Client::Qbittorrent, Client::Althing);
+}
+
+/// One of the three that a test is about.
+enum One {
+    /// By its command line.
+    Process(Process),
+    /// By its settings, as in the matrix.
+    Client(Box<dyn Peer>),
+}
+
+impl One {
+    fn said(&mut self) -> String {
+        match self {
+            One::Process(process) => process.tail(),
+            One::Client(peer) => peer.diagnosis(),
+        }
+    }
+}
+
+fn introduces(test: &str, middle: Client, leecher: Client) {
+    let mut needs = vec!["python3-libtorrent"];
+    needs.extend([middle, leecher].into_iter().filter_map(Client::tool));
+    needs.dedup();
+    let network = tools::obstacle(&needs).map_or_else(Network::new, Err);
     let mut network = match network {
         Ok(network) => network,
         Err(why) => return tools::skip(test, &why),
     };
     let scratch = Scratch::new();
-    let hosts = ["middle", "seed", "leecher"].map(|name| network.host(name));
-    let [middle, seed, leecher] = &hosts;
+    let [between, seed, takes] = ["middle", "seed", "leecher"].map(|name| network.host(name));
     let payload = Payload::write(&scratch.dir("seed-files"), 3);
     let file = scratch.path().join("assembly.torrent");
     let torrent = Torrent::make(&payload, Format::V1, &[], &file);
-    let into = |name: &str| scratch.dir(&format!("{name}-files"));
-    let port = if althing_in_the_middle { ALTHING_PORT } else { LIBTORRENT_PORT };
-    let contact = format!("{}:{port}", middle.ip());
-    let folder = |name: &str| scratch.dir(name);
-    let between = if althing_in_the_middle {
-        let settings = "[network]\nlsd = false\n[limits]\ndownload_kib_s = 1\n";
-        althing(middle, &folder("middle"), &torrent, &into("middle"), settings, None)
-    } else {
-        libtorrent(middle, &folder("middle"), &torrent, &into("middle"), &["--slow"])
+    let (slow_copy, copy) = (scratch.dir("middle-files"), scratch.dir("leecher-files"));
+    let contact = |host: &Host, client| format!("{}:{}", host.ip(), port(client));
+    let of_middle = contact(&between, middle);
+    let start = |client, host, name, into: &Path, role, peer: Option<&str>| {
+        let seat = Seat { host, folder: scratch.dir(name) };
+        start(client, &seat, &torrent, into, role, peer)
     };
-    let known = ["--peer", &contact];
-    let args = [known[0], known[1], "--seed"];
-    let gives = libtorrent(seed, &folder("seed"), &torrent, payload.parent(), &args);
-    let copy = into("leecher");
-    let takes = if althing_in_the_middle {
-        libtorrent(leecher, &folder("leecher"), &torrent, &copy, &known)
-    } else {
-        let settings = "[network]\nlsd = false\n";
-        althing(leecher, &folder("leecher"), &torrent, &copy, settings, Some(&contact))
-    };
-    let same = || payload.difference(&copy, Empty::Kept).is_none().then_some(());
+    // Nobody can tell these two whom to call: they are called.
+    let is_called = matches!(leecher, Client::Transmission | Client::Qbittorrent);
+    let fetches = Exchanges::Fetches;
+    let called = is_called.then(|| start(leecher, &takes, "leecher", &copy, fetches, None));
+    let whom = is_called.then(|| contact(&takes, leecher));
+    let role = Exchanges::StandsBetween;
+    let mut one = start(middle, &between, "middle", &slow_copy, role, whom.as_deref());
+    let args = ["--peer", &of_middle, "--seed"];
+    let gives = libtorrent(&seed, &scratch.dir("seed"), &torrent, payload.parent(), &args);
+    let mut other = called
+        .unwrap_or_else(|| start(leecher, &takes, "leecher", &copy, fetches, Some(&of_middle)));
+    let empty = if leecher == Client::Transmission { Empty::LeftOut } else { Empty::Kept };
+    let same = || payload.difference(&copy, empty).is_none().then_some(());
     if poll(LIMIT, same).is_none() {
-        panic!("not complete within {LIMIT:?}\n{}{}{}", between.tail(), gives.tail(), takes.tail());
+        panic!("not complete within {LIMIT:?}\n{}{}{}", one.said(), gives.tail(), other.said());
+    }
+    assert!(payload.difference(&slow_copy, empty).is_some(), "it went through the middle");
+}
+
+fn start(
+    client: Client,
+    seat: &Seat<'_>,
+    torrent: &Torrent,
+    into: &Path,
+    role: Exchanges,
+    peer: Option<&str>,
+) -> One {
+    let slow = role == Exchanges::StandsBetween;
+    match client {
+        Client::Althing => {
+            let limits = if slow { "[limits]\ndownload_kib_s = 1\n" } else { "" };
+            let settings = format!("[network]\nlsd = false\n{limits}");
+            One::Process(althing(seat.host, &seat.folder, torrent, into, &settings, peer))
+        }
+        Client::Libtorrent => {
+            let mut args: Vec<&str> = if slow { vec!["--slow"] } else { Vec::new() };
+            args.extend(peer.into_iter().flat_map(|peer| ["--peer", peer]));
+            One::Process(libtorrent(seat.host, &seat.folder, torrent, into, &args))
+        }
+        other => {
+            role.tell(seat);
+            One::Client(other.fetch(seat, torrent, Source::File, into))
+        }
     }
 }
 

@@ -113,6 +113,36 @@ pub struct Seat<'a> {
     pub folder: PathBuf,
 }
 
+/// The file in a seat's folder that says so of peer exchange.
+const EXCHANGE: &str = "peer-exchange";
+
+/// What a client does where peers are named by peers and nobody else (BEP 11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchanges {
+    /// It fetches from whom it is told of.
+    Fetches,
+    /// It stands between others, and fetches so slowly that the payload cannot go through it.
+    StandsBetween,
+}
+
+impl Exchanges {
+    /// Has a client that is yet to be started in this seat exchange peers, and find none otherwise.
+    ///
+    /// # Panics
+    /// When that cannot be written down.
+    pub fn tell(self, seat: &Seat<'_>) {
+        let slow = self == Exchanges::StandsBetween;
+        std::fs::write(seat.folder.join(EXCHANGE), if slow { "slow" } else { "" })
+            .expect("a file can be written");
+    }
+
+    /// What was said of a seat.
+    fn told(seat: &Seat<'_>) -> Option<Exchanges> {
+        let word = std::fs::read_to_string(seat.folder.join(EXCHANGE)).ok()?;
+        Some(if word == "slow" { Exchanges::StandsBetween } else { Exchanges::Fetches })
+    }
+}
+
 /// What a client is to do.
 #[derive(Debug)]
 pub struct Task<'a> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::clients::{Peer, Seat, Task};
+use crate::clients::{Exchanges, Peer, Seat, Task};
 use crate::http;
 use crate::net::Host;
 use crate::process::Process;
@@ -15,7 +15,8 @@ use crate::wait::poll;
 const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// The settings it would otherwise ask for: the notice accepted, no password on loopback. Its
-/// queue would hold a seed back, and it would look for peers beyond the tracker.
+/// queue would hold a seed back, and it would look for peers beyond the tracker. PEX and SPEED (KiB/s, 0
+/// for no limit) stand for what differs.
 const SETTINGS: &str = "\
 [LegalNotice]
 Accepted=true
@@ -23,7 +24,8 @@ Accepted=true
 [BitTorrent]
 Session\\DHTEnabled=false
 Session\\LSDEnabled=false
-Session\\PeXEnabled=false
+Session\\PeXEnabled=PEX
+Session\\GlobalDLSpeedLimit=SPEED
 Session\\BTProtocol=TCP
 Session\\Port=6881
 Session\\QueueingSystemEnabled=false
@@ -48,8 +50,12 @@ struct Qbittorrent {
 
 pub(super) fn start(seat: &Seat<'_>, task: &Task<'_>) -> impl Peer + use<> {
     let config = seat.folder.join("qBittorrent/config");
+    let exchanges = Exchanges::told(seat);
+    let speed = if exchanges == Some(Exchanges::StandsBetween) { "1" } else { "0" };
+    let pex = if exchanges.is_some() { "true" } else { "false" };
+    let settings = SETTINGS.replace("PEX", pex).replace("SPEED", speed);
     std::fs::create_dir_all(&config)
-        .and_then(|()| std::fs::write(config.join("qBittorrent.conf"), SETTINGS))
+        .and_then(|()| std::fs::write(config.join("qBittorrent.conf"), settings))
         .expect("the settings can be written");
     let mut command = seat.host.command("qbittorrent-nox");
     command.arg(format!("--profile={}", seat.folder.display())).env("HOME", &seat.folder);

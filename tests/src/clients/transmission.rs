@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::clients::{Peer, Seat, Task};
+use crate::clients::{Exchanges, Peer, Seat, Task};
 use crate::encryption::Policy;
 use crate::http;
 use crate::net::Host;
@@ -31,9 +31,14 @@ struct Control {
 }
 
 pub(super) fn start(seat: &Seat<'_>, task: &Task<'_>) -> impl Peer + use<> {
+    let exchanges = Exchanges::told(seat);
     let settings = json!({
         "rpc-bind-address": "127.0.0.1", "rpc-port": 9091,
-        "dht-enabled": false, "lpd-enabled": task.is_local(), "pex-enabled": false, "utp-enabled": false,
+        "dht-enabled": false, "lpd-enabled": task.is_local() && exchanges.is_none(),
+        "pex-enabled": exchanges.is_some(), "utp-enabled": false,
+        // KB/s.
+        "speed-limit-down": 1,
+        "speed-limit-down-enabled": exchanges == Some(Exchanges::StandsBetween),
         "port-forwarding-enabled": false, "peer-port": 51413,
         // Tolerated, preferred (as it comes), required.
         "encryption": match Policy::told(&seat.folder) {
