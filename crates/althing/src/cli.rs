@@ -11,7 +11,8 @@ use std::str::FromStr;
 mod settings;
 
 pub(crate) use settings::{
-    CategoryArgs, ConfigSet, Limit, Ls, QueueArgs, QueueWay, RateArg, Resume, Tag,
+    CategoryArgs, ConfigSet, Limit, Ls, Pieces, PiecesArg, QueueArgs, QueueWay, RateArg, Resume,
+    Tag,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -103,6 +104,12 @@ pub(crate) enum Command {
     /// Files are named by their number (3), a range of numbers (3-7), or a pattern: '*.mkv' is held
     /// against their names, 'extras/*' against their paths; capitals do not count.
     Files(Files),
+
+    /// Say which of a torrent's pieces are wanted more or less than their files, or change that.
+    ///
+    /// Pieces are named by their number (17) or a range of numbers (0-99); the first is 0. What is said
+    /// here goes before what `althing files` says, and is remembered.
+    Pieces(Pieces),
 
     /// Watch a film, or listen to music, while it is being fetched.
     ///

@@ -27,6 +27,28 @@ pub const HALF_OPEN_PER_IP_MAX: usize = 16;
 /// a cheap home router keeps).
 pub const CONNECTING_MAX: usize = 128;
 
+/// How often the upload slots that torrents share are divided anew: a choke round (BEP 3).
+pub const SLOTS_ROUND: Duration = Duration::from_secs(10);
+
+/// Rounds for which a torrent keeps its turn where there are fewer slots than torrents: as long as an
+/// optimistic unchoke (BEP 3).
+pub const SLOTS_TURN_ROUNDS: u32 = 3;
+
+/// Upload slots of all torrents together at most, whatever is set.
+pub const SLOTS_MAX: u32 = 10_000;
+
+/// Upload slots where none are set and nothing limits what is sent; they grow from here (guess: what a
+/// peer of the usual size, 1 MB/s up, fills with 16 KB/s each).
+pub const SLOTS_AUTOMATIC: u32 = 64;
+
+/// Upload slots where none are set, however low the limit: the least with which tit for tat works
+/// (BEP 3).
+pub const SLOTS_AUTOMATIC_LIMITED_MIN: u32 = 4;
+
+/// Bytes a second that make an upload slot worth having: a block in four seconds. Fewer, and peers
+/// take it for a snub before long (guess; libtorrent's rate-based choker begins at 1 KiB).
+pub const SLOT_BYTES_PER_S: u64 = 4 * 1024;
+
 /// Messages for one peer that wait to be written, in bytes, blocks not counted; past it the peer is
 /// disconnected, because it makes us speak and does not listen. A bitfield of the largest torrent has
 /// 256 KiB, a piece of metadata 16 KiB.

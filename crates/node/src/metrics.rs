@@ -65,6 +65,7 @@ fn metrics(shared: &Shared, stats: &SessionStats) -> Vec<Metric> {
     let counters = &shared.counters;
     let pool = shared.pool.gauges();
     let limits = shared.governor.limits();
+    let (slots_used, slots_total) = shared.slots.figures();
     let limit = |flow: Flow| limits.global[flow.index()].map_or(0, NonZeroU64::get);
     let counter = |name, help, value| Metric { name, help, kind: "counter", value };
     let gauge = |name, help, value| Metric { name, help, kind: "gauge", value };
@@ -105,6 +106,16 @@ fn metrics(shared: &Shared, stats: &SessionStats) -> Vec<Metric> {
             limit(Flow::Down),
         ),
         gauge("althing_peers", "Connected peers.", stats.peers.into()),
+        gauge(
+            "althing_upload_slots",
+            "Peers that may be uploaded to at the same time.",
+            slots_total,
+        ),
+        gauge(
+            "althing_upload_slots_used",
+            "Upload slots that torrents have peers for.",
+            slots_used,
+        ),
         gauge(
             "althing_connections",
             "Connections to peers that stand or are being made.",

@@ -157,6 +157,9 @@ impl Torrent {
                         let source = PeerSource::Tracker;
                         steps.push_back(Step::Swarm(swarm::Input::PeersFound { source, peers }));
                     }
+                    announcer::Output::TrackerChanged => {
+                        steps.push_back(Step::Swarm(swarm::Input::TrackerChanged));
+                    }
                     announcer::Output::Announce { id, url, family, request } => {
                         let torrent = key;
                         outputs.push_back(Output::Announce { torrent, id, url, family, request });

@@ -48,6 +48,65 @@ pub(crate) struct Limit {
     /// Rest when it has been shared for so long, as in 90m, 12h or 7d; `never`, or `inherited`.
     #[arg(long, value_name = "TIME")]
     pub(crate) seed_time: Option<TimeArg>,
+
+    /// Upload to at most so many peers at the same time; 0 for as many as set for any torrent, or of all
+    /// together as many as the line is good for.
+    #[arg(long, value_name = "PEERS")]
+    pub(crate) slots: Option<u32>,
+
+    /// Connect to at most so many peers; 0 for as many as set for any torrent.
+    #[arg(long, value_name = "PEERS")]
+    pub(crate) connections: Option<u32>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Pieces {
+    #[command(flatten)]
+    pub(crate) torrent: OneTorrent,
+
+    /// Do not fetch these pieces.
+    #[arg(long, value_name = "PIECES", num_args = 1..)]
+    pub(crate) skip: Vec<PiecesArg>,
+
+    /// Fetch these pieces after all others.
+    #[arg(long, value_name = "PIECES", num_args = 1..)]
+    pub(crate) low: Vec<PiecesArg>,
+
+    /// Fetch these pieces as usual, whatever is set for their files.
+    #[arg(long, value_name = "PIECES", num_args = 1..)]
+    pub(crate) normal: Vec<PiecesArg>,
+
+    /// Fetch these pieces before all others.
+    #[arg(long, value_name = "PIECES", num_args = 1..)]
+    pub(crate) high: Vec<PiecesArg>,
+
+    /// Fetch these pieces as their files are set again.
+    #[arg(long, value_name = "PIECES", num_args = 1..)]
+    pub(crate) as_files: Vec<PiecesArg>,
+}
+
+/// A piece, or a range of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct PiecesArg {
+    /// The first, from 0.
+    pub(crate) first: u32,
+    /// The last.
+    pub(crate) last: u32,
+}
+
+impl FromStr for PiecesArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        match (first.trim().parse(), last.trim().parse()) {
+            (Ok(first), Ok(last)) if first <= last => Ok(PiecesArg { first, last }),
+            (Ok(first), Ok(last)) => {
+                Err(format!("write the smaller number first, as in {last}-{first}"))
+            }
+            _ => Err("write a piece's number or a range of them, as in 17 or 0-99".to_owned()),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Args)]

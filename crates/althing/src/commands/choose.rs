@@ -117,6 +117,16 @@ pub(super) fn chosen<'a>(
     Ok(files.iter().filter(|file| choices.iter().any(|choice| choice.means(file))).collect())
 }
 
+/// How much something is wanted, in a word.
+pub(super) fn priority_word(priority: FilePriority) -> &'static str {
+    match priority {
+        FilePriority::Skip => "skip",
+        FilePriority::Low => "low",
+        FilePriority::Normal => "normal",
+        FilePriority::High => "high",
+    }
+}
+
 /// Changes how much files are wanted.
 pub(super) async fn set(
     client: &Client,

@@ -38,7 +38,7 @@ pub(super) async fn files(global: &Global, args: Files, screen: &Screen) -> Resu
                 file.index.to_string(),
                 units::bytes(file.file.size_bytes),
                 format!("{} %", done(file)),
-                priority(file.priority).to_owned(),
+                choose::priority_word(file.priority).to_owned(),
                 text::escape(&file.file.path).into(),
             ]
         })
@@ -58,14 +58,5 @@ fn done(file: &FileProgress) -> u64 {
     match file.file.size_bytes {
         0 => 100,
         size => units::percent(file.done_bytes, size),
-    }
-}
-
-fn priority(priority: FilePriority) -> &'static str {
-    match priority {
-        FilePriority::Skip => "skip",
-        FilePriority::Low => "low",
-        FilePriority::Normal => "normal",
-        FilePriority::High => "high",
     }
 }

@@ -8,6 +8,7 @@ mod get;
 mod inspect;
 mod list;
 mod make;
+mod pieces;
 mod places;
 mod play;
 mod reach;
@@ -37,6 +38,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
         Command::Ls(args) => list::ls(global, args, screen).await,
         Command::Show(args) => list::show(global, args, screen).await,
         Command::Files(args) => files::files(global, args, screen).await,
+        Command::Pieces(args) => pieces::pieces(global, args, screen).await,
         Command::Play(args) => play::play(global, args, screen, signals).await,
         Command::Peers(args) => list::peers(global, args, screen).await,
         Command::Pause(args) => steer::pause(global, args, screen).await,

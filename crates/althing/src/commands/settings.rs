@@ -23,6 +23,13 @@ pub(super) async fn limit(global: &Global, args: Limit, screen: &Screen) -> Resu
                 changes.insert(format!("limits.{name}"), json!(rate.kib_per_s()));
             }
         }
+        let counts =
+            [("sharing.upload_slots_total", args.slots), ("network.connections", args.connections)];
+        for (setting, count) in counts {
+            if let Some(count) = count {
+                changes.insert(setting.to_owned(), json!(count));
+            }
+        }
         if args.ratio.is_some() || args.seed_time.is_some() || changes.is_empty() {
             return Err(Failure::new(
                 "say what to limit all torrents together to, or name a torrent",
@@ -37,6 +44,16 @@ pub(super) async fn limit(global: &Global, args: Limit, screen: &Screen) -> Resu
                 screen.note(&format!("All torrents together: {} {word}.", rate_words(rate)));
             }
         }
+        match args.slots {
+            Some(0) => {
+                screen.note("All torrents together: as many upload slots as the line takes.")
+            }
+            Some(slots) => screen.note(&format!("All torrents together: {slots} upload slots.")),
+            None => {}
+        }
+        if let Some(connections) = args.connections {
+            screen.note(&format!("All torrents together: {connections} connections."));
+        }
         return Ok(());
     }
     let change = ChangeRequest {
@@ -44,18 +61,25 @@ pub(super) async fn limit(global: &Global, args: Limit, screen: &Screen) -> Resu
         download_limit_bytes_per_s: args.down.map(|rate| rate.bytes_per_s),
         ratio_limit: args.ratio.map(|ratio| ratio.0),
         seed_time_limit_s: args.seed_time.map(|time| time.0),
+        upload_slots: args.slots,
+        connections: args.connections,
         ..ChangeRequest::default()
     };
     for detail in change_each(&client, &args.ids, &change, screen).await? {
         let settings = &detail.settings;
         let rate = |limit: Option<u64>| limit.map_or("no limit".to_owned(), units::rate);
+        let count = |count: Option<u32>, what: &str| {
+            count.map_or(String::new(), |count| format!(", {count} {what}"))
+        };
         screen.note(&format!(
-            "{}: up {}, down {}, {}, {}",
+            "{}: up {}, down {}, {}, {}{}{}",
             named(&detail),
             rate(settings.upload_limit_bytes_per_s),
             rate(settings.download_limit_bytes_per_s),
             ratio_words(settings.ratio_limit),
             time_words(settings.seed_time_limit_s),
+            count(settings.upload_slots, "upload slots"),
+            count(settings.connections, "connections"),
         ));
     }
     Ok(())

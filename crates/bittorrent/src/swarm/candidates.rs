@@ -146,6 +146,17 @@ impl Candidates {
             .retain(|_, c| c.source != PeerSource::Pex || !matches!(c.state, State::Waiting(_)));
     }
 
+    /// Forgets every address but those that the user named (BEP 27: another tracker's peers). An attempt
+    /// that is under way is forgotten, too: nobody knows the address when it succeeds.
+    pub(super) fn forget_others(&mut self) {
+        let Candidates { known, connecting, .. } = self;
+        known.retain(|_, c| {
+            let keep = c.source == PeerSource::Manual || c.failures == OURSELVES;
+            *connecting -= usize::from(!keep && c.state == State::Connecting);
+            keep
+        });
+    }
+
     /// Drops the address with the most failures, if any has failed.
     fn forget_worst(&mut self) -> bool {
         let worst = self

@@ -25,6 +25,17 @@ impl Swarm {
         self.connect_more(now);
     }
 
+    /// The peers of a private torrent's former tracker are not carried over to the next (BEP 27). Web
+    /// seeds are the torrent's own, and stay.
+    pub(super) fn part_from_all(&mut self, now: Instant) {
+        let peers = self.peers.iter().filter(|(_, p)| p.web.is_none());
+        let conns: Vec<ConnId> = peers.map(|(conn, _)| *conn).collect();
+        for conn in conns {
+            self.drop_peer(now, conn, DisconnectReason::TrackerChanged);
+        }
+        self.candidates.forget_others();
+    }
+
     pub(super) fn connected(
         &mut self,
         now: Instant,
@@ -94,6 +105,12 @@ impl Swarm {
         }
         if handshake.peer_id == self.config.peer_id {
             return Some(DisconnectReason::OurOwnId);
+        }
+        // Called when the tracker was another one (BEP 27).
+        let private = self.metainfo.as_ref().is_some_and(|m| m.is_private());
+        let called = direction == Direction::Outgoing;
+        if called && private && self.candidates.source(addr).is_none() {
+            return Some(DisconnectReason::TrackerChanged);
         }
         let twin = |p: &Peer| p.id == handshake.peer_id && p.web.is_none();
         let twin = self.peers.iter().find(|(_, p)| twin(p));
@@ -192,6 +209,9 @@ impl Swarm {
             if peer.only_gives() {
                 self.candidates.is_seed(addr);
             }
+        }
+        if peer.interested_in_us {
+            self.tell_demand(false);
         }
         if !peer.choked {
             self.fill_free_slots(now);

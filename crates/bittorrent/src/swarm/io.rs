@@ -124,6 +124,9 @@ pub enum Input {
         /// Where they listen.
         peers: Vec<SocketAddr>,
     },
+    /// The torrent is private and has another tracker from now on: every peer is parted with, and
+    /// no address that was known is tried any more (BEP 27).
+    TrackerChanged,
     /// The leaf hashes of [`Output::ReadLeaves`].
     Leaves {
         /// Which piece.
@@ -144,6 +147,9 @@ pub enum Input {
         /// Peers that are uploaded to at the same time.
         upload_slots: usize,
     },
+    /// So many of the slots that torrents share are this one's from now on
+    /// ([`Output::UploadDemand`]).
+    UploadSlots(usize),
     /// Somebody reads while it is being fetched, and needs these pieces at these times, in the place
     /// of those that the same reader needed before; none when the reader is done. Pieces that are
     /// not wanted or on disk already are no harm.
@@ -262,6 +268,12 @@ pub enum Output {
     Completed,
     /// Enough copies are out: super-seeding has ended by itself (BEP 16).
     SuperSeedingEnded,
+    /// So many peers could be uploaded to now; answer [`Input::UploadSlots`]. Only where slots are
+    /// shared ([`SwarmConfig::shares_slots`](super::SwarmConfig::shares_slots)).
+    UploadDemand {
+        /// Peers that want something of us, as far as there are slots for one torrent.
+        wanted: usize,
+    },
     /// The swarm could use more peers than it knows of.
     FindPeers,
     /// A web seed sent something else than what the piece is.
@@ -333,4 +345,6 @@ pub enum DisconnectReason {
     Outdated,
     /// Another peer named it, and the torrent turned out to be private (BEP 27).
     PrivateTorrent,
+    /// The private torrent has another tracker now (BEP 27).
+    TrackerChanged,
 }

@@ -112,6 +112,10 @@ pub const RESCUED_PIECES_MAX: usize = 8;
 /// Copies ordered at a time: at most 2.5 MB a second go to waste if all of them were needless.
 pub const RESCUED_AT_ONCE_MAX: usize = 32;
 
+/// Ranges of pieces that may have a priority of their own: 9 kB in a torrent's record (guess: programs that
+/// choose pieces want a window or two).
+pub const PIECE_RANGES_MAX: usize = 1000;
+
 /// Requests a peer may have waiting with us: told as `reqq` (BEP 10). libtorrent's
 /// `max_allowed_in_request_queue`.
 pub const UPLOAD_QUEUE_MAX: usize = 2000;

@@ -10,7 +10,7 @@
 //!
 //! Where to find things: `connections` (who is connected), `messages` (what they say),
 //! `download` (ordering blocks), `urgent` (those that somebody waits for), `wishes` (what is wanted
-//! changes), `upload` (giving them, choking), `superseed` (BEP 16), `spread` (who passes on what is
+//! changes), `upload` (giving them, choking), `slots` (whom all torrents share), `superseed` (BEP 16), `spread` (who passes on what is
 //! rare), `pex` (BEP 11), `lost` (BEP 54), `hashes` (BEP 52's trees), `stats` (what a user sees). The
 //! policies are types of their own: [`Picker`] and [`Choker`].
 
@@ -30,9 +30,11 @@ mod metadata;
 mod peer;
 mod pex;
 mod picker;
+mod piece_wishes;
 mod pieces;
 mod priority;
 mod rate;
+mod slots;
 mod spread;
 mod stats;
 mod superseed;
@@ -47,6 +49,7 @@ pub use choker::{ChokeCandidate, Choker, ChokerKind, SeedingKind, Unchoked, Weig
 pub use deadlines::ReaderId;
 pub use io::{ConnId, Direction, DisconnectReason, Input, Output, PeerSource, StorageFault};
 pub use picker::{Picker, PickerKind};
+pub use piece_wishes::PieceWishes;
 pub use priority::FilePriorities;
 pub use stats::{Fault, PeerStats, State, SwarmStats};
 
@@ -65,6 +68,7 @@ use peer::Peers;
 use pex::Exchange;
 use pieces::OpenPieces;
 use priority::PiecePriorities;
+use slots::SharedSlots;
 use spread::SpreadLog;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -84,6 +88,9 @@ pub struct SwarmConfig {
     pub connecting_max: usize,
     /// Peers unchoked at once, the optimistic one included.
     pub unchoke_slots: usize,
+    /// Upload slots are shared with other torrents: nobody is unchoked before
+    /// [`Input::UploadSlots`].
+    pub shares_slots: bool,
     /// Which piece is fetched next.
     pub picker: PickerKind,
     /// Who is given to while we fetch.
@@ -110,6 +117,7 @@ impl SwarmConfig {
             connections_max: CONNECTIONS_MAX,
             connecting_max: CONNECTING_MAX,
             unchoke_slots: UNCHOKE_SLOTS,
+            shares_slots: false,
             picker: PickerKind::default(),
             choker: ChokerKind::default(),
             seeding: SeedingKind::default(),
@@ -184,6 +192,8 @@ pub struct Swarm {
 
     choker: Box<dyn Choker>,
     seeder: Box<dyn Choker>,
+    /// What this one has of the slots that torrents share.
+    shared_slots: SharedSlots,
     /// What is sent is shared out by weight.
     shares: bool,
     /// How much those who are sent something have been sent, each byte divided by its weight.
@@ -225,6 +235,7 @@ impl Swarm {
             picker: config.picker.build(0, seed),
             choker: config.choker.build(seed.fork("choker", 0)),
             seeder: config.seeding.build(seed.fork("seeder", 0)),
+            shared_slots: SharedSlots::default(),
             shares: false,
             served: 0,
             ledger: BTreeMap::new(),
@@ -407,6 +418,7 @@ impl Machine for Swarm {
                 self.connect_more(now);
             }
             Input::PeersFound { source, peers } => self.peers_found(now, source, &peers),
+            Input::TrackerChanged => self.part_from_all(now),
             Input::Leaves { piece, leaves } => self.leaves_read(now, piece, leaves.as_deref()),
             Input::StorageReady { have } => self.storage_ready(now, have),
             Input::StorageFault(fault) => self.fail(now, Fault::Storage(fault)),
@@ -415,7 +427,9 @@ impl Machine for Swarm {
             Input::SetBounds { connections, upload_slots } => {
                 self.config.connections_max = connections;
                 self.config.unchoke_slots = upload_slots;
+                self.tell_demand(false);
             }
+            Input::UploadSlots(slots) => self.slots_granted(now, slots),
             Input::SetDeadlines { reader, pieces } => self.set_deadlines(now, reader, pieces),
             Input::Pause => {
                 self.paused = true;

@@ -1,24 +1,27 @@
 //! How much each file is wanted, and what follows for the pieces.
 //!
 //! Users choose files; peers give pieces. A piece takes the highest priority of the files that it
-//! has bytes of, so that a file which is wanted is always whole in the end.
+//! has bytes of, so that a file which is wanted is always whole in the end. Who knows better may give
+//! single pieces a priority of their own, and that holds then.
 
+use super::piece_wishes::PieceWishes;
 use crate::metainfo::{FileIndex, Metainfo};
 use crate::types::{Bitfield, PieceIndex, Priority};
 use std::collections::BTreeMap;
 
-/// The priorities of a torrent's files: one for most, and those that differ. Needs no list of the
-/// files, which a magnet link does not have at first.
+/// The priorities of a torrent's files: one for most, and those that differ; and of pieces that have
+/// one of their own. Needs no list of the files, which a magnet link does not have at first.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct FilePriorities {
     others: Priority,
     differing: BTreeMap<FileIndex, Priority>,
+    pieces: PieceWishes,
 }
 
 impl FilePriorities {
     /// The same for every file.
     pub fn all(priority: Priority) -> Self {
-        FilePriorities { others: priority, differing: BTreeMap::new() }
+        FilePriorities { others: priority, ..FilePriorities::default() }
     }
 
     /// These files as usual, the others not at all (BEP 53's `so`).
@@ -54,9 +57,19 @@ impl FilePriorities {
         }
     }
 
-    /// Whether every file is wanted as usual.
+    /// Gives these pieces priorities of their own, and no others.
+    pub fn set_pieces(&mut self, pieces: PieceWishes) {
+        self.pieces = pieces;
+    }
+
+    /// Pieces that have a priority of their own.
+    pub fn pieces(&self) -> &PieceWishes {
+        &self.pieces
+    }
+
+    /// Whether every file is wanted as usual, and every piece as its files are.
     pub fn is_usual(&self) -> bool {
-        self.others == Priority::Normal && self.differing.is_empty()
+        self.others == Priority::Normal && self.differing.is_empty() && self.pieces.is_empty()
     }
 
     /// Whether no file is skipped.
@@ -92,6 +105,13 @@ impl PiecePriorities {
                 if let Some(level) = levels.get_mut(piece as usize) {
                     *level = priority.max(*level);
                 }
+            }
+        }
+        for (range, priority) in files.pieces.iter() {
+            let range =
+                *range.start() as usize..=(*range.end()).min(count.wrapping_sub(1)) as usize;
+            if let Some(levels) = levels.get_mut(range) {
+                levels.fill(priority);
             }
         }
         let mut selected = Bitfield::new(count);

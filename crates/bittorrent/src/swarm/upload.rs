@@ -38,6 +38,7 @@ impl Swarm {
         }
         peer.interested_in_us = interested;
         let was_unchoked = !peer.choked;
+        self.tell_demand(false);
         if interested {
             self.fill_free_slots(now);
         } else if was_unchoked {
@@ -53,7 +54,7 @@ impl Swarm {
             return;
         }
         let taken = self.peers.values().filter(|p| !p.choked).count();
-        let free = self.config.unchoke_slots.saturating_sub(taken);
+        let free = self.slots().saturating_sub(taken);
         if free == 0 {
             return;
         }
@@ -73,14 +74,21 @@ impl Swarm {
     }
 
     pub(super) fn choke_round(&mut self, now: Instant) {
+        self.tell_demand(true);
+        self.choose_unchoked(now);
+    }
+
+    /// Lets the policy choose whom to upload to, and chokes the others.
+    pub(super) fn choose_unchoked(&mut self, now: Instant) {
         if self.phase != Phase::Active {
             return;
         }
         let seeding = self.is_complete();
         self.judge_spread(now);
         let candidates = self.choke_candidates(now, seeding);
+        let slots = self.slots();
         let choker = if seeding { &mut self.seeder } else { &mut self.choker };
-        let unchoked = choker.round(&candidates, self.config.unchoke_slots);
+        let unchoked = choker.round(&candidates, slots);
         self.shares = unchoked.values().any(|weight| *weight != Weight::EQUAL);
         let conns: Vec<ConnId> = self.peers.keys().copied().collect();
         for conn in conns {

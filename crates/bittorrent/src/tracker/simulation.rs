@@ -203,6 +203,7 @@ impl World {
                 self.nodes[node].udp.handle_input(self.now, udp::Input::Cancel { id });
             }
             announcer::Output::PeersFound { peers } => self.nodes[node].found.extend(peers),
+            announcer::Output::TrackerChanged => {}
             announcer::Output::ExternalAddress { ip } => assert_eq!(ip, self.nodes[node].addr.ip()),
         }
     }

@@ -5,7 +5,7 @@ use super::types::{self as api, ErrorCode, NoLimit, RatioLimit, TimeLimit};
 use crate::session::{Goal, Label, Ratio, TorrentChange, TorrentSettings};
 use althing_bittorrent::Priority;
 use althing_bittorrent::metainfo::FileIndex;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 /// Reads a request for a change.
@@ -26,6 +26,13 @@ pub(super) fn change(request: api::ChangeRequest) -> Result<TorrentChange, ApiEr
             .into_iter()
             .map(|(file, wanted)| (FileIndex(file), priority_of(wanted)))
             .collect(),
+        pieces: request
+            .pieces
+            .into_iter()
+            .map(|range| (range.first..=range.last, range.priority.map(priority_of)))
+            .collect(),
+        connections: request.connections.map(NonZeroU32::new),
+        upload_slots: request.upload_slots.map(NonZeroU32::new),
         sequential: request.sequential,
         super_seeding: request.super_seeding,
     })
@@ -104,6 +111,17 @@ pub(super) fn settings(settings: &TorrentSettings) -> api::TorrentSettings {
             .iter()
             .map(|(file, wanted)| (file.0, priority(*wanted)))
             .collect(),
+        pieces: settings
+            .pieces
+            .iter()
+            .map(|(range, wanted)| api::PieceRange {
+                first: *range.start(),
+                last: *range.end(),
+                priority: Some(priority(wanted)),
+            })
+            .collect(),
+        connections: settings.connections.map(NonZeroU32::get),
+        upload_slots: settings.upload_slots.map(NonZeroU32::get),
         sequential: settings.sequential,
         super_seeding: settings.super_seeding,
     }

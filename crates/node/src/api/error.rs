@@ -128,9 +128,10 @@ impl From<CommandError> for ApiError {
             CommandError::Ambiguous { .. } => ErrorCode::Ambiguous,
             CommandError::NoMetadata { .. } | CommandError::Busy { .. } => ErrorCode::Conflict,
             CommandError::NotLocated { .. } => ErrorCode::NotFound,
-            CommandError::NoSuchFile { .. } | CommandError::TooManyTags { .. } => {
-                ErrorCode::BadRequest
-            }
+            CommandError::NoSuchFile { .. }
+            | CommandError::NoSuchPieces { .. }
+            | CommandError::TooManyRanges { .. }
+            | CommandError::TooManyTags { .. } => ErrorCode::BadRequest,
             CommandError::Storage { .. } => ErrorCode::Storage,
             CommandError::Stopping => ErrorCode::Stopping,
         };

@@ -42,7 +42,7 @@ section! {
         /// a proxy: those go past it.
         pub proxy_incoming: bool = false,
         /// A list of addresses to keep out, in PeerGuardian's or eMule's form or as addresses with
-        /// prefixes; empty means none. It is read again when it changes.
+        /// prefixes, also packed (.gz or .zip); empty means none. It is read again when it changes.
         pub ip_filter: PathBuf = PathBuf::new(),
         /// Whether that list also keeps out addresses of private networks, which many lists have in
         /// them.
@@ -76,6 +76,10 @@ section! {
     pub struct Sharing("sharing") {
         /// Peers of one torrent that are uploaded to at the same time.
         pub upload_slots: u32 = 8,
+        /// Peers that are uploaded to at the same time, of all torrents together; 0 lets it follow
+        /// from the upload rate, so that each has a few KiB a second. Torrents that have more peers
+        /// waiting than there are slots take turns.
+        pub upload_slots_total: u32 = 0,
         /// To whom a torrent that is being fetched is given: "tit-for-tat" (to those who give most, in
         /// equal parts) or "proportional" (to everyone who gives, in proportion to what it gave).
         pub policy: Policy = Policy::TitForTat,

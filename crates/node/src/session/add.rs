@@ -11,6 +11,7 @@ use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::{Magnet, Metainfo, PeerAddress};
 use althing_bittorrent::swarm::{FilePriorities, Source};
 use althing_store::files::Location;
+use althing_store::limits::RECORD_PEERS_MAX;
 use althing_store::records::Record;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -67,6 +68,8 @@ pub(super) async fn add(
     record.paused = options.paused;
     record.trackers = options.trackers;
     record.settings = Arc::clone(&settings);
+    // Until it has met others, they are where to begin after a restart, too.
+    record.peers = peers.iter().copied().take(RECORD_PEERS_MAX).collect();
     let metainfo = match &source {
         Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
         Source::Magnet(magnet) => {
@@ -189,10 +192,11 @@ pub(super) fn trackers(source: &Source) -> Vec<Vec<String>> {
     }
 }
 
-type Hosts = Vec<(String, u16)>;
+/// Peers that are named by host and port.
+pub(super) type Hosts = Vec<(String, u16)>;
 
 /// Peers that are named with the torrent: addresses, and names still to be looked up.
-fn peers(source: &Source, named: Vec<SocketAddr>) -> (Vec<SocketAddr>, Hosts) {
+pub(super) fn peers(source: &Source, named: Vec<SocketAddr>) -> (Vec<SocketAddr>, Hosts) {
     let (mut peers, mut hosts) = (named, Vec::new());
     if let Source::Magnet(magnet) = source {
         for peer in &magnet.peers {
@@ -206,7 +210,7 @@ fn peers(source: &Source, named: Vec<SocketAddr>) -> (Vec<SocketAddr>, Hosts) {
 }
 
 /// Looks up the names of peers and hands the addresses on.
-fn look_up(shared: &Arc<Shared>, entry: &Arc<Entry>, hosts: Hosts) {
+pub(super) fn look_up(shared: &Arc<Shared>, entry: &Arc<Entry>, hosts: Hosts) {
     // Asking a name server would be talking to somebody beyond this machine, or past the proxy.
     let reach = shared.config.network.reach;
     let direct = shared.way.proxy().is_none();

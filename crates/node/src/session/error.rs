@@ -6,6 +6,7 @@ use crate::entropy::EntropyError;
 use althing_bittorrent::metainfo::{BuildError, FileIndex, MetainfoError};
 use std::io;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// A session could not start.
@@ -219,6 +220,22 @@ pub enum CommandError {
         name: String,
         /// The file's index in the torrent.
         file: FileIndex,
+    },
+    /// It has no such pieces.
+    #[error("{name} has no pieces {}-{}; its pieces are 0 to {}", range.start(), range.end(), pieces - 1)]
+    NoSuchPieces {
+        /// Its name.
+        name: String,
+        /// What was named.
+        range: RangeInclusive<u32>,
+        /// How many pieces it has; at least one.
+        pieces: u32,
+    },
+    /// More ranges of pieces would have a priority of their own than may.
+    #[error("at most {max} ranges of pieces have a priority of their own; take some back first")]
+    TooManyRanges {
+        /// How many may.
+        max: usize,
     },
     /// It would have more tags than a torrent may.
     #[error("a torrent has at most {max} tags; take others away first")]

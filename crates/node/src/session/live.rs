@@ -18,7 +18,7 @@ use tracing::info;
 
 /// Settings that take effect at once; the others do at the next start. A name that ends in a dot
 /// stands for all of its section.
-const LIVE: [&str; 8] = [
+const LIVE: [&str; 9] = [
     "limits.",
     "queue.",
     "seeding.",
@@ -26,6 +26,7 @@ const LIVE: [&str; 8] = [
     "network.connections",
     "network.connections_per_torrent",
     "sharing.upload_slots",
+    "sharing.upload_slots_total",
     "storage.download_dir",
 ];
 
@@ -178,6 +179,7 @@ fn set(table: &mut toml::Table, section: &str, name: &str, value: Option<toml::V
 pub(super) fn apply(shared: &Arc<Shared>) {
     let config = shared.current();
     shared.places.set_max(config.network.connections as usize);
+    shared.slots.set_total(config.sharing.upload_slots_total);
     apply_limits(shared);
     shared.shards().iter().for_each(|shard| shard.send(Command::Bounds));
     shared.steward.notify_one();

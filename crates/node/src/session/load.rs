@@ -31,6 +31,7 @@ pub(super) fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
     let stored = Mutex::new(records.iter());
     let known = Mutex::new(BTreeMap::new());
     let failure = Mutex::new(None);
+    let unresolved = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -39,7 +40,7 @@ pub(super) fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
                         Ok(stored) => {
                             let id = TorrentId(stored.id);
                             let record = stored.record.clone();
-                            if start(shared, stored, moves.get(&id.0)) {
+                            if start(shared, stored, moves.get(&id.0), &unresolved) {
                                 guard(&known).insert(id, record);
                             }
                         }
@@ -58,6 +59,9 @@ pub(super) fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
         return Err(StartError::Records { reason: error.to_string() });
     }
     shared.persist.loaded(std::mem::take(&mut *guard(&known)));
+    for (entry, hosts) in std::mem::take(&mut *guard(&unresolved)) {
+        add::look_up(shared, &entry, hosts);
+    }
     Ok(())
 }
 
@@ -75,8 +79,14 @@ fn tell(shared: &Shared, sentence: &str) {
     shared.emit(Event::Note { id: None, sentence: sentence.into() });
 }
 
-/// Hands a torrent to its shard; says whether it could be read.
-fn start(shared: &Arc<Shared>, stored: Stored, unmoved: Option<&Unmoved>) -> bool {
+/// Hands a torrent to its shard; says whether it could be read. Peers whose names have to be looked
+/// up go to `unresolved`.
+fn start(
+    shared: &Arc<Shared>,
+    stored: Stored,
+    unmoved: Option<&Unmoved>,
+    unresolved: &Mutex<Vec<(Arc<Entry>, add::Hosts)>>,
+) -> bool {
     let Stored { id, record, torrent, resume } = stored;
     let source = match (&torrent, &record.magnet) {
         (Some(bytes), _) => Metainfo::parse(bytes)
@@ -148,6 +158,14 @@ fn start(shared: &Arc<Shared>, stored: Stored, unmoved: Option<&Unmoved>) -> boo
         // Nothing waits for it: what belongs to the torrent is elsewhere.
         std::thread::spawn(move || remove_leftovers(&shared, &entry, &metainfo, &old));
     }
+    // Who was named by host name was not written down otherwise.
+    let (peers, hosts) = match (&source, record.peers.is_empty()) {
+        (Source::Magnet(_), true) => add::peers(&source, Vec::new()),
+        _ => (record.peers, Vec::new()),
+    };
+    if !hosts.is_empty() {
+        guard(unresolved).push((Arc::clone(&entry), hosts));
+    }
     let mut trackers = add::trackers(&source);
     trackers.extend(record.trackers.iter().map(|url| vec![url.clone()]));
     // The steward lets go on those whose turn it is, as soon as all are there.
@@ -165,7 +183,7 @@ fn start(shared: &Arc<Shared>, stored: Stored, unmoved: Option<&Unmoved>) -> boo
         location: record.location,
         start,
         link_wants,
-        peers: record.peers,
+        peers,
         spent: Spent { active: record.active, seeding: record.seeding },
         settings: record.settings,
         before: Totals { downloaded: record.downloaded, uploaded: record.uploaded },

@@ -5,10 +5,12 @@ use super::{CommandError, Session, TorrentId};
 use crate::shard::Command;
 use althing_bittorrent::Priority;
 use althing_bittorrent::metainfo::FileIndex;
+use althing_bittorrent::swarm::limits::PIECE_RANGES_MAX;
 use althing_store::limits::TAGS_MAX;
 use althing_store::records::{Goal, Label, Ratio, TorrentSettings};
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,15 +37,30 @@ pub struct TorrentChange {
     pub forced: Option<bool>,
     /// Files that are wanted more or less than they were; the others stay as they are.
     pub priorities: BTreeMap<FileIndex, Priority>,
+    /// Pieces that are wanted more or less than their files, or with `None` as their files are again;
+    /// the others stay as they are.
+    pub pieces: Vec<(RangeInclusive<u32>, Option<Priority>)>,
+    /// Connections to peers at most, or as many as any torrent.
+    pub connections: Option<Option<NonZeroU32>>,
+    /// Peers that are uploaded to at the same time, or as many as any torrent.
+    pub upload_slots: Option<Option<NonZeroU32>>,
     /// Whether pieces are fetched in their order.
     pub sequential: Option<bool>,
     /// Whether a seed gives everything once (BEP 16).
     pub super_seeding: Option<bool>,
 }
 
+/// Whether there was room for everything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Fits {
+    tags: bool,
+    ranges: bool,
+}
+
 impl TorrentChange {
-    /// Changes `settings`; says whether all of it could be done: tags beyond [`TAGS_MAX`] cannot.
-    fn apply(self, settings: &mut TorrentSettings) -> bool {
+    /// Changes `settings`; says whether all of it could be done: tags beyond [`TAGS_MAX`] and ranges
+    /// of pieces beyond [`PIECE_RANGES_MAX`] cannot.
+    fn apply(self, settings: &mut TorrentSettings) -> Fits {
         let mut fits = true;
         let set = |to: &mut bool, from: Option<bool>| *to = from.unwrap_or(*to);
         if let Some(category) = self.category {
@@ -69,9 +86,15 @@ impl TorrentChange {
                 settings.priorities.insert(file, priority);
             }
         }
+        let mut ranges = true;
+        for (range, priority) in self.pieces {
+            ranges &= settings.pieces.set(range, priority);
+        }
+        settings.connections = self.connections.unwrap_or(settings.connections);
+        settings.upload_slots = self.upload_slots.unwrap_or(settings.upload_slots);
         set(&mut settings.sequential, self.sequential);
         set(&mut settings.super_seeding, self.super_seeding);
-        fits
+        Fits { tags: fits, ranges }
     }
 }
 
@@ -79,8 +102,8 @@ impl Session {
     /// Changes a torrent's settings. They are durable and in force when this returns.
     ///
     /// # Errors
-    /// If there is none of that id, a file is named that it does not have, there are too many tags,
-    /// or it cannot be written down.
+    /// If there is none of that id, a file or piece is named that it does not have, there are too many
+    /// tags or ranges of pieces, or it cannot be written down.
     pub async fn change(&self, id: TorrentId, change: TorrentChange) -> Result<(), CommandError> {
         let entry = self.entry(id)?;
         if let Some((last, _)) = change.priorities.last_key_value() {
@@ -91,9 +114,24 @@ impl Session {
                 return Err(CommandError::NoSuchFile { name: entry.name(), file: *last });
             }
         }
+        if !change.pieces.is_empty() {
+            let Some(metainfo) = self.metainfo(id).await else {
+                return Err(CommandError::NoMetadata { name: entry.name() });
+            };
+            let pieces = metainfo.piece_count();
+            let wrong = |range: &&RangeInclusive<u32>| range.is_empty() || *range.end() >= pieces;
+            if let Some(range) = change.pieces.iter().map(|(range, _)| range).find(wrong) {
+                let (name, range) = (entry.name(), range.clone());
+                return Err(CommandError::NoSuchPieces { name, range, pieces });
+            }
+        }
         let mut trial = TorrentSettings::clone(&entry.settings());
-        if !change.clone().apply(&mut trial) {
+        let fits = change.clone().apply(&mut trial);
+        if !fits.tags {
             return Err(CommandError::TooManyTags { max: TAGS_MAX });
+        }
+        if !fits.ranges {
+            return Err(CommandError::TooManyRanges { max: PIECE_RANGES_MAX });
         }
         let apply = move |settings: &mut TorrentSettings| {
             // Somebody may have added tags since the trial: then some are too many after all.
@@ -160,11 +198,12 @@ mod tests {
             priorities: [(FileIndex(1), Priority::Low), (FileIndex(2), Priority::Normal)].into(),
             ..TorrentChange::default()
         };
-        assert!(change.apply(&mut settings));
+        let fits = change.apply(&mut settings);
+        assert!(fits.tags && fits.ranges);
         assert_eq!(settings, expected);
         let many = (0..TAGS_MAX).map(|number| label(&number.to_string())).collect();
         let change = TorrentChange { add_tags: many, ..TorrentChange::default() };
-        assert!(!change.apply(&mut settings));
+        assert!(!change.apply(&mut settings).tags);
         assert_eq!(settings.tags.len(), TAGS_MAX);
     }
 }

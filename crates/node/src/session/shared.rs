@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::metrics::Counters;
 use crate::net::{Admission, LocalDiscovery, Places, Way};
 use crate::paths::Paths;
-use crate::rates::Governor;
+use crate::rates::{Governor, Slots};
 use crate::shard::{Command, ShardHandle, Spent, Uptime};
 use crate::trackers::Trackers;
 use althing_base::{Sha1Digest, UnixTime};
@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(super) queue_last: AtomicI64,
     /// Rate limits, over all shards.
     pub(crate) governor: Governor,
+    /// Who may upload to how many peers.
+    pub(crate) slots: Slots,
     pub(crate) pool: Pool,
     /// By which everything goes out.
     pub(crate) way: Way,

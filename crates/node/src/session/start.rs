@@ -15,7 +15,7 @@ use crate::net::{
     self, Admission, Arrival, Blocklist, Listening, LocalDiscovery, Places, Route, Way,
 };
 use crate::paths::Paths;
-use crate::rates::Governor;
+use crate::rates::{Governor, Slots};
 use crate::shard::{Command, Prepared};
 use crate::trackers::{self, Trackers};
 use althing_base::{Seed, Sha1Digest};
@@ -59,8 +59,12 @@ pub(super) async fn start(
         error => StartError::InUse { reason: error.to_string() },
     })?;
     let seed = entropy::seed()?;
-    let blocklist = Blocklist::open(&config.network)
-        .map_err(|error| StartError::Filter { path: config.network.ip_filter.clone(), error })?;
+    let filter_error = |error| StartError::Filter { path: config.network.ip_filter.clone(), error };
+    let network = config.network.clone();
+    // A large list takes a while.
+    let opening = tokio::task::spawn_blocking(move || Blocklist::open(&network));
+    let opened = opening.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+    let blocklist = opened.map_err(filter_error)?;
     let way = Way::new(&config.network);
     let port = net::port(&config.network, &way);
     let listeners = net::listen(&config.network, &way, port)?;
@@ -94,6 +98,7 @@ pub(super) async fn start(
         counters: Counters::default(),
         persist,
         torrents: Registry::default(),
+        slots: Slots::new(clock::now(), config.sharing.upload_slots_total),
         governor: Governor::new(clock::now(), &Arc::new(live::limits(&config, &categories))),
         current: RwLock::new(Arc::new(config.clone())),
         changing_config: Mutex::new(()),

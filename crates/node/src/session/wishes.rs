@@ -42,6 +42,7 @@ pub(crate) fn wanted(link: &FilePriorities, settings: &TorrentSettings) -> FileP
     for (file, priority) in &settings.priorities {
         wanted.set(*file, *priority);
     }
+    wanted.set_pieces(settings.pieces.clone());
     wanted
 }
 

@@ -11,7 +11,7 @@ use crate::net::Place;
 use crate::peer::line::Encrypted;
 use crate::peer::receive::Received;
 use crate::peer::send::{Budget, QueueFull};
-use crate::rates::{Flow, Gate, Paced, Pacer, is_local};
+use crate::rates::{Flow, Gate, Line, Paced, Pacer, is_local};
 use crate::session::Event;
 use crate::session::shared::Shared;
 use crate::shard::Command;
@@ -287,6 +287,7 @@ impl Core {
             Output::MetadataReceived { metainfo } => self.metadata_received(key, metainfo),
             Output::LayersReceived { metainfo } => self.layers_received(key, &metainfo),
             Output::Ban { ip } => self.ban(ip),
+            Output::UploadDemand { wanted } => self.share_slots(key, wanted),
             Output::WebSeedLied { seed, piece } => self.web_seed_lied(key, seed, piece),
             // The router keeps this to itself.
             Output::FindPeers => {}
@@ -436,6 +437,17 @@ impl Core {
         for torrent in self.torrents.values() {
             torrent.set_gates(&limits);
         }
+    }
+
+    /// Tells a torrent how many of the upload slots that all share are its own.
+    fn share_slots(&mut self, key: TorrentKey, wanted: usize) {
+        let Shared { slots, governor, counters, .. } = &*self.shared;
+        let line = || Line {
+            sent: counters.payload().1,
+            limit: governor.limits().global[Flow::Up.index()],
+        };
+        let granted = slots.exchange(clock::now(), key, wanted, line);
+        self.defer(Deferred::Input(key, Input::UploadSlots(granted)));
     }
 
     /// A connection has ended by itself.

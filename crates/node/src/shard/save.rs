@@ -101,6 +101,7 @@ impl Core {
         self.unreadable(key);
         let removal = self.metainfo(key).filter(|_| delete);
         self.router.remove(clock::now(), key);
+        self.shared.slots.leave(key);
         self.drain();
         let Some(torrent) = self.torrents.get_mut(&key) else {
             let _ = done.send(Ok(()));

@@ -5,7 +5,7 @@ use super::core::{Core, Deferred};
 use super::relocate::{Moving, Relocate, Relocating};
 use super::uptime::{Spent, Uptime};
 use crate::clock;
-use crate::config::Allocation;
+use crate::config::{Allocation, Config};
 use crate::rates::{Flow, Gate, Limits};
 use crate::session::settings::change_settings;
 use crate::session::shared::Entry;
@@ -22,6 +22,7 @@ use althing_store::files::Location;
 use althing_store::pieces;
 use althing_store::records::TorrentSettings;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -173,6 +174,15 @@ impl Torrent {
     }
 }
 
+/// Connections and upload slots of a torrent: its own, or as any torrent may have.
+fn bounds(config: &Config, settings: &TorrentSettings) -> (usize, usize) {
+    let or = |own: Option<NonZeroU32>, all: u32| own.map_or(all, NonZeroU32::get) as usize;
+    (
+        or(settings.connections, config.network.connections_per_torrent),
+        or(settings.upload_slots, config.sharing.upload_slots),
+    )
+}
+
 impl Core {
     /// Takes a torrent in.
     pub(super) fn add(&mut self, new: NewTorrent) {
@@ -181,10 +191,12 @@ impl Core {
         let config = self.shared.current();
         let mut swarm = SwarmConfig::new(peer_id);
         swarm.listen_port = self.shared.listen_port;
-        swarm.connections_max = config.network.connections_per_torrent as usize;
+        let (connections, upload_slots) = bounds(&config, &new.settings);
+        swarm.connections_max = connections;
         swarm.priorities = wishes::wanted(&new.link_wants, &new.settings);
         swarm.picker = wishes::order(&new.settings);
-        swarm.unchoke_slots = config.sharing.upload_slots as usize;
+        swarm.unchoke_slots = upload_slots;
+        swarm.shares_slots = true;
         swarm.choker = config.sharing.policy.into();
         swarm.seeding = config.sharing.seeding.into();
         swarm.pex = config.network.peer_exchange;
@@ -254,6 +266,9 @@ impl Core {
         if before.super_seeding != super_seeding {
             self.input(key, Input::SuperSeed(super_seeding));
         }
+        if (before.connections, before.upload_slots) != self.own_bounds(key) {
+            self.set_bounds(key);
+        }
         self.input(key, Input::SetPriorities(wanted));
         self.input(key, Input::SetPicker(order));
         self.publish(key);
@@ -261,13 +276,22 @@ impl Core {
 
     /// Other bounds of connections and upload slots are in force.
     pub(super) fn bounds_changed(&mut self) {
-        let config = self.shared.current();
-        let connections = config.network.connections_per_torrent as usize;
-        let upload_slots = config.sharing.upload_slots as usize;
         let keys: Vec<TorrentKey> = self.torrents.keys().copied().collect();
         for key in keys {
-            self.input(key, Input::SetBounds { connections, upload_slots });
+            self.set_bounds(key);
         }
+    }
+
+    fn set_bounds(&mut self, key: TorrentKey) {
+        let Some(torrent) = self.torrents.get(&key) else { return };
+        let (connections, upload_slots) = bounds(&self.shared.current(), &torrent.settings);
+        self.input(key, Input::SetBounds { connections, upload_slots });
+    }
+
+    /// What the user has set for this torrent alone: connections and upload slots.
+    fn own_bounds(&self, key: TorrentKey) -> (Option<NonZeroU32>, Option<NonZeroU32>) {
+        let settings = self.torrents.get(&key).map(|torrent| &torrent.settings);
+        settings.map_or((None, None), |own| (own.connections, own.upload_slots))
     }
 
     /// Super-seeding has done its work: it is not begun anew at the next start.

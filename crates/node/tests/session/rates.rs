@@ -1,7 +1,7 @@
 //! Rate limits on real sockets. What is measured is measured with a lot of room: that a limit holds
 //! to the byte is tested without a clock, in `rates` and in `althing_base::rates`.
 
-use crate::support::{Node, config, noise, torrent_of_file};
+use crate::support::{Node, PATIENCE, config, gauge, noise, torrent_of_file};
 use althing_bittorrent::metainfo::Format;
 use althing_node::Config;
 use althing_node::session::{TorrentChange, TorrentId};
@@ -43,6 +43,35 @@ async fn an_upload_limit_holds_and_is_used() {
     // A burst of a quarter of a second goes first, and as much may be on its way.
     assert!(took > Duration::from_millis(2300), "{took:?}");
     assert!(took < Duration::from_secs(30), "{took:?}");
+}
+
+#[tokio::test]
+async fn torrents_of_all_shards_take_turns_with_one_upload_slot() {
+    let seeder = Node::with(limited(|config| config.sharing.upload_slots_total = 1)).await;
+    let leecher = Node::start().await;
+    std::fs::create_dir_all(seeder.downloads()).expect("a folder");
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        let bytes = noise(number, MIB);
+        let name = format!("thing {number}");
+        let metainfo = torrent_of_file(&name, Format::V1, &bytes, 65_536);
+        std::fs::write(seeder.downloads().join(&name), &bytes).expect("a file");
+        let id = seeder.add(&metainfo, Default::default()).await;
+        seeder.complete(id).await;
+        leecher.fetch(&metainfo, &[seeder.addr()]).await;
+        ids.push(id);
+    }
+    for id in ids {
+        leecher.complete(id).await;
+        assert!(gauge(&seeder, "althing_upload_slots_used") <= 1);
+    }
+    assert_eq!(gauge(&seeder, "althing_upload_slots"), 1);
+    let all_idle = async || {
+        while gauge(&seeder, "althing_upload_slots_used") > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all_idle()).await.expect("what is done holds no slot");
 }
 
 #[tokio::test]

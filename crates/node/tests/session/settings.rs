@@ -1,12 +1,13 @@
 //! What users set for torrents: in force at once, and there after a restart.
 
-use crate::support::{Node, some_files, torrent};
+use crate::support::{Node, noise, some_files, torrent, torrent_of_file};
 use althing_bittorrent::Priority;
 use althing_bittorrent::metainfo::{FileIndex, Format};
+use althing_bittorrent::swarm::PieceWishes;
 use althing_node::session::{
-    AddOptions, CommandError, Goal, Label, Ratio, TorrentChange, TorrentSettings,
+    AddOptions, CommandError, Goal, Label, Ratio, TorrentChange, TorrentSettings, TorrentState,
 };
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 fn label(text: &str) -> Label {
     text.parse().expect("a label")
@@ -28,11 +29,16 @@ async fn settings_are_there_after_a_restart() {
         seed_time_limit: Some(Goal::Never),
         forced: Some(true),
         priorities: [(FileIndex(0), Priority::Skip)].into(),
+        pieces: vec![(0..=3, Some(Priority::High)), (2..=2, None)],
+        connections: Some(NonZeroU32::new(30)),
+        upload_slots: Some(NonZeroU32::new(4)),
         sequential: Some(true),
         super_seeding: Some(true),
         ..TorrentChange::default()
     };
     node.session.change(id, change).await.expect("it is there");
+    let mut pieces = PieceWishes::default();
+    assert!(pieces.set(0..=1, Some(Priority::High)) && pieces.set(3..=3, Some(Priority::High)));
     let expected = TorrentSettings {
         category: Some(label("pictures")),
         tags: [label("first"), label("second")].into(),
@@ -41,6 +47,9 @@ async fn settings_are_there_after_a_restart() {
         seed_time_limit: Goal::Never,
         forced: true,
         priorities: [(FileIndex(0), Priority::Skip)].into(),
+        pieces,
+        connections: NonZeroU32::new(30),
+        upload_slots: NonZeroU32::new(4),
         sequential: true,
         super_seeding: true,
         ..TorrentSettings::default()
@@ -56,6 +65,13 @@ async fn settings_are_there_after_a_restart() {
     };
     let refused = node.session.change(id, change).await;
     assert!(matches!(refused, Err(CommandError::NoSuchFile { .. })), "{refused:?}");
+    let last = metainfo.piece_count();
+    let change = TorrentChange {
+        pieces: vec![(last - 1..=last, Some(Priority::Low))],
+        ..TorrentChange::default()
+    };
+    let refused = node.session.change(id, change).await;
+    assert!(matches!(refused, Err(CommandError::NoSuchPieces { .. })), "{refused:?}");
     let change = TorrentChange {
         add_tags: (0..40).map(|number| label(&number.to_string())).collect(),
         ..TorrentChange::default()
@@ -63,6 +79,34 @@ async fn settings_are_there_after_a_restart() {
     let refused = node.session.change(id, change).await;
     assert!(matches!(refused, Err(CommandError::TooManyTags { .. })), "{refused:?}");
     assert_eq!(*node.session.snapshot(id).expect("it is there").settings, expected);
+}
+
+#[tokio::test]
+async fn pieces_that_are_skipped_are_not_fetched() {
+    let bytes = noise(1, 10 * 32_768);
+    let metainfo = torrent_of_file("thing", Format::V1, &bytes, 32_768);
+    let seeder = Node::start().await;
+    std::fs::create_dir_all(seeder.downloads()).expect("a folder");
+    std::fs::write(seeder.downloads().join("thing"), &bytes).expect("a file");
+    let id = seeder.add(&metainfo, AddOptions::default()).await;
+    seeder.complete(id).await;
+    let leecher = Node::start().await;
+    let options = AddOptions { paused: true, ..AddOptions::default() };
+    leecher.add(&metainfo, options).await;
+    let own = |pieces, priority| TorrentChange {
+        pieces: vec![(pieces, priority)],
+        ..TorrentChange::default()
+    };
+    leecher.session.change(id, own(2..=7, Some(Priority::Skip))).await.expect("it is there");
+    let leecher = leecher.restart().await;
+    leecher.session.resume(id).await.expect("it is there");
+    leecher.session.add_peers(id, vec![seeder.addr()]).await.expect("it is there");
+    leecher.until(id, |torrent| torrent.state == TorrentState::Seeding).await;
+    let have = leecher.session.show(id).await.expect("it is there").have;
+    assert_eq!(have.ones().map(|piece| piece.0).collect::<Vec<_>>(), [0, 1, 8, 9]);
+    // And all of them when they are wanted as their file is.
+    leecher.session.change(id, own(0..=9, None)).await.expect("it is there");
+    leecher.until(id, |torrent| torrent.pieces_done == 10).await;
 }
 
 #[tokio::test]

@@ -64,6 +64,23 @@ async fn what_was_fetched_is_still_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn who_a_link_names_is_remembered_until_the_metadata_is_here() {
+    let files = some_files();
+    let metainfo = torrent("things", Format::Hybrid, &files);
+    let seeder = Node::start().await;
+    seeder.seed(&metainfo, &files).await;
+    let leecher = Node::start().await;
+    let mut magnet = metainfo.magnet();
+    magnet.peers = vec![PeerAddress::Ip(seeder.addr())];
+    let options = AddOptions { paused: true, ..AddOptions::default() };
+    let id = leecher.session.add(AddSource::Magnet(magnet), options).await.expect("a link");
+    let leecher = leecher.restart().await;
+    leecher.session.resume(id).await.expect("it is there");
+    leecher.complete(id).await;
+    assert_files(&leecher.downloads().join("things"), &files);
+}
+
+#[tokio::test]
 async fn a_magnet_link() {
     for format in [Format::V1, Format::V2, Format::Hybrid] {
         let files = some_files();

@@ -66,6 +66,8 @@ impl World {
                 self.violated(id, || "lets a request for peers past the router".to_owned());
             }
             swarm::Output::WebSeedLied { .. } => {}
+            // Of one torrent, slots are not shared.
+            swarm::Output::UploadDemand { .. } => {}
             swarm::Output::Ban { ip } => self.banned(id, ip),
             swarm::Output::ReadLeaves { piece } => {
                 let leaves = match self.host(id).disk.read(piece) {

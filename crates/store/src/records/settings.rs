@@ -3,9 +3,10 @@
 use crate::limits::{LABEL_BYTES_MAX, TAGS_MAX};
 use althing_bittorrent::Priority;
 use althing_bittorrent::metainfo::FileIndex;
+use althing_bittorrent::swarm::PieceWishes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -31,6 +32,12 @@ pub struct TorrentSettings {
     /// How much each file is wanted, by its index in the torrent; those not named are
     /// [`Priority::Normal`].
     pub priorities: BTreeMap<FileIndex, Priority>,
+    /// Pieces that are wanted more or less than their files.
+    pub pieces: PieceWishes,
+    /// Connections to peers at most; `None` for as many as any torrent may have.
+    pub connections: Option<NonZeroU32>,
+    /// Peers that are uploaded to at the same time; `None` for as many as any torrent may have.
+    pub upload_slots: Option<NonZeroU32>,
     /// Pieces are fetched in their order.
     pub sequential: bool,
     /// A seed lets each peer see few pieces at a time, to give everything once (BEP 16).

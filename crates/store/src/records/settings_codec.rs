@@ -6,12 +6,16 @@ use crate::limits::TAGS_MAX;
 use althing_base::bencode::{Dict, Encoder, Value};
 use althing_bittorrent::Priority;
 use althing_bittorrent::metainfo::FileIndex;
+use althing_bittorrent::swarm::PieceWishes;
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 /// Bytes of a file's entry among the priorities: index, priority.
 const PRIORITY_LEN: usize = 4 + 1;
+
+/// Bytes of a range's entry among the pieces: first, last, priority.
+const PIECES_LEN: usize = 4 + 4 + 1;
 
 /// Stands for [`Goal::Never`].
 const NEVER: i64 = -1;
@@ -27,6 +31,9 @@ pub(super) fn encode(settings: &TorrentSettings, out: &mut Encoder) {
         forced,
         queue,
         priorities,
+        pieces,
+        connections,
+        upload_slots,
         sequential,
         super_seeding,
     } = settings;
@@ -34,8 +41,18 @@ pub(super) fn encode(settings: &TorrentSettings, out: &mut Encoder) {
         if let Some(category) = category {
             out.key(b"category").bytes(category.as_str().as_bytes());
         }
+        count(out, b"conns", *connections);
         limit(out, b"down", *download_limit);
         flag(out, b"forced", *forced);
+        if !pieces.is_empty() {
+            let mut bytes = Vec::new();
+            for (range, priority) in pieces.iter() {
+                bytes.extend(range.start().to_be_bytes());
+                bytes.extend(range.end().to_be_bytes());
+                bytes.push(priority.as_u8());
+            }
+            out.key(b"pieces").bytes(&bytes);
+        }
         if !priorities.is_empty() {
             let mut bytes = Vec::with_capacity(priorities.len() * PRIORITY_LEN);
             for (file, priority) in priorities {
@@ -52,6 +69,7 @@ pub(super) fn encode(settings: &TorrentSettings, out: &mut Encoder) {
             i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
         });
         flag(out, b"sequential", *sequential);
+        count(out, b"slots", *upload_slots);
         flag(out, b"super", *super_seeding);
         if !tags.is_empty() {
             out.key(b"tags")
@@ -73,6 +91,10 @@ fn limit(out: &mut Encoder, key: &[u8], limit: Option<NonZeroU64>) {
     }
 }
 
+fn count(out: &mut Encoder, key: &[u8], count: Option<NonZeroU32>) {
+    limit(out, key, count.map(NonZeroU64::from));
+}
+
 fn goal<T>(out: &mut Encoder, key: &[u8], goal: Goal<T>, number: impl Fn(T) -> i64) {
     match goal {
         Goal::Inherited => {}
@@ -84,6 +106,7 @@ fn goal<T>(out: &mut Encoder, key: &[u8], goal: Goal<T>, number: impl Fn(T) -> i
 pub(super) fn decode(dict: Dict<'_>) -> TorrentSettings {
     let flag = |key| dict.int(key).unwrap_or(0) != 0;
     let limit = |key| dict.int(key).and_then(|limit| u64::try_from(limit).ok()?.try_into().ok());
+    let count = |key| dict.int(key).and_then(|count| u32::try_from(count).ok()?.try_into().ok());
     let label = |text: &str| text.parse::<Label>().ok();
     let tags = dict.list(b"tags").into_iter().flatten();
     TorrentSettings {
@@ -100,6 +123,9 @@ pub(super) fn decode(dict: Dict<'_>) -> TorrentSettings {
         forced: flag(b"forced"),
         queue: dict.int(b"queue").unwrap_or(0),
         priorities: priorities(dict.bytes(b"priorities").unwrap_or_default()),
+        pieces: pieces(dict.bytes(b"pieces").unwrap_or_default()),
+        connections: count(b"conns"),
+        upload_slots: count(b"slots"),
         sequential: flag(b"sequential"),
         super_seeding: flag(b"super"),
     }
@@ -120,6 +146,22 @@ fn priorities(bytes: &[u8]) -> BTreeMap<FileIndex, Priority> {
         Some((FileIndex(u32::from_be_bytes(*file)), priority))
     };
     bytes.chunks_exact(PRIORITY_LEN).filter_map(entry).collect()
+}
+
+fn pieces(bytes: &[u8]) -> PieceWishes {
+    let mut wishes = PieceWishes::default();
+    for entry in bytes.chunks_exact(PIECES_LEN) {
+        let range = entry.split_first_chunk().and_then(|(first, rest)| {
+            let (last, rest) = rest.split_first_chunk()?;
+            let priority = Priority::from_u8(*rest.first()?)?;
+            Some((u32::from_be_bytes(*first)..=u32::from_be_bytes(*last), priority))
+        });
+        if let Some((range, priority)) = range {
+            // What makes no sense, or is one too many, is left out.
+            wishes.set(range, Some(priority));
+        }
+    }
+    wishes
 }
 
 #[cfg(test)]
@@ -153,8 +195,20 @@ pub(super) mod tests {
         let ratio = any::<u32>().prop_map(|thousandths| Ratio { thousandths });
         let time = (0..=i64::MAX as u64).prop_map(Duration::from_secs);
         let numbers = (limits(), limits(), goals(ratio), goals(time), any::<i64>());
-        (words, numbers, priorities, any::<(bool, bool, bool)>()).prop_map(
-            |((category, tags), numbers, priorities, (forced, sequential, super_seeding))| {
+        let range = (any::<u32>(), any::<u32>(), 0..4u8);
+        let pieces = prop::collection::vec(range, 0..9).prop_map(|ranges| {
+            let mut pieces = PieceWishes::default();
+            for (one, other, priority) in ranges {
+                pieces.set(one.min(other)..=one.max(other), Priority::from_u8(priority));
+            }
+            pieces
+        });
+        let counts = any::<(u32, u32)>();
+        let flags = any::<(bool, bool, bool)>();
+        (words, numbers, (priorities, pieces), counts, flags).prop_map(
+            |((category, tags), numbers, (priorities, pieces), counts, flags)| {
+                let (forced, sequential, super_seeding) = flags;
+                let (connections, upload_slots) = counts;
                 let (upload_limit, download_limit, ratio_limit, seed_time_limit, queue) = numbers;
                 TorrentSettings {
                     category,
@@ -166,6 +220,9 @@ pub(super) mod tests {
                     forced,
                     queue,
                     priorities,
+                    pieces,
+                    connections: NonZeroU32::new(connections),
+                    upload_slots: NonZeroU32::new(upload_slots),
                     sequential,
                     super_seeding,
                 }

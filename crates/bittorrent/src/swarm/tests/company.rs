@@ -186,8 +186,8 @@ fn who_names_too_often_is_let_go_of() {
     }
 }
 
-#[test]
-fn of_a_private_torrent_nobody_is_told() {
+/// A private torrent of one piece, nothing of it here.
+fn private() -> Table {
     let mut info = Encoder::new();
     let piece_length = BLOCKS_PER_PIECE * BLOCK_SIZE;
     info.dict(|info| {
@@ -206,6 +206,39 @@ fn of_a_private_torrent_nobody_is_told() {
     let swarm = Swarm::new(now, SwarmConfig::new(our_id()), Seed::from_u64(1), source, false);
     let mut table = Table { swarm, now, info_hash, pieces: 1 };
     table.tell(Input::StorageReady { have: Bitfield::new(1) });
+    table
+}
+
+#[test]
+fn another_tracker_has_other_peers() {
+    let mut table = private();
+    let found = |n, source| Input::PeersFound { source, peers: vec![addr(n)] };
+    assert_eq!(calls(&table.tell(found(1, PeerSource::Tracker))), [addr(1)]);
+    assert_eq!(calls(&table.tell(found(2, PeerSource::Tracker))), [addr(2)]);
+    assert_eq!(calls(&table.tell(found(3, PeerSource::Manual))), [addr(3)]);
+    let called = |table: &mut Table, n| {
+        let info_hash = table.info_hash;
+        let reserved = Handshake::RESERVED;
+        let handshake = Handshake { info_hash, peer_id: peer_id(n), reserved };
+        let (conn, direction) = (ConnId(n), Direction::Outgoing);
+        table.tell(Input::Connected { conn, addr: addr(n), direction, handshake })
+    };
+    called(&mut table, 1);
+    table.connect(4);
+    let outputs = table.tell(Input::TrackerChanged);
+    assert_eq!([1, 4].map(|n| dropped(&outputs, n)), [Some(DisconnectReason::TrackerChanged); 2]);
+    // Whoever was being called then is not kept, but for the one that the user named.
+    assert_eq!(dropped(&called(&mut table, 2), 2), Some(DisconnectReason::TrackerChanged));
+    assert_eq!(dropped(&called(&mut table, 3), 3), None);
+    assert_eq!(calls(&table.wait(60)), []);
+    // The next tracker may well know one of them.
+    assert_eq!(calls(&table.tell(found(1, PeerSource::Tracker))), [addr(1)]);
+    assert_eq!(dropped(&called(&mut table, 1), 1), None);
+}
+
+#[test]
+fn of_a_private_torrent_nobody_is_told() {
+    let mut table = private();
     let outputs = table.company(1);
     table.company(2);
     let Some(Message::Extended { id: 0, payload }) =

@@ -195,24 +195,34 @@ fn any_priority() -> impl Strategy<Value = Priority> {
 }
 
 proptest! {
-    /// Whatever files there are and however wishes change while pieces come in: what counts as
-    /// missing, left and interesting is what a plain look at the files says.
+    /// Whatever files there are and however wishes for files and pieces change while pieces come in:
+    /// what counts as missing, left and interesting is what a plain look at them says.
     #[test]
     fn the_books_agree_with_the_files(
         lengths in proptest::collection::vec(1..3 * BLOCK_SIZE, 1..8),
         steps in proptest::collection::vec(
-            (proptest::collection::vec(any_priority(), 8), any::<bool>(), 0..30u32),
+            (
+                proptest::collection::vec(any_priority(), 8),
+                proptest::collection::vec((0..30u32, 0..9u32, any_priority()), 0..3),
+                any::<bool>(),
+                0..30u32,
+            ),
             1..12,
         ),
     ) {
         let metainfo = of_files(&lengths);
         let mut table = table_of(&metainfo);
         table.seed(1);
-        for (wishes, in_order, done) in steps {
+        for (wishes, pieces, in_order, done) in steps {
             let mut priorities = FilePriorities::default();
             for (n, priority) in (0..).zip(&wishes) {
                 priorities.set(FileIndex(n), *priority);
             }
+            let mut own = PieceWishes::default();
+            for (first, more, priority) in &pieces {
+                assert!(own.set(*first..=first + more, Some(*priority)));
+            }
+            priorities.set_pieces(own);
             table.tell(Input::SetPriorities(priorities));
             let kind = if in_order { PickerKind::Sequential } else { PickerKind::RarestFirst };
             table.tell(Input::SetPicker(kind));
@@ -228,6 +238,13 @@ proptest! {
                     best[piece as usize] = best[piece as usize].max(*priority);
                 }
                 offset += length;
+            }
+            // Their own priority goes before their files'.
+            for (first, more, priority) in &pieces {
+                let last = (first + more).min(table.pieces.saturating_sub(1));
+                for piece in *first..=last {
+                    best[piece as usize] = *priority;
+                }
             }
             let swarm = &table.swarm;
             let missing: Vec<PieceIndex> = (0..table.pieces)

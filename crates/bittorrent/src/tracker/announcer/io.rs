@@ -81,6 +81,9 @@ pub enum Output {
         /// Where they listen.
         peers: Vec<SocketAddr>,
     },
+    /// Of a private torrent, another tracker has answered than the one before: the peers there are
+    /// were the former one's, and are to be parted with (BEP 27). What it names comes after this.
+    TrackerChanged,
     /// A tracker said what our address is (BEP 24). One tracker's word.
     ExternalAddress {
         /// The address.

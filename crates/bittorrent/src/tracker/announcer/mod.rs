@@ -4,7 +4,9 @@
 //! * **Tiers.** As qBittorrent has it by default: one working tracker of *each* tier is announced
 //!   to, because tiers in today's torrents are lists of unrelated trackers rather than backups. Within
 //!   a tier trackers are tried in random order until one answers, which then comes first (BEP 12). Of
-//!   a private torrent only one tracker at all is used, and it is kept until it fails (BEP 27).
+//!   a private torrent only one tracker at all is used, and it is kept until it fails; when another
+//!   one answers, that is said ([`Output::TrackerChanged`]), because peers must not be carried from
+//!   one tracker to the next (BEP 27).
 //! * **Ways.** Each tracker is asked once for each info-hash (hybrid torrents have two) and each
 //!   kind of address. It works if any of these does.
 //! * **Events.** Each way is told `started` until it has answered, `completed` once, and `stopped`
@@ -41,6 +43,9 @@ pub struct Announcer {
     transfer: Transfer,
     partial_seed: bool,
     running: bool,
+    /// Whether the torrent is private, and which tracker answered last if it is (BEP 27).
+    private: bool,
+    answered_last: Option<usize>,
     trackers: Vec<Tracker>,
     groups: Vec<Group>,
     /// Announces under way: the tracker, its endpoint, and until when an answer is waited for.
@@ -119,6 +124,8 @@ impl Announcer {
             transfer: Transfer::default(),
             partial_seed: false,
             running: false,
+            private: config.private,
+            answered_last: None,
             trackers,
             groups,
             asked: BTreeMap::new(),
@@ -324,6 +331,12 @@ impl Announcer {
         endpoint.started = true;
         if event == Event::Completed {
             endpoint.completed_due = false;
+        }
+        if self.private {
+            let before = self.answered_last.replace(asked.tracker);
+            if before.is_some_and(|before| before != asked.tracker) {
+                self.outputs.push_back(Output::TrackerChanged);
+            }
         }
         if let Some(ip) = response.external_ip {
             self.outputs.push_back(Output::ExternalAddress { ip });

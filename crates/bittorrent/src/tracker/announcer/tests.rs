@@ -28,6 +28,8 @@ struct Test {
     asked: Vec<Ask>,
     cancelled: usize,
     peers: usize,
+    /// How often it was said that the tracker is another.
+    changed: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -42,7 +44,7 @@ impl Test {
     fn new(config: &AnnouncerConfig) -> Self {
         let announcer = Announcer::new(config, Seed::from_u64(7));
         let now = Instant::ORIGIN + Duration::from_secs(1000);
-        Test { announcer, now, asked: Vec::new(), cancelled: 0, peers: 0 }
+        Test { announcer, now, asked: Vec::new(), cancelled: 0, peers: 0, changed: 0 }
     }
 
     fn started(config: &AnnouncerConfig) -> Self {
@@ -58,7 +60,7 @@ impl Test {
 
     fn drain(&mut self) {
         self.asked.clear();
-        (self.cancelled, self.peers) = (0, 0);
+        (self.cancelled, self.peers, self.changed) = (0, 0, 0);
         while let Some(output) = self.announcer.poll_output() {
             match output {
                 Output::Announce { id, url, family, request } => {
@@ -66,6 +68,7 @@ impl Test {
                 }
                 Output::Cancel { .. } => self.cancelled += 1,
                 Output::PeersFound { peers } => self.peers += peers.len(),
+                Output::TrackerChanged => self.changed += 1,
                 Output::ExternalAddress { .. } => {}
             }
         }
@@ -176,6 +179,27 @@ fn a_private_torrent_has_one_tracker_at_a_time() {
     let id = test.only().id;
     test.fail(id);
     assert_eq!(test.said(), ["a Started"]);
+    assert_eq!(test.changed, 0, "nothing has been heard of another one yet");
+    let id = test.only().id;
+    test.succeed(id);
+    assert_eq!(test.changed, 1);
+    test.wait();
+    let id = test.only().id;
+    test.succeed(id);
+    assert_eq!(test.changed, 0, "it is the same as before");
+}
+
+#[test]
+fn of_others_trackers_may_change() {
+    let mut test = Test::started(&config(&[&["a", "b"]]));
+    for _ in 0..4 {
+        let id = test.only().id;
+        test.succeed(id);
+        assert_eq!(test.changed, 0);
+        test.wait();
+        let id = test.only().id;
+        test.fail(id);
+    }
 }
 
 #[test]

@@ -209,7 +209,8 @@ async fn settings_of_a_torrent_are_changed_and_shown() {
     assert_eq!((status, &answer["tags"]), (StatusCode::CREATED, &serde_json::json!(["a", "b"])));
     let patch = async |body: &str| api.ask(Method::PATCH, "/api/v1/torrents/0123", body).await;
     let body = r#"{"category": "c", "remove_tags": ["a"], "upload_limit_bytes_per_s": 9,
-        "ratio_limit": 1.5, "seed_time_limit_s": "never", "sequential": true}"#;
+        "ratio_limit": 1.5, "seed_time_limit_s": "never", "sequential": true,
+        "connections": 30, "upload_slots": 4}"#;
     let (status, answer) = patch(body).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     assert_eq!(answer["category"], "c");
@@ -220,6 +221,9 @@ async fn settings_of_a_torrent_are_changed_and_shown() {
         "seed_time_limit_s": "never",
         "forced": false,
         "priorities": {},
+        "pieces": [],
+        "connections": 30,
+        "upload_slots": 4,
         "sequential": true,
         "super_seeding": false,
     });
@@ -232,6 +236,8 @@ async fn settings_of_a_torrent_are_changed_and_shown() {
         (r#"{"ratio_limit": -1}"#, "bad_request"),
         (r#"{"priorities": {"0": "high"}}"#, "conflict"),
         (r#"{"priority": {}}"#, "bad_request"),
+        (r#"{"pieces": [{"first": 0, "last": 3, "priority": "low"}]}"#, "conflict"),
+        (r#"{"pieces": [{"first": 0, "last": 3, "priority": "lowest"}]}"#, "bad_request"),
     ] {
         let (status, answer) = patch(body).await;
         assert!(status.is_client_error() && answer["error"]["code"] == code, "{body}: {answer}");

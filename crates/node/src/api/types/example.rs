@@ -5,9 +5,9 @@ use super::{
     AddPeersRequest, AddRequest, Category, ChangeRequest, ConfigChange, ConfigInfo, CreateOptions,
     CreateRequest, Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo,
     FilePriority, FileProgress, Format, InspectReport, InspectRequest, Job, JobKind, JobState,
-    NoLimit, Peer, PeerSource, PieceMap, Protocol, QueueMove, QueuePlace, QueueRequest, RatioLimit,
-    SessionInfo, ShareRequest, StreamInfo, TimeLimit, Torrent, TorrentDetail, TorrentSettings,
-    TorrentState, TrackerInfo, TrackerState, Version,
+    NoLimit, Peer, PeerSource, PieceMap, PieceRange, Protocol, QueueMove, QueuePlace, QueueRequest,
+    RatioLimit, SessionInfo, ShareRequest, StreamInfo, TimeLimit, Torrent, TorrentDetail,
+    TorrentSettings, TorrentState, TrackerInfo, TrackerState, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -66,6 +66,7 @@ pub fn schema_examples() -> Vec<SchemaExample> {
         entry::<StreamInfo>("StreamInfo"),
         entry::<Torrent>("Torrent"),
         entry::<TorrentDetail>("TorrentDetail"),
+        entry::<PieceRange>("PieceRange"),
         entry::<TorrentSettings>("TorrentSettings"),
         entry::<TrackerInfo>("TrackerInfo"),
     ]
@@ -244,6 +245,12 @@ impl Example for ChangeRequest {
     }
 }
 
+impl Example for PieceRange {
+    fn example() -> Self {
+        PieceRange { first: 0, last: 9, priority: Some(FilePriority::High) }
+    }
+}
+
 impl Example for TorrentSettings {
     fn example() -> Self {
         TorrentSettings {
@@ -253,6 +260,9 @@ impl Example for TorrentSettings {
             seed_time_limit_s: TimeLimit::Word(NoLimit::Inherited),
             forced: false,
             priorities: [(3, FilePriority::High)].into(),
+            pieces: vec![PieceRange::example()],
+            connections: None,
+            upload_slots: Some(4),
             sequential: false,
             super_seeding: false,
         }

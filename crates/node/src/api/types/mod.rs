@@ -30,8 +30,8 @@ pub use session::{
     SessionInfo,
 };
 pub use settings::{
-    Category, ChangeRequest, ConfigChange, FilePriority, NoLimit, QueueMove, QueuePlace,
-    QueueRequest, RatioLimit, TimeLimit, TorrentSettings,
+    Category, ChangeRequest, ConfigChange, FilePriority, NoLimit, PieceRange, QueueMove,
+    QueuePlace, QueueRequest, RatioLimit, TimeLimit, TorrentSettings,
 };
 pub use torrent::{
     Direction, Encrypted, FileInfo, FileProgress, InspectReport, Peer, PeerSource, PieceMap,

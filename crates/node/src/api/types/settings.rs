@@ -21,6 +21,14 @@ pub struct TorrentSettings {
     pub forced: bool,
     /// Files that are wanted more or less than others, by their index in the torrent.
     pub priorities: BTreeMap<u32, FilePriority>,
+    /// Pieces that are wanted more or less than the files they belong to.
+    pub pieces: Vec<PieceRange>,
+    /// Connections to peers at most; absent for as many as any torrent may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u32>,
+    /// Peers that are uploaded to at the same time; absent for as many as any torrent may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_slots: Option<u32>,
     /// Pieces are fetched in their order.
     pub sequential: bool,
     /// A seed gives everything once (BEP 16).
@@ -61,6 +69,16 @@ pub struct ChangeRequest {
     /// Files that are wanted more or less than before, by their index in the torrent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub priorities: BTreeMap<u32, FilePriority>,
+    /// Pieces that are wanted more or less than before, in this order; at most 1000 ranges of a
+    /// torrent's pieces have a priority of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<PieceRange>,
+    /// Connections to peers at most; 0 for as many as any torrent may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u32>,
+    /// Peers that are uploaded to at the same time; 0 for as many as any torrent may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_slots: Option<u32>,
     /// Whether pieces are fetched in their order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequential: Option<bool>,
@@ -69,7 +87,20 @@ pub struct ChangeRequest {
     pub super_seeding: Option<bool>,
 }
 
-/// How much a file is wanted.
+/// How much a range of pieces is wanted, whatever is set for the files they belong to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PieceRange {
+    /// The first piece, from 0.
+    pub first: u32,
+    /// The last piece.
+    pub last: u32,
+    /// How much they are wanted; left out or `null` for as much as their files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<FilePriority>,
+}
+
+/// How much a file or piece is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FilePriority {
