@@ -33,3 +33,8 @@ pub trait Machine {
     /// When it must be woken, and why.
     fn poll_timeout(&self) -> Option<(Instant, Self::Reason)>;
 }
+
+/// Whether something is to be done by `now`, if it is to be done at all.
+pub fn is_due(now: Instant, at: Option<Instant>) -> bool {
+    at.is_some_and(|at| at <= now)
+}

@@ -1,6 +1,7 @@
 //! One torrent's machines and what passes between them.
 
 use crate::{Output, TorrentKey, TorrentSetup};
+use althing_base::machine::is_due;
 use althing_base::{Instant, Machine, Seed, Sha1Digest};
 use althing_bittorrent::swarm::{self, ConnId, PeerSource, Swarm};
 use althing_bittorrent::tracker::announcer::{self, AnnounceId};
@@ -71,7 +72,7 @@ impl Torrent {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        let due = |timeout: Option<Instant>| timeout.is_some_and(|at| at <= now);
+        let due = |at| is_due(now, at);
         if due(self.swarm.poll_timeout().map(|(at, _)| at)) {
             self.swarm.handle_timeout(now);
         }

@@ -29,7 +29,8 @@ pub(crate) struct Resume {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Limit {
-    /// Torrents, by id, beginning of an id, or name [default: all together].
+    /// Torrents, by id, beginning of an id, or name [default: all together; with no limit either, show
+    /// what is set for them].
     #[arg(value_name = "ID")]
     pub(crate) ids: Vec<String>,
 

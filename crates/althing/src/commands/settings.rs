@@ -7,8 +7,8 @@ use crate::daemon::running;
 use crate::exit::{Exit, Failure};
 use crate::screen::{Screen, text, units};
 use althing_node::api::types::{
-    Category, ChangeRequest, ConfigChange, NoLimit, QueueMove, QueuePlace, QueueRequest,
-    RatioLimit, TimeLimit, TorrentDetail,
+    Category, ChangeRequest, ConfigChange, ConfigInfo, NoLimit, QueueMove, QueuePlace,
+    QueueRequest, RatioLimit, TimeLimit, TorrentDetail,
 };
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -30,12 +30,19 @@ pub(super) async fn limit(global: &Global, args: Limit, screen: &Screen) -> Resu
                 changes.insert(setting.to_owned(), json!(count));
             }
         }
-        if args.ratio.is_some() || args.seed_time.is_some() || changes.is_empty() {
+        if args.ratio.is_some() || args.seed_time.is_some() {
             return Err(Failure::new(
-                "say what to limit all torrents together to, or name a torrent",
-                "as in `althing limit --up 500K` or `althing limit ID --ratio 2`",
+                "--ratio and --seed-time are limits of single torrents, and none is named",
+                "name one, as in `althing limit ID --ratio 2`; for all, `althing config set \
+                 seeding.ratio 2` or `seeding.minutes`",
             )
             .with_exit(Exit::Usage));
+        }
+        if changes.is_empty() {
+            let config: ConfigInfo = client.get("/config").await?;
+            screen.value(&config.settings["limits"], false);
+            screen.result(&limits_of_all(&config.settings));
+            return Ok(());
         }
         let changed: ConfigChange = client.patch("/config", &Value::Object(changes)).await?;
         screen.value(&changed, false);
@@ -83,6 +90,30 @@ pub(super) async fn limit(global: &Global, args: Limit, screen: &Screen) -> Resu
         ));
     }
     Ok(())
+}
+
+/// What is set for all torrents together.
+fn limits_of_all(settings: &Value) -> String {
+    let number = |section: &str, name: &str| settings[section][name].as_u64().unwrap_or(0);
+    let rate = |name| match number("limits", name) {
+        0 => "no limit".to_owned(),
+        kib => format!("{kib} KiB/s"),
+    };
+    let slots = match number("sharing", "upload_slots_total") {
+        0 => "as many as the line takes".to_owned(),
+        slots => slots.to_string(),
+    };
+    let hours = settings["limits"]["schedule"].as_array().map_or(0, Vec::len);
+    let hours = match hours {
+        0 => "",
+        _ => "; other limits at certain hours, see `althing config`",
+    };
+    format!(
+        "All torrents together: up {}, down {}, upload slots {slots}, connections {}{hours}.",
+        rate("upload_kib_s"),
+        rate("download_kib_s"),
+        number("network", "connections"),
+    )
 }
 
 fn rate_words(rate: RateArg) -> String {

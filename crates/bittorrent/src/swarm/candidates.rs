@@ -5,6 +5,7 @@ use super::limits::{
     CANDIDATE_FAILURES_MAX, CANDIDATES_MAX, PEX_CANDIDATES_MAX, PEX_CANDIDATES_PER_PEER,
     PEX_FAILURES_MAX, PEX_PORTS_PER_IP, PEX_REMEMBERED_FOR, RECONNECT_AFTER,
 };
+use althing_base::machine::is_due;
 use althing_base::{Instant, Rng};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -187,7 +188,7 @@ impl Candidates {
         seeding: bool,
         rng: &mut Rng,
     ) -> Option<SocketAddr> {
-        let due = |c: &Candidate| Self::is_worth_trying(c, seeding).is_some_and(|at| at <= now);
+        let due = |c: &Candidate| is_due(now, Self::is_worth_trying(c, seeding));
         let fewest = self.known.values().filter(|c| due(c)).map(|c| c.failures).min()?;
         let best: Vec<SocketAddr> = self
             .known

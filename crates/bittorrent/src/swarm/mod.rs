@@ -55,6 +55,7 @@ pub use stats::{Fault, PeerStats, State, SwarmStats};
 
 use crate::metainfo::{Magnet, Metainfo};
 use crate::types::{Bitfield, InfoHashes, PeerId, PieceIndex};
+use althing_base::machine::is_due;
 use althing_base::time::Duration;
 use althing_base::{Instant, Machine, Rng, Seed};
 use availability::Availability;
@@ -444,7 +445,7 @@ impl Machine for Swarm {
 
     fn handle_timeout(&mut self, now: Instant) {
         debug_assert!(self.outputs.is_empty(), "drain the outputs before the next timeout");
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let due = |at| is_due(now, at);
         if due(self.housekeeping_at) {
             self.housekeeping(now);
         }

@@ -2,6 +2,7 @@
 //! interface that has a network of neighbours; or on the one that the user names, if any.
 
 use super::device::{self, Local as BoundTo};
+use super::socket::receive;
 use super::way::Way;
 use crate::clock;
 use crate::limits::{INTERFACES_BELIEVED_FOR, LOCAL_INTERFACES_MAX};
@@ -77,16 +78,6 @@ impl Names {
                 }
             }
         }
-    }
-}
-
-async fn receive(
-    socket: &io::Result<UdpSocket>,
-    buffer: &mut [u8],
-) -> io::Result<(usize, SocketAddr)> {
-    match socket {
-        Ok(socket) => socket.recv_from(buffer).await,
-        Err(_) => std::future::pending().await,
     }
 }
 

@@ -16,5 +16,5 @@ pub(crate) use admission::{Admission, Place, Places};
 pub(crate) use blocklist::Blocklist;
 pub(crate) use listener::{Arrival, Listening, Route, listen, listens, port};
 pub(crate) use local::Local as LocalDiscovery;
-pub(crate) use socket::may_be_peer;
+pub(crate) use socket::{may_be_peer, receive};
 pub(crate) use way::Way;

@@ -1,10 +1,10 @@
-//! The settings of TCP sockets, in one place.
+//! The settings of sockets, and what is done with them in several places.
 
 use super::device::{self, Local};
 use socket2::Type;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 
 /// Connections that the system keeps for us until we accept them: what it grants at most on Linux
 /// unless configured.
@@ -21,6 +21,17 @@ pub(super) fn listener(local: &Local, port: u16) -> io::Result<TcpListener> {
 /// Messages are small and must not wait for one another; blocks are written many at a time.
 pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)
+}
+
+/// The next packet of a socket; none ever comes over one that could not be opened.
+pub(crate) async fn receive(
+    socket: &io::Result<UdpSocket>,
+    buffer: &mut [u8],
+) -> io::Result<(usize, SocketAddr)> {
+    match socket {
+        Ok(socket) => socket.recv_from(buffer).await,
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// Whether a peer can be at `addr` at all; trackers and peers name all kinds of addresses.

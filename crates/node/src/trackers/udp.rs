@@ -4,8 +4,8 @@
 use super::Outcome;
 use crate::clock;
 use crate::limits::{PROXY_NAMES_MAX, PROXY_PACKETS_WAITING_MAX, UDP_PACKET_BYTES_MAX};
-use crate::net::Way;
 use crate::net::proxy::Relay;
+use crate::net::{Way, receive};
 use althing_base::{Machine as _, Seed};
 pub(crate) use althing_bittorrent::tracker::udp::RequestId;
 use althing_bittorrent::tracker::udp::{Client, Input, Output, RetryPolicy};
@@ -361,15 +361,5 @@ impl Proxied {
             }
             Err(error) => Event::Lost(error),
         }
-    }
-}
-
-async fn receive(
-    socket: &io::Result<UdpSocket>,
-    buffer: &mut [u8],
-) -> io::Result<(usize, SocketAddr)> {
-    match socket {
-        Ok(socket) => socket.recv_from(buffer).await,
-        Err(_) => std::future::pending().await,
     }
 }
