@@ -187,8 +187,8 @@ pub(crate) struct ConfigSet {
     #[arg(value_name = "SETTING")]
     pub(crate) setting: String,
 
-    /// Its new value.
-    #[arg(value_name = "VALUE")]
+    /// Its new value, as it would stand in the file; quotes around a text may be left out.
+    #[arg(value_name = "VALUE", allow_hyphen_values = true)]
     pub(crate) value: String,
 }
 

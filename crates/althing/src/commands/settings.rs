@@ -253,8 +253,13 @@ fn line(name: &str, category: &Category) -> String {
 
 pub(super) async fn set(global: &Global, args: &ConfigSet, screen: &Screen) -> Result<(), Failure> {
     let client = running(global).await?;
-    // As it would stand in the file; what is no TOML is a text.
-    let value = args.value.parse::<Value>().unwrap_or_else(|_| json!(args.value));
+    let value = match value_of(&args.value) {
+        Value::String(path) if PATHS.contains(&args.setting.as_str()) && !path.is_empty() => {
+            // The daemon may stand in another folder than whoever types this.
+            json!(std::path::absolute(&path).unwrap_or_else(|_| path.into()).to_string_lossy())
+        }
+        value => value,
+    };
     let change: ConfigChange = client.patch("/config", &json!({ &args.setting: value })).await?;
     screen.value(&change, false);
     if change.in_force.is_empty() {
@@ -264,4 +269,48 @@ pub(super) async fn set(global: &Global, args: &ConfigSet, screen: &Screen) -> R
         screen.note(&format!("{} is in force, and written down.", args.setting));
     }
     Ok(())
+}
+
+/// Settings that are a file or folder.
+const PATHS: [&str; 3] = ["network.ip_filter", "storage.download_dir", "watch.dir"];
+
+/// A value as it would stand in the file, or as JSON; what is neither is a text.
+fn value_of(text: &str) -> Value {
+    if let Ok(value) = text.parse() {
+        return value;
+    }
+    let table = toml::from_str::<toml::Table>(&format!("value = {text}")).unwrap_or_default();
+    let only = table.get("value").filter(|_| table.len() == 1);
+    match only {
+        // Times have no JSON of their own.
+        Some(toml::Value::Datetime(_)) | None => json!(text),
+        Some(value) => serde_json::to_value(value).unwrap_or_else(|_| json!(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_as_the_file_has_them() {
+        for (text, value) in [
+            ("500", json!(500)),
+            ("1.5", json!(1.5)),
+            ("true", json!(true)),
+            ("pause", json!("pause")),
+            ("'pause'", json!("pause")),
+            ("08:00", json!("08:00")),
+            ("", json!("")),
+            ("a\nb = 1", json!("a\nb = 1")),
+            ("1\nb = 1", json!("1\nb = 1")),
+            (r#"["10.0.0.1"]"#, json!(["10.0.0.1"])),
+            (
+                r#"[{ from = "08:00", to = "18:00", upload_kib_s = 200 }]"#,
+                json!([{ "from": "08:00", "to": "18:00", "upload_kib_s": 200 }]),
+            ),
+        ] {
+            assert_eq!(value_of(text), value, "{text}");
+        }
+    }
 }

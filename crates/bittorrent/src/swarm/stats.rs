@@ -174,6 +174,14 @@ impl Swarm {
         (self.totals.downloaded_bytes, self.totals.uploaded_bytes)
     }
 
+    /// Bytes of the pieces that are wanted, on disk or not, padding not counted; `None` while it is not
+    /// known which pieces there are.
+    pub fn selected_bytes(&self) -> Option<u64> {
+        let metainfo = self.metainfo.as_ref().filter(|_| self.phase == Phase::Active)?;
+        let selected = self.priorities.selected.ones();
+        Some(selected.map(|piece| u64::from(metainfo.piece_data_size(piece))).sum())
+    }
+
     /// Bytes still to fetch, padding not counted; `None` while the metadata is unknown.
     pub fn left_bytes(&self) -> Option<u64> {
         let metainfo = self.metainfo.as_ref()?;

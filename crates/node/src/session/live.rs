@@ -5,7 +5,7 @@ use super::settings::change_settings;
 use super::shared::Shared;
 use super::{ChangeConfigError, CommandError, Session};
 use crate::clock;
-use crate::config::{Config, LocalTime};
+use crate::config::{Config, ConfigError, LocalTime};
 use crate::limits::{CONFIG_BYTES_MAX, SCHEDULE_INTERVAL};
 use crate::rates::Limits;
 use crate::shard::Command;
@@ -92,8 +92,21 @@ impl Session {
         }
         let text = document.to_string();
         // As a whole it must be right: what is written is what the next start reads.
-        let bad = |error: crate::config::ConfigError| ChangeConfigError::Value {
-            reason: error.to_string(),
+        let bad = |error: ConfigError| {
+            // Where that would stand in the file is of no interest: it does not.
+            let reason = match error {
+                ConfigError::Syntax { error, .. } => {
+                    let names: Vec<&str> = changes.keys().map(String::as_str).collect();
+                    let why = error.message();
+                    format!(
+                        "{} cannot be changed so: {why}; nothing was changed, and `althing config \
+                         reference` lists every setting",
+                        names.join(", ")
+                    )
+                }
+                error => error.to_string(),
+            };
+            ChangeConfigError::Value { reason }
         };
         Config::parse(&text, &path).map_err(bad)?;
         let running = toml::to_string(&running).map_err(|error| unusable(error.to_string()))?;

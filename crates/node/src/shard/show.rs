@@ -36,14 +36,18 @@ impl Core {
             State::Faulted(fault) => Some(fault.to_string()),
             _ => torrent.note.as_deref().map(str::to_owned),
         };
-        let (done, wanted) = match swarm.metainfo().filter(|_| !swarm.priorities().wants_all()) {
-            // What is left says nothing of files that nobody wants.
+        let all = swarm.priorities().wants_all() && swarm.priorities().pieces().is_empty();
+        let (done, wanted) = match swarm.metainfo().filter(|_| !all) {
+            // What is left says nothing of files and pieces that nobody wants.
             Some(metainfo) => {
                 let files = files(metainfo, swarm);
                 let wanted = files.iter().filter(|file| file.priority != Priority::Skip);
                 (
                     files.iter().map(|file| file.done_bytes).sum(),
-                    wanted.map(|file| file.size_bytes).sum(),
+                    match swarm.selected_bytes() {
+                        Some(selected) if !swarm.priorities().pieces().is_empty() => selected,
+                        _ => wanted.map(|file| file.size_bytes).sum(),
+                    },
                 )
             }
             None => {

@@ -102,6 +102,8 @@ async fn pieces_that_are_skipped_are_not_fetched() {
     leecher.session.resume(id).await.expect("it is there");
     leecher.session.add_peers(id, vec![seeder.addr()]).await.expect("it is there");
     leecher.until(id, |torrent| torrent.state == TorrentState::Seeding).await;
+    let shown = leecher.session.snapshot(id).expect("it is there");
+    assert_eq!((shown.done_bytes, shown.wanted_bytes), (4 * 32_768, 4 * 32_768));
     let have = leecher.session.show(id).await.expect("it is there").have;
     assert_eq!(have.ones().map(|piece| piece.0).collect::<Vec<_>>(), [0, 1, 8, 9]);
     // And all of them when they are wanted as their file is.
