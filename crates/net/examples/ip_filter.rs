@@ -15,8 +15,7 @@ fn main() -> io::Result<()> {
             let file = std::fs::read(path)?;
             let list = unpack(&file).map_err(io::Error::other)?;
             let (filter, report) = IpFilter::parse(&list);
-            println!("{} ranges, {} after merging", report.ranges, filter.len());
-            Ok(())
+            writeln!(io::stdout(), "{} ranges, {} merged", report.ranges, filter.len())
         }
         _ => Err(io::Error::other("usage: ip_filter LIST, or ip_filter --make PATH")),
     }
