@@ -7,6 +7,15 @@ use std::time::Duration;
 /// machines sold).
 pub const THREADS_MAX: u32 = 1024;
 
+/// Torrents that have been read at the start and wait for their shard; reading goes no faster than
+/// they are taken in (guess: a few milliseconds of work, half a megabyte).
+pub const LOADED_AHEAD_MAX: usize = 256;
+
+/// Changes of records that somebody waits for and that are made durable together; more wait for the
+/// next turn. A turn takes about as long as the disk takes to flush, so that this many a turn is more
+/// than anybody asks for (guess).
+pub const FLUSHED_TOGETHER_MAX: usize = 1024;
+
 /// Time for both handshakes of a connection, in either direction, from when it stands. Slower peers
 /// are dropped (guess: ten round trips of a bad link; libtorrent waits 10 s, too).
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

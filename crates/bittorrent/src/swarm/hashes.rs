@@ -56,7 +56,7 @@ pub(super) struct HashFetch {
     /// The first file with each root, once a peer has asked for hashes.
     files: Option<BTreeMap<Sha256Digest, FileIndex>>,
     /// The tree that was asked for last: requests for one file come in rows.
-    tree: Option<(FileIndex, Tree)>,
+    tree: Option<Box<(FileIndex, Tree)>>,
     /// Who waits for the leaves of which piece.
     waiting: BTreeMap<PieceIndex, Vec<(ConnId, HashRequest)>>,
 }
@@ -101,11 +101,11 @@ impl HashFetch {
         request: &HashRequest,
     ) -> Option<(FileIndex, &Tree)> {
         let file = self.file_of(metainfo, request.pieces_root)?;
-        if self.tree.as_ref().is_none_or(|(of, _)| *of != file) {
+        if self.tree.as_ref().is_none_or(|tree| tree.0 != file) {
             let tree = Tree::new(metainfo.tree_shape(file)?, metainfo.piece_layer(file)?)?;
-            self.tree = Some((file, tree));
+            self.tree = Some(Box::new((file, tree)));
         }
-        self.tree.as_ref().map(|(_, tree)| (file, tree))
+        self.tree.as_ref().map(|tree| (file, &tree.1))
     }
 }
 

@@ -167,7 +167,7 @@ pub struct Swarm {
     rng: Rng,
     seed: Seed,
     info_hashes: InfoHashes,
-    magnet: Option<Magnet>,
+    magnet: Option<Box<Magnet>>,
     metainfo: Option<Arc<Metainfo>>,
     phase: Phase,
     paused: bool,
@@ -188,7 +188,8 @@ pub struct Swarm {
     picker: Box<dyn Picker>,
     open: OpenPieces,
     blame: Blame,
-    metadata: Option<MetadataFetch>,
+    /// Boxed like the link: most torrents never need either.
+    metadata: Option<Box<MetadataFetch>>,
     hashes: HashFetch,
 
     choker: Box<dyn Choker>,
@@ -229,7 +230,7 @@ impl Swarm {
     ) -> Self {
         let (info_hashes, magnet, metainfo) = match source {
             Source::Metainfo(metainfo) => (metainfo.info_hashes(), None, Some(metainfo)),
-            Source::Magnet(magnet) => (magnet.info_hashes, Some(magnet), None),
+            Source::Magnet(magnet) => (magnet.info_hashes, Some(Box::new(magnet)), None),
         };
         let mut swarm = Swarm {
             rng: Rng::new(seed.fork("swarm", 0)),
@@ -245,7 +246,7 @@ impl Swarm {
             spread: SpreadLog::default(),
             super_seed: SuperSeed::default(),
             phase: if metainfo.is_some() { Phase::Opening } else { Phase::Metadata },
-            metadata: metainfo.is_none().then(|| MetadataFetch::new(info_hashes)),
+            metadata: metainfo.is_none().then(|| Box::new(MetadataFetch::new(info_hashes))),
             config,
             seed,
             info_hashes,
@@ -341,7 +342,7 @@ impl Swarm {
             Err(error) => {
                 // Every peer of this torrent has this text: nobody to blame, nothing to hope for.
                 self.fail(now, Fault::Metainfo(error.to_string()));
-                self.metadata = Some(MetadataFetch::new(self.info_hashes));
+                self.metadata = Some(Box::new(MetadataFetch::new(self.info_hashes)));
                 self.magnet = Some(magnet);
             }
             Ok(metainfo) => {

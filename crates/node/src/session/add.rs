@@ -44,7 +44,7 @@ pub(super) async fn add(
     if settings.queue == 0 {
         settings.queue = shared.queue_last.load(Ordering::Relaxed);
     }
-    let settings = Arc::new(settings);
+    let settings = settings.shared();
     shown.settings = Arc::clone(&settings);
     if let Source::Metainfo(metainfo) = &source {
         shared::describe(&mut shown, metainfo);
@@ -96,6 +96,7 @@ pub(super) async fn add(
         waits,
         location,
         start,
+        ticket: None,
         link_wants,
         peers,
         before: Totals::default(),

@@ -3,14 +3,15 @@
 
 use super::add;
 use super::shared::{self, Entry, Shared};
+use super::ticket::{Counter, Ticket};
 use super::wishes;
 use super::{Event, StartError, TorrentId, TorrentState};
+use crate::limits::LOADED_AHEAD_MAX;
 use crate::shard::{Command, NewTorrent, Spent, Start, Totals, remove_leftovers};
 use althing_bittorrent::metainfo::{Magnet, Metainfo};
 use althing_bittorrent::swarm::Source;
 use althing_store::files::{DiskFiles, Root};
 use althing_store::records::{self, RecordError, Stored, Unmoved};
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::warn;
@@ -29,20 +30,17 @@ pub(super) fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let Some(records) = shared.persist.records() else { return Ok(()) };
     let stored = Mutex::new(records.iter());
-    let known = Mutex::new(BTreeMap::new());
     let failure = Mutex::new(None);
     let unresolved = Mutex::new(Vec::new());
+    let tickets = Counter::new(LOADED_AHEAD_MAX);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(next) = next(&stored) {
                     match next {
                         Ok(stored) => {
-                            let id = TorrentId(stored.id);
-                            let record = stored.record.clone();
-                            if start(shared, stored, moves.get(&id.0), &unresolved) {
-                                guard(&known).insert(id, record);
-                            }
+                            let unmoved = moves.get(&stored.id);
+                            start(shared, stored, unmoved, &unresolved, tickets.take());
                         }
                         Err(error @ RecordError::Damaged { .. }) => {
                             tell(shared, &error.to_string());
@@ -58,7 +56,6 @@ pub(super) fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
     if let Some(error) = guard(&failure).take() {
         return Err(StartError::Records { reason: error.to_string() });
     }
-    shared.persist.loaded(std::mem::take(&mut *guard(&known)));
     for (entry, hosts) in std::mem::take(&mut *guard(&unresolved)) {
         add::look_up(shared, &entry, hosts);
     }
@@ -79,14 +76,15 @@ fn tell(shared: &Shared, sentence: &str) {
     shared.emit(Event::Note { id: None, sentence: sentence.into() });
 }
 
-/// Hands a torrent to its shard; says whether it could be read. Peers whose names have to be looked
-/// up go to `unresolved`.
+/// Hands a torrent to its shard, if it can be read. Peers whose names have to be looked up go to
+/// `unresolved`.
 fn start(
     shared: &Arc<Shared>,
     stored: Stored,
     unmoved: Option<&Unmoved>,
     unresolved: &Mutex<Vec<(Arc<Entry>, add::Hosts)>>,
-) -> bool {
+    ticket: Ticket,
+) {
     let Stored { id, record, torrent, resume } = stored;
     let source = match (&torrent, &record.magnet) {
         (Some(bytes), _) => Metainfo::parse(bytes)
@@ -101,7 +99,7 @@ fn start(
         Ok(source) => source,
         Err(reason) => {
             tell(shared, &format!("torrent {id} cannot be loaded: {reason}; add it again"));
-            return false;
+            return;
         }
     };
     let mut shown = match &source {
@@ -150,7 +148,7 @@ fn start(
     let entry = Arc::new(Entry::new(shared.torrents.new_key(), shard, shown));
     if shared.torrents.insert(&entry, hashes).is_err() {
         tell(shared, &format!("torrent {id} is there twice; the second is left alone"));
-        return true;
+        return;
     }
     if let (Some(Unmoved::From(old)), Source::Metainfo(metainfo)) = (unmoved, &source) {
         let (shared, entry) = (Arc::clone(shared), Arc::clone(&entry));
@@ -182,6 +180,7 @@ fn start(
         waits,
         location: record.location,
         start,
+        ticket: Some(ticket),
         link_wants,
         peers,
         spent: Spent { active: record.active, seeding: record.seeding },
@@ -193,5 +192,4 @@ fn start(
         check_paused: record.paused && !checked,
     };
     shared.send(&entry, Command::Add(Box::new(new)));
-    true
 }

@@ -22,6 +22,7 @@ pub(crate) mod shared;
 mod snapshot;
 mod start;
 mod steward;
+mod ticket;
 mod watch;
 pub(crate) mod wishes;
 
@@ -56,6 +57,7 @@ use start::Running;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
+pub(crate) use ticket::Ticket;
 use tokio::sync::{broadcast, oneshot};
 
 /// A running session.
@@ -119,6 +121,10 @@ impl Session {
     /// # Errors
     /// If it means none or several.
     pub fn resolve(&self, given: &str) -> Result<TorrentId, CommandError> {
+        // Programs say ids in full, and need not wait for a look at ten thousand names.
+        if let Some(entry) = given.parse().ok().and_then(|id| self.shared.torrents.by_id(id)) {
+            return Ok(entry.id);
+        }
         let all = self.list();
         let is_prefix = given.len() >= PREFIX_DIGITS_MIN
             && given.bytes().all(|digit| digit.is_ascii_hexdigit());

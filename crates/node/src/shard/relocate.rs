@@ -216,7 +216,7 @@ impl Core {
         let Some(torrent) = self.torrents.get_mut(&key) else { return };
         torrent.entry.update(|shown| shown.save_dir = crate::session::save_dir(&location));
         torrent.location = location;
-        torrent.start = start;
+        torrent.start = Some(Box::new(start));
         torrent.files = Files::Unknown;
         self.open_files(key, &metainfo);
         self.publish(key);

@@ -9,7 +9,7 @@ use crate::config::{Allocation, Config};
 use crate::rates::{Flow, Gate, Limits};
 use crate::session::settings::change_settings;
 use crate::session::shared::Entry;
-use crate::session::{Event, TorrentState, wishes};
+use crate::session::{Event, Ticket, TorrentState, wishes};
 use althing_bittorrent::Priority;
 use althing_bittorrent::metainfo::FileIndex;
 use althing_bittorrent::metainfo::Metainfo;
@@ -38,6 +38,8 @@ pub(crate) struct NewTorrent {
     pub(crate) waits: bool,
     pub(crate) location: Location,
     pub(crate) start: Start,
+    /// As long as it is on its way, at the start of the program.
+    pub(crate) ticket: Option<Ticket>,
     /// The files that the link wants, as long as it is not known which those are.
     pub(crate) link_wants: FilePriorities,
     /// Peers to try at once.
@@ -122,8 +124,8 @@ pub(super) struct Torrent {
     pub(super) trackers: Vec<Vec<String>>,
     pub(super) location: Location,
     pub(super) files: Files,
-    /// How the files are to be opened once it is known what they are.
-    pub(super) start: Start,
+    /// How the files are to be opened once it is known what they are; `None` is [`Start::Look`].
+    pub(super) start: Option<Box<Start>>,
     pub(super) before: Totals,
     /// The user wants it to rest.
     pub(super) paused: bool,
@@ -221,7 +223,7 @@ impl Core {
             trackers: new.trackers,
             location: new.location,
             files: Files::Unknown,
-            start: new.start,
+            start: Some(Box::new(new.start)),
             link_wants: new.link_wants,
             before: new.before,
             saved: new.before,
@@ -240,6 +242,8 @@ impl Core {
             stirred: false,
             shown: None,
         };
+        // The next one may be read.
+        drop(new.ticket);
         torrent.set_gates(&self.shared.governor.limits());
         self.torrents.insert(key, Box::new(torrent));
         self.router.add(clock::now(), key, setup);
@@ -332,7 +336,7 @@ impl Core {
             files.prepare();
         }
         // Only the first time: after a fault or a check the files themselves tell.
-        match std::mem::replace(&mut torrent.start, Start::Look) {
+        match torrent.start.take().map_or(Start::Look, |start| *start) {
             Start::Complete => {
                 let all = Bitfield::full(pieces);
                 files.found_right(&all);

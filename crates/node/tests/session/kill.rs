@@ -3,7 +3,7 @@
 use crate::support::{Node, PATIENCE, config, noise, torrent_of_file};
 use althing_bittorrent::metainfo::{Format, Metainfo};
 use althing_node::Session;
-use althing_node::session::{AddOptions, AddSource, Event, TorrentState};
+use althing_node::session::{AddOptions, AddSource, Event, TorrentId, TorrentState};
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -87,5 +87,61 @@ async fn killed_while_fetching_and_started_again() {
         node.complete(id).await;
         let got = std::fs::read(node.downloads().join("file.bin")).expect("it is there");
         assert!(got == bytes);
+    }
+}
+
+const ADDS_DIR: &str = "ALTHING_TEST_ADDS_DIR";
+
+/// How many torrents the killed process adds, all at once.
+const ADDED_AT_ONCE: u64 = 200;
+
+/// Not a test: what the process does that is killed. It says each torrent that it was told is added.
+#[tokio::test]
+async fn the_one_that_adds_and_is_killed() {
+    let Some(dir) = std::env::var_os(ADDS_DIR) else { return };
+    let session = Session::start(config(), &PathBuf::from(dir)).await.expect("it starts");
+    let mut adding = tokio::task::JoinSet::new();
+    for number in 0..ADDED_AT_ONCE {
+        let session = session.clone();
+        adding.spawn(async move {
+            let bytes = noise(number, 20_000);
+            let metainfo = torrent_of_file(&format!("{number}"), Format::V1, &bytes, 16_384);
+            let source = AddSource::Torrent(metainfo.to_torrent());
+            session.add(source, AddOptions::default()).await.expect("it is added")
+        });
+    }
+    while let Some(added) = adding.join_next().await {
+        println!("\nadded {}", added.expect("no panic"));
+    }
+}
+
+/// Records that are asked for at once are flushed together; none counts as there before that.
+#[tokio::test]
+async fn killed_while_adding_many_at_once() {
+    for kill_at in [1, 40, 150] {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let program = std::env::current_exe().expect("this program");
+        let mut child = Command::new(program)
+            .args(["--exact", "kill::the_one_that_adds_and_is_killed", "--nocapture"])
+            .env(ADDS_DIR, dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let output = child.stdout.take().expect("it is piped");
+        let reading = tokio::task::spawn_blocking(move || {
+            let lines = BufReader::new(output).lines().map_while(Result::ok);
+            let added = lines.filter_map(|line| line.strip_prefix("added ")?.parse().ok());
+            added.take(kill_at).collect::<Vec<TorrentId>>()
+        });
+        let added = tokio::time::timeout(PATIENCE, reading).await.expect("it adds");
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        let added = added.expect("no panic");
+        assert_eq!(added.len(), kill_at);
+        let session = Session::start(config(), dir.path()).await.expect("it starts again");
+        for id in added {
+            assert!(session.snapshot(id).is_some(), "{id} was said to be added, and is not there");
+        }
+        session.shutdown().await;
     }
 }

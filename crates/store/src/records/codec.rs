@@ -15,12 +15,11 @@ use althing_bittorrent::{Bitfield, PieceIndex};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The version that is written. 2 added the settings of a torrent: older software would write records
 /// without them, and fetch what the user does not want.
-pub(super) const VERSION: u64 = 2;
+pub const VERSION: u64 = 2;
 
 /// Why a value can't be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,7 +87,8 @@ pub(super) fn decode_record(text: &[u8]) -> Result<Record, DecodeError> {
         seeding: Duration::from_secs(to_u64(dict.int(b"seeding_s"))),
         settings: dict
             .dict(b"settings")
-            .map_or_else(Arc::default, |dict| Arc::new(settings_codec::decode(dict))),
+            .map_or_else(TorrentSettings::default, settings_codec::decode)
+            .shared(),
         magnet: dict.str(b"magnet").map(str::to_owned),
         trackers: strings(b"trackers").collect(),
         peers: strings(b"peers")
@@ -316,6 +316,7 @@ mod tests {
     use super::super::settings_codec::tests::settings;
     use super::*;
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     fn locations() -> impl Strategy<Value = Location> {
         let names = prop::collection::btree_map("[^\0]{1,9}", "[^\0]{1,9}".prop_map_into(), 1..4);

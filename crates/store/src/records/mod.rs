@@ -11,8 +11,8 @@
 //! of files that have changed since.
 //!
 //! Writes survive the end of the process at once. [`Records::flush`] makes them survive a power
-//! cut; what would be wrong if it were forgotten ([`unclaim`](Records::unclaim),
-//! [`remove`](Records::remove)) is flushed at once.
+//! cut, many of them in one go; a claim that is taken back ([`unclaim`](Records::unclaim)) would be
+//! wrong if that were forgotten, and is flushed at once.
 
 mod assess;
 mod codec;
@@ -24,6 +24,7 @@ mod settings_codec;
 mod table;
 
 pub use assess::{Assessment, assess};
+pub use codec::VERSION as FORMAT_VERSION;
 pub use error::RecordError;
 pub use moves::Unmoved;
 pub use record::{Record, Resume};

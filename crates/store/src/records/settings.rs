@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// One torrent's settings. The default is what a torrent has that nobody has set anything for.
@@ -45,6 +46,13 @@ pub struct TorrentSettings {
 }
 
 impl TorrentSettings {
+    /// These settings to be looked at from many places. All torrents that nobody has set anything for
+    /// have the same copy.
+    pub fn shared(self) -> Arc<Self> {
+        static DEFAULT: LazyLock<Arc<TorrentSettings>> = LazyLock::new(Arc::default);
+        if self == **DEFAULT { Arc::clone(&DEFAULT) } else { Arc::new(self) }
+    }
+
     /// How much a file is wanted.
     pub fn priority(&self, file: FileIndex) -> Priority {
         self.priorities.get(&file).copied().unwrap_or_default()

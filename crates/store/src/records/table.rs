@@ -100,6 +100,16 @@ impl Records {
         self.stored(id, &record, torrent.as_deref(), resume.as_deref()).map(Some)
     }
 
+    /// A torrent's record alone; `None` if there is none of that id.
+    ///
+    /// # Errors
+    /// It is damaged, or the disk fails.
+    pub fn record(&self, id: Sha1Digest) -> Result<Option<Record>, RecordError> {
+        let text = self.with(|engine| engine.records.get(id.0))?;
+        let record = text.map(|text| codec::decode_record(&text));
+        record.transpose().map_err(|error| self.bad(id, error))
+    }
+
     /// Adds or replaces a torrent's record.
     ///
     /// # Errors
@@ -204,7 +214,7 @@ impl Records {
         })
     }
 
-    /// Forgets a torrent. Flushed at once.
+    /// Forgets a torrent, for good once it is [flushed](Self::flush).
     ///
     /// # Errors
     /// The disk fails.
@@ -217,8 +227,7 @@ impl Records {
             batch.remove(&engine.resume, id.0);
             batch.remove(&engine.moves, id.0);
             batch.commit()
-        })?;
-        self.flush()
+        })
     }
 
     /// Makes all that was written so far survive a power cut.

@@ -100,7 +100,8 @@ struct Round {
 impl Announcer {
     /// An announcer that has not started.
     pub fn new(config: &AnnouncerConfig, seed: Seed) -> Self {
-        let mut rng = Rng::new(seed);
+        // Its generator is not kept: of ten thousand torrents that rest, few ever draw again.
+        let mut rng = Rng::new(seed.fork("order", 0));
         let mut trackers = Vec::new();
         let mut groups: Vec<Group> = Vec::new();
         for (tier, urls) in config.tiers.iter().enumerate() {
@@ -120,7 +121,7 @@ impl Announcer {
             peer_id: config.peer_id,
             port: config.port,
             key: rng.next_u32(),
-            rng,
+            rng: Rng::new(seed),
             transfer: Transfer::default(),
             partial_seed: false,
             running: false,
