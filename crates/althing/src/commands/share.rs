@@ -3,19 +3,23 @@
 use super::make;
 use super::reach;
 use crate::cli::{Global, Share};
-use crate::client::{Client, Events, torrent_path};
+use crate::client::{Client, torrent_path};
 use crate::daemon::{Daemon, running_or_own};
 use crate::exit::{Exit, Failure};
 use crate::screen::progress::Progress;
 use crate::screen::{Screen, text, units};
 use crate::signals::Signals;
 use althing_node::api::types::{
-    CreateOptions, Event, Job, JobState, SessionInfo, ShareRequest, Torrent, TorrentDetail,
+    CreateOptions, ErrorCode, Event, Job, JobState, SessionInfo, ShareRequest, Torrent,
+    TorrentDetail,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+/// Paths that the daemon is asked to share at once; it takes as many.
+const AT_ONCE: usize = 16;
 
 /// What `share --json` prints for each path once its link is ready.
 #[derive(Serialize)]
@@ -62,6 +66,8 @@ pub(super) async fn share(
     result
 }
 
+/// Has the daemon share all paths, some at a time: it writes down together what comes at once.
+/// Links come in the order of the paths. If one fails, no more are begun.
 async fn share_all(
     client: &Client,
     paths: &[PathBuf],
@@ -69,59 +75,88 @@ async fn share_all(
     super_seeding: bool,
     screen: &Screen,
 ) -> Result<(), Failure> {
-    // One stream for all: each begins with everything there is.
+    // One stream for all: it begins with everything there is.
     let mut events = client.events().await?;
-    for path in paths {
-        let detail = share_one(client, &mut events, path, options, super_seeding, screen).await?;
-        tell(client, &detail, screen).await?;
-    }
-    Ok(())
-}
-
-async fn share_one(
-    client: &Client,
-    events: &mut Events,
-    path: &Path,
-    options: &CreateOptions,
-    super_seeding: bool,
-    screen: &Screen,
-) -> Result<TorrentDetail, Failure> {
-    let request = ShareRequest {
-        path: path.to_string_lossy().into_owned(),
-        options: options.clone(),
-        super_seeding,
-    };
-    let begun: Job = client.post("/share", &request).await?;
+    let session: SessionInfo = client.get("/session").await?;
     let mut progress = Progress::new(screen, "hashing");
-    let id = loop {
+    let mut left = paths.iter();
+    let mut next = left.next();
+    let mut under_way: VecDeque<Job> = VecDeque::new();
+    let mut told = 0;
+    let mut failure = None;
+    loop {
+        let mut busy = false;
+        while let Some(path) = next.filter(|_| under_way.len() < AT_ONCE) {
+            let request = ShareRequest {
+                path: path.to_string_lossy().into_owned(),
+                options: options.clone(),
+                super_seeding,
+            };
+            match client.post("/share", &request).await {
+                Ok(job) => under_way.push_back(job),
+                // Somebody else has given it work, too: it goes on when one of ours is done.
+                Err(error) if error.error.code == ErrorCode::TooMany && !under_way.is_empty() => {
+                    busy = true;
+                    break;
+                }
+                Err(error) => {
+                    failure.get_or_insert(error);
+                    next = None;
+                    break;
+                }
+            }
+            next = left.next();
+        }
+        while under_way.front().is_some_and(|job| job.state != JobState::Running)
+            && let Some(job) = under_way.pop_front()
+        {
+            match (job.state, job.error) {
+                (JobState::Done, _) => {
+                    let id = job.torrent.unwrap_or_default();
+                    let detail: TorrentDetail = client.get(&torrent_path(&id, "")).await?;
+                    progress.clear();
+                    tell(client, &session, &detail, screen);
+                    told += 1;
+                }
+                (_, error) => {
+                    let unsaid = || Failure::new("it could not be shared", "try again");
+                    failure.get_or_insert(error.map_or_else(unsaid, Failure::from));
+                    next = None;
+                }
+            }
+        }
+        if under_way.is_empty() && next.is_none() {
+            return failure.map_or(Ok(()), Err);
+        }
+        if next.is_some() && under_way.len() < AT_ONCE && (!busy || under_way.is_empty()) {
+            continue;
+        }
         let Some(event) = events.next().await? else {
             return Err(Failure::new("the daemon stopped before everything was hashed", "")
                 .with_exit(Exit::NoDaemon));
         };
-        let job = match event {
-            Event::Job { job } => Some(job),
-            Event::Snapshot { jobs, .. } => jobs.into_iter().find(|job| job.id == begun.id),
-            _ => None,
+        let news = match event {
+            Event::Job { job } => vec![job],
+            Event::Snapshot { jobs, .. } => jobs,
+            _ => continue,
         };
-        let Some(job) = job.filter(|job| job.id == begun.id) else { continue };
-        screen.value(&Event::Job { job: job.clone() }, true);
-        match job.state {
-            JobState::Running => progress.update(job.done_bytes, job.total_bytes, ""),
-            JobState::Done => break job.torrent.unwrap_or_default(),
-            JobState::Failed => {
-                return Err(job.error.map_or_else(
-                    || Failure::new("it could not be shared", "try again"),
-                    Failure::from,
-                ));
-            }
+        for job in news {
+            let Some(ours) = under_way.iter_mut().find(|ours| ours.id == job.id) else { continue };
+            screen.value(&Event::Job { job: job.clone() }, true);
+            *ours = job;
         }
-    };
-    client.get(&torrent_path(&id, "")).await
+        if let Some(job) = under_way.front() {
+            let of_all = match paths.len() {
+                1 => String::new(),
+                all => format!("{} of {all}", told + 1),
+            };
+            progress.update(job.done_bytes, job.total_bytes, &of_all);
+        }
+    }
 }
 
 /// Prints the link, and how friends use it.
-async fn tell(client: &Client, detail: &TorrentDetail, screen: &Screen) -> Result<(), Failure> {
-    let session: SessionInfo = client.get("/session").await?;
+fn tell(client: &Client, session: &SessionInfo, detail: &TorrentDetail, screen: &Screen) {
     // Of another machine's addresses this one knows nothing.
     let here = client.addr().ip().is_loopback();
     let addrs: Vec<SocketAddr> = if detail.trackers.is_empty() && here {
@@ -146,7 +181,6 @@ async fn tell(client: &Client, detail: &TorrentDetail, screen: &Screen) -> Resul
     ));
     screen.result(&link);
     screen.note(&format!("\n{}\n", how_to_reach(detail, &addrs)));
-    Ok(())
 }
 
 /// Says honestly what a friend needs for the link to work.

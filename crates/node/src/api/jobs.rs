@@ -3,13 +3,14 @@
 
 use super::app::App;
 use super::error::ApiError;
-use super::limits::{JOBS_KEPT_MAX, JOBS_RUNNING_MAX};
+use super::limits::{JOBS_HASHING_MAX, JOBS_KEPT_MAX, JOBS_RUNNING_MAX};
 use super::types::{ErrorCode, Job, JobKind, JobState};
 use crate::session::{AddError, AddOptions, AddSource, CreateOptions, Created};
 use althing_store::records::TorrentSettings;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
 
 /// What a job is to do.
 #[derive(Clone, Debug)]
@@ -24,9 +25,16 @@ pub(super) enum Work {
 }
 
 /// The jobs under way, and the last ones that ended.
-#[derive(Default)]
 pub(super) struct Jobs {
     table: Mutex<Table>,
+    /// Who may hash.
+    hashing: Semaphore,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Jobs { table: Mutex::default(), hashing: Semaphore::new(JOBS_HASHING_MAX) }
+    }
 }
 
 #[derive(Default)]
@@ -140,7 +148,11 @@ async fn run(
         let app = app.clone();
         move |done, total| app.jobs().progress(id, done, total)
     };
-    let Created { metainfo, location } = app.session().create(&path, options, progress).await?;
+    let Created { metainfo, location } = {
+        // It is never closed.
+        let _turn = app.jobs().hashing.acquire().await.ok();
+        app.session().create(&path, options, progress).await?
+    };
     let torrent = metainfo.info_hashes().primary().to_string();
     match work {
         Work::Share { super_seeding } => {

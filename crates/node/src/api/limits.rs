@@ -60,8 +60,13 @@ pub const EVENTS_BEHIND_MAX: usize = 1024;
 /// stream lives. Source: the HTML standard suggests about 15 s.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Jobs (hashing a path) that run at once; a further one is answered 429.
-pub const JOBS_RUNNING_MAX: usize = 4;
+/// Jobs (hashing a path) that run at once; a further one is answered 429. More than are hashed at
+/// once, because the torrents that come of them are written down together.
+pub const JOBS_RUNNING_MAX: usize = 16;
+
+/// Jobs of those that hash at once; the others wait. Each has a thread for each core (guess: enough to
+/// have one read while another hashes).
+pub const JOBS_HASHING_MAX: usize = 4;
 
 /// Finished jobs that are remembered; the oldest is forgotten first.
 pub const JOBS_KEPT_MAX: usize = 64;

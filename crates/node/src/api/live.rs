@@ -83,11 +83,13 @@ impl Live {
         (Frame::new(&snapshot), self.frames.subscribe())
     }
 
-    /// Looks at everything, if anybody listens.
+    /// Looks at everything, if anybody listens; else forgets what was told.
     fn look(&self, app: &App) {
         let mut told = self.lock();
         if self.frames.receiver_count() > 0 {
             self.look_at_all(app, &mut told);
+        } else {
+            *told = Told::default();
         }
     }
 
@@ -186,8 +188,10 @@ impl Live {
     }
 
     fn tell(&self, event: &Event) {
-        // Nobody listening is no fault.
-        drop(self.frames.send(Frame::new(event)));
+        // To the first listener everything is new: it gets one snapshot, not ten thousand events.
+        if self.frames.receiver_count() > 0 {
+            drop(self.frames.send(Frame::new(event)));
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Told> {
