@@ -77,15 +77,14 @@ fn name(number: usize) -> String {
     format!("file-{number:05}.bin")
 }
 
-/// Has Althing share all of them into a data folder that is kept; again when the binary is
-/// another, since what it keeps may be too.
+/// Has Althing share all of them into a data folder that is kept; again when it would be written in
+/// another way.
 fn share(dir: &Path, content: &Path, count: usize) -> Result<(), String> {
     let program = install::althing()?;
     let failed = |error: std::io::Error| format!("{}: {error}", dir.display());
     let mark = dir.join("bench-shared-by");
-    let binary = program.metadata().map_err(failed)?;
-    let binary = format!("{} {:?}\n", binary.len(), binary.modified().map_err(failed)?);
-    if std::fs::read_to_string(&mark).is_ok_and(|by| by == binary) {
+    let format = format!("format {}, {count} files\n", althing_store::records::FORMAT_VERSION);
+    if std::fs::read_to_string(&mark).is_ok_and(|by| by == format) {
         return Ok(());
     }
     if dir.exists() {
@@ -103,7 +102,7 @@ fn share(dir: &Path, content: &Path, count: usize) -> Result<(), String> {
     daemon.until_seeding(count, SHARE_LIMIT);
     println!("  shared after {:.1} s", start.elapsed().as_secs_f64());
     daemon.stop()?;
-    std::fs::write(&mark, binary).map_err(failed)
+    std::fs::write(&mark, format).map_err(failed)
 }
 
 /// Has libtorrent make a torrent of each.

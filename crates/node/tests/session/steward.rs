@@ -60,6 +60,39 @@ async fn the_top_of_the_queue_runs_and_moves_take_effect() {
 }
 
 #[tokio::test]
+async fn what_was_shared_seeds_at_once_after_a_start_whatever_the_queue_has_room_for() {
+    let node = Node::with(with(|config| config.queue.downloads = 1)).await;
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        let metainfo = nothing_has_it(number);
+        std::fs::create_dir_all(node.downloads()).expect("a folder");
+        let file = node.downloads().join(metainfo.name());
+        std::fs::write(file, noise(number, 40_000)).expect("a file");
+        let options = AddOptions { trusted: true, ..AddOptions::default() };
+        let id = node.add(&metainfo, options).await;
+        node.complete(id).await;
+        ids.push(id);
+    }
+    let node = node.restart().await;
+    let mut seen = Vec::new();
+    let mut events = node.session.subscribe();
+    for id in &ids {
+        let torrent = node.session.snapshot(*id).expect("it is there");
+        assert!(torrent.completed.is_some(), "it counts as a download: {torrent:?}");
+        seen.push(torrent.state);
+    }
+    for id in &ids {
+        node.complete(*id).await;
+    }
+    while let Ok(event) = events.try_recv() {
+        if let Event::StateChanged { state, .. } = event {
+            seen.push(state);
+        }
+    }
+    assert!(!seen.contains(&TorrentState::Queued), "{seen:?}");
+}
+
+#[tokio::test]
 async fn who_has_given_enough_rests_and_goes_on_if_told_to() {
     let files = some_files();
     let metainfo = torrent("things", Format::V1, &files);
