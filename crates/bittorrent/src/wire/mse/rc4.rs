@@ -4,11 +4,15 @@
 /// Bytes of keystream that are thrown away before the first use, because they tell of the key.
 const DROPPED_BYTES: usize = 1024;
 
+/// Bytes of keystream that are made before they are put to use: few enough to stay in the first
+/// cache, enough that the words in which they are read again have left the queue of writes.
+const STREAM_BYTES: usize = 512;
+
 /// One direction of a stream.
 ///
-/// The state is bytes, a word of keystream is made before it is put to use, and the read that opens
-/// a step is done before the writes that close the one before: 1.5 times as fast as the loop of the
-/// textbook, and 1.8 times as the crate `rc4` (docs/decisions/0006-encryption.md).
+/// The state is bytes, keystream is made by the half kilobyte and put to use in wide words, and the
+/// read that opens a step is done before the writes that close the one before: 1.8 times as fast as
+/// the loop of the textbook, and twice as the crate `rc4` (docs/decisions/0006-encryption.md).
 #[derive(Clone)]
 pub struct Rc4 {
     state: [u8; 256],
@@ -38,33 +42,42 @@ impl Rc4 {
 
     /// Encrypts or decrypts `data`, which is the same, and moves on by as many bytes.
     pub fn apply(&mut self, data: &mut [u8]) {
+        let mut stream = [0; STREAM_BYTES];
+        for part in data.chunks_mut(STREAM_BYTES) {
+            let stream = &mut stream[..part.len()];
+            self.fill(stream);
+            part.iter_mut().zip(stream).for_each(|(byte, key)| *byte ^= *key);
+        }
+    }
+
+    /// The next bytes of keystream. Places are whole words, masked where they are made: so the
+    /// compiler keeps neither half registers nor bounds to check.
+    fn fill(&mut self, stream: &mut [u8]) {
         let state = &mut self.state;
-        let mut j = self.j;
-        let mut i = self.i.wrapping_add(1);
-        let mut a = state[usize::from(i)];
+        let mut j = usize::from(self.j);
+        let mut i = usize::from(self.i.wrapping_add(1));
+        let mut a = state[i];
         let mut next = || {
-            j = j.wrapping_add(a);
-            let b = state[usize::from(j)];
-            let after = i.wrapping_add(1);
-            let ahead = state[usize::from(after)];
-            state[usize::from(i)] = b;
-            state[usize::from(j)] = a;
+            j = (j + usize::from(a)) & 0xff;
+            let b = state[j];
+            let after = (i + 1) & 0xff;
+            let ahead = state[after];
+            state[i] = b;
+            state[j] = a;
             let key = state[usize::from(a.wrapping_add(b))];
             // The second write may have been to the place that was read ahead.
-            a = if j == after { a } else { ahead };
+            if j != after {
+                a = ahead;
+            }
             i = after;
             key
         };
-        let (words, rest) = data.as_chunks_mut::<8>();
-        for word in words {
-            let key = u64::from_le_bytes(std::array::from_fn(|_| next()));
-            *word = (u64::from_le_bytes(*word) ^ key).to_le_bytes();
-        }
-        for byte in rest {
-            *byte ^= next();
-        }
-        self.i = i.wrapping_sub(1);
-        self.j = j;
+        // Sixteen steps in a row; with thirty-two the loop is slower than the textbook's.
+        let (words, rest) = stream.as_chunks_mut::<16>();
+        words.iter_mut().for_each(|word| word.fill_with(&mut next));
+        rest.fill_with(next);
+        self.i = (i as u8).wrapping_sub(1);
+        self.j = j as u8;
     }
 }
 
