@@ -2,6 +2,7 @@
 
 use super::dh::PrivateKey;
 use super::limits::{KEY_LEN, PAD_BYTES_MAX};
+use super::progress::{Progress, Steps, Turn};
 use super::{
     Ciphers, Established, Inbox, Method, Methods, MseError, VERIFICATION, Want, cipher, length,
     lookup_key, noise, sync_mark, veil, zeros,
@@ -17,29 +18,18 @@ pub struct Initiator {
     rng: Rng,
     inbox: Inbox,
     output: Vec<u8>,
-    state: State,
+    progress: Progress<Step>,
 }
 
-enum State {
+pub(super) enum Step {
     /// Step 2 has not come.
     Key(PrivateKey),
     /// Step 3 is out; looking for the end of PadB.
-    Sync {
-        ciphers: Box<Ciphers>,
-        mark: [u8; VERIFICATION.len()],
-        searched: usize,
-    },
+    Sync { ciphers: Box<Ciphers>, mark: [u8; VERIFICATION.len()], searched: usize },
     /// crypto_select and the length of PadD.
     Selection(Box<Ciphers>),
     /// PadD.
-    Pad {
-        ciphers: Box<Ciphers>,
-        method: Method,
-        len: usize,
-    },
-    Done(Established),
-    /// An error was returned, or the outcome taken.
-    Over,
+    Pad { ciphers: Box<Ciphers>, method: Method, len: usize },
 }
 
 impl Initiator {
@@ -52,8 +42,8 @@ impl Initiator {
         let mut output = key.public().to_vec();
         output.extend(noise(&mut rng));
         let initial = initial.to_vec();
-        let (inbox, state) = (Inbox::default(), State::Key(key));
-        Initiator { torrent, methods, initial, rng, inbox, output, state }
+        let (inbox, progress) = (Inbox::default(), Progress::At(Step::Key(key)));
+        Initiator { torrent, methods, initial, rng, inbox, output, progress }
     }
 
     /// What is to be written now.
@@ -63,16 +53,16 @@ impl Initiator {
 
     /// What it waits for.
     pub fn want(&self) -> Want {
-        match &self.state {
-            State::Key(_) if self.inbox.0.len() >= KEY_LEN => Want::Exchange,
-            State::Done(_) | State::Over => Want::Nothing,
-            _ => Want::Bytes,
+        match &self.progress {
+            Progress::At(Step::Key(_)) if self.inbox.0.len() >= KEY_LEN => Want::Exchange,
+            Progress::At(_) => Want::Bytes,
+            Progress::Done(_) | Progress::Over => Want::Nothing,
         }
     }
 
     /// Whether the peer has answered with a key: it speaks this protocol.
     pub fn was_answered(&self) -> bool {
-        !matches!(self.state, State::Key(_)) || self.inbox.0.len() >= KEY_LEN
+        !matches!(self.progress, Progress::At(Step::Key(_))) || self.inbox.0.len() >= KEY_LEN
     }
 
     /// Bytes of the peer's that wait for what comes after them.
@@ -97,8 +87,8 @@ impl Initiator {
         if self.want() != Want::Exchange {
             return Ok(());
         }
-        let (State::Key(key), Some(theirs)) =
-            (std::mem::replace(&mut self.state, State::Over), self.inbox.take::<KEY_LEN>())
+        let (Progress::At(Step::Key(key)), Some(theirs)) =
+            (self.progress.take(), self.inbox.take::<KEY_LEN>())
         else {
             return Ok(());
         };
@@ -120,64 +110,52 @@ impl Initiator {
         ciphers.outgoing.apply(&mut self.output[clear..]);
         let mut mark = VERIFICATION;
         ciphers.incoming.apply(&mut mark);
-        self.state = State::Sync { ciphers, mark, searched: 0 };
+        self.progress = Progress::At(Step::Sync { ciphers, mark, searched: 0 });
         self.advance()
     }
 
     /// What both sides have come to, once [`Want::Nothing`] is left and no error was returned.
     pub fn finish(&mut self) -> Option<Established> {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Done(established) => Some(established),
-            other => {
-                self.state = other;
-                None
-            }
-        }
+        self.progress.finish()
+    }
+}
+
+impl Steps for Initiator {
+    type Step = Step;
+
+    fn progress(&mut self) -> &mut Progress<Step> {
+        &mut self.progress
     }
 
-    fn advance(&mut self) -> Result<(), MseError> {
-        loop {
-            let state = std::mem::replace(&mut self.state, State::Over);
-            let (next, moved) = self.step(state)?;
-            self.state = next;
-            if !moved {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The state after `state`, and whether it is another one.
-    fn step(&mut self, state: State) -> Result<(State, bool), MseError> {
-        Ok(match state {
-            State::Sync { ciphers, mark, mut searched } => {
+    fn step(&mut self, step: Step) -> Result<Turn<Step>, MseError> {
+        Ok(match step {
+            Step::Key(key) => Turn::Wait(Step::Key(key)),
+            Step::Sync { ciphers, mark, mut searched } => {
                 if self.inbox.skip_past(&mark, &mut searched)? {
-                    (State::Selection(ciphers), true)
+                    Turn::Next(Step::Selection(ciphers))
                 } else {
-                    (State::Sync { ciphers, mark, searched }, false)
+                    Turn::Wait(Step::Sync { ciphers, mark, searched })
                 }
             }
-            State::Selection(mut ciphers) => match self.inbox.take::<6>() {
+            Step::Selection(mut ciphers) => match self.inbox.take::<6>() {
                 Some(mut bytes) => {
                     ciphers.incoming.apply(&mut bytes);
                     let [a, b, c, d, len @ ..] = bytes;
                     let method = self.methods.accept(u32::from_be_bytes([a, b, c, d]))?;
                     let len = length(len, PAD_BYTES_MAX, "padding")?;
-                    (State::Pad { ciphers, method, len }, true)
+                    Turn::Next(Step::Pad { ciphers, method, len })
                 }
-                None => (State::Selection(ciphers), false),
+                None => Turn::Wait(Step::Selection(ciphers)),
             },
-            State::Pad { mut ciphers, method, len } => {
-                if self.inbox.open(len, &mut ciphers.incoming).is_none() {
-                    return Ok((State::Pad { ciphers, method, len }, false));
+            Step::Pad { mut ciphers, method, len } => {
+                match self.inbox.open(len, &mut ciphers.incoming) {
+                    Some(_) => {
+                        let stream = self.inbox.rest();
+                        Turn::Done(Established::new(method, ciphers, Vec::new(), stream))
+                    }
+                    None => Turn::Wait(Step::Pad { ciphers, method, len }),
                 }
-                let mut early = self.inbox.rest();
-                let ciphers = (method == Method::Rc4).then_some(ciphers).map(|mut ciphers| {
-                    ciphers.incoming.apply(&mut early);
-                    ciphers
-                });
-                (State::Done(Established { method, ciphers, early }), false)
             }
-            State::Key(_) | State::Done(_) | State::Over => (state, false),
         })
     }
 }

@@ -44,6 +44,7 @@
 mod dh;
 mod initiator;
 pub mod limits;
+mod progress;
 mod rc4;
 mod responder;
 #[cfg(test)]
@@ -143,6 +144,19 @@ pub struct Established {
     pub ciphers: Option<Box<Ciphers>>,
     /// The stream's first bytes, already as they are meant.
     pub early: Vec<u8>,
+}
+
+impl Established {
+    /// The stream begins with `clear`, and goes on with `stream`, which is encrypted if all of it is.
+    fn new(method: Method, mut ciphers: Box<Ciphers>, clear: Vec<u8>, mut stream: Vec<u8>) -> Self {
+        let mut early = clear;
+        let ciphers = (method == Method::Rc4).then(|| {
+            ciphers.incoming.apply(&mut stream);
+            ciphers
+        });
+        early.append(&mut stream);
+        Established { method, ciphers, early }
+    }
 }
 
 /// The two directions of an encrypted stream.

@@ -2,6 +2,7 @@
 
 use super::dh::{PrivateKey, Shared};
 use super::limits::{INITIAL_BYTES_MAX, KEY_LEN, PAD_BYTES_MAX};
+use super::progress::{Progress, Steps, Turn};
 use super::{
     Ciphers, Established, Inbox, Method, Methods, MseError, VERIFICATION, Want, cipher, length,
     noise, sync_mark, veil, zeros,
@@ -16,48 +17,31 @@ pub struct Responder {
     seed: Seed,
     inbox: Inbox,
     output: Vec<u8>,
-    state: State,
+    progress: Progress<Step>,
 }
 
-enum State {
+pub(super) enum Step {
     /// Step 1 has not come.
     Key,
     /// Step 2 is out; looking for the end of PadA.
-    Sync {
-        shared: Box<Shared>,
-        searched: usize,
-    },
+    Sync { shared: Box<Shared>, searched: usize },
     /// The torrent's veiled name.
     Name(Box<Shared>),
     /// Waiting to be told which torrent that is.
-    Asked {
-        shared: Box<Shared>,
-        name: Sha1Digest,
-    },
+    Asked { shared: Box<Shared>, name: Sha1Digest },
     /// VC, crypto_provide and the length of PadC.
     Offer(Box<Ciphers>),
     /// PadC, and the length of what goes along.
-    Pad {
-        ciphers: Box<Ciphers>,
-        method: Method,
-        len: usize,
-    },
+    Pad { ciphers: Box<Ciphers>, method: Method, len: usize },
     /// What goes along.
-    Initial {
-        ciphers: Box<Ciphers>,
-        method: Method,
-        len: usize,
-    },
-    Done(Established),
-    /// An error was returned, or the outcome taken.
-    Over,
+    Initial { ciphers: Box<Ciphers>, method: Method, len: usize },
 }
 
 impl Responder {
     /// Waits for a peer. Costs nothing until [`exchange`](Self::exchange).
     pub fn new(methods: Methods, seed: Seed) -> Self {
         let (inbox, output) = (Inbox::default(), Vec::new());
-        Responder { methods, seed, inbox, output, state: State::Key }
+        Responder { methods, seed, inbox, output, progress: Progress::At(Step::Key) }
     }
 
     /// What is to be written now. What stands here when nothing more is wanted is best written along
@@ -68,11 +52,11 @@ impl Responder {
 
     /// What it waits for.
     pub fn want(&self) -> Want {
-        match &self.state {
-            State::Key if self.inbox.0.len() >= KEY_LEN => Want::Exchange,
-            State::Asked { name, .. } => Want::Torrent(*name),
-            State::Done(_) | State::Over => Want::Nothing,
-            _ => Want::Bytes,
+        match &self.progress {
+            Progress::At(Step::Key) if self.inbox.0.len() >= KEY_LEN => Want::Exchange,
+            Progress::At(Step::Asked { name, .. }) => Want::Torrent(*name),
+            Progress::At(_) => Want::Bytes,
+            Progress::Done(_) | Progress::Over => Want::Nothing,
         }
     }
 
@@ -98,14 +82,14 @@ impl Responder {
         if self.want() != Want::Exchange {
             return Ok(());
         }
-        self.state = State::Over;
+        self.progress = Progress::Over;
         let Some(theirs) = self.inbox.take::<KEY_LEN>() else { return Ok(()) };
         let mut rng = Rng::new(self.seed);
         let key = PrivateKey::draw(&mut rng);
         let shared = Box::new(key.agree(&theirs)?);
         self.output.extend(key.public());
         self.output.extend(noise(&mut rng));
-        self.state = State::Sync { shared, searched: 0 };
+        self.progress = Progress::At(Step::Sync { shared, searched: 0 });
         self.advance()
     }
 
@@ -114,17 +98,17 @@ impl Responder {
     /// # Errors
     /// If it is not here, or what the peer says next cannot be right. The handshake is over then.
     pub fn torrent(&mut self, torrent: Option<Sha1Digest>) -> Result<(), MseError> {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Asked { shared, .. } => {
+        match self.progress.take() {
+            Progress::At(Step::Asked { shared, .. }) => {
                 let torrent = torrent.ok_or(MseError::UnknownTorrent)?;
-                self.state = State::Offer(Box::new(Ciphers {
+                self.progress = Progress::At(Step::Offer(Box::new(Ciphers {
                     incoming: cipher(b"keyA", &shared, torrent),
                     outgoing: cipher(b"keyB", &shared, torrent),
-                }));
+                })));
                 self.advance()
             }
             other => {
-                self.state = other;
+                self.progress = other;
                 Ok(())
             }
         }
@@ -132,73 +116,7 @@ impl Responder {
 
     /// What both sides have come to, once [`Want::Nothing`] is left and no error was returned.
     pub fn finish(&mut self) -> Option<Established> {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Done(established) => Some(established),
-            other => {
-                self.state = other;
-                None
-            }
-        }
-    }
-
-    fn advance(&mut self) -> Result<(), MseError> {
-        loop {
-            let state = std::mem::replace(&mut self.state, State::Over);
-            let (next, moved) = self.step(state)?;
-            self.state = next;
-            if !moved {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The state after `state`, and whether it is another one.
-    fn step(&mut self, state: State) -> Result<(State, bool), MseError> {
-        Ok(match state {
-            State::Sync { shared, mut searched } => {
-                if self.inbox.skip_past(&sync_mark(&shared).0, &mut searched)? {
-                    (State::Name(shared), true)
-                } else {
-                    (State::Sync { shared, searched }, false)
-                }
-            }
-            State::Name(shared) => match self.inbox.take() {
-                Some(veiled) => {
-                    let name = veil(Sha1Digest(veiled), &shared);
-                    (State::Asked { shared, name }, false)
-                }
-                None => (State::Name(shared), false),
-            },
-            State::Offer(mut ciphers) => match self.inbox.take::<14>() {
-                Some(mut bytes) => {
-                    ciphers.incoming.apply(&mut bytes);
-                    let (verification, [a, b, c, d, len @ ..]) = split(bytes);
-                    if verification != VERIFICATION {
-                        return Err(MseError::BadVerification);
-                    }
-                    let method = self.methods.choose(u32::from_be_bytes([a, b, c, d]))?;
-                    let len = length(len, PAD_BYTES_MAX, "padding")?;
-                    (State::Pad { ciphers, method, len }, true)
-                }
-                None => (State::Offer(ciphers), false),
-            },
-            State::Pad { mut ciphers, method, len } => {
-                match self.inbox.open(len + 2, &mut ciphers.incoming).as_deref() {
-                    Some([.., high, low]) => {
-                        let len = length([*high, *low], INITIAL_BYTES_MAX, "first messages")?;
-                        (State::Initial { ciphers, method, len }, true)
-                    }
-                    _ => (State::Pad { ciphers, method, len }, false),
-                }
-            }
-            State::Initial { mut ciphers, method, len } => {
-                match self.inbox.open(len, &mut ciphers.incoming) {
-                    Some(initial) => (State::Done(self.select(ciphers, method, initial)), false),
-                    None => (State::Initial { ciphers, method, len }, false),
-                }
-            }
-            State::Key | State::Asked { .. } | State::Done(_) | State::Over => (state, false),
-        })
+        self.progress.finish()
     }
 
     /// Step 4.
@@ -216,14 +134,63 @@ impl Responder {
         self.output.extend((pad.len() as u16).to_be_bytes());
         self.output.extend(pad);
         ciphers.outgoing.apply(&mut self.output[clear..]);
-        let mut early = initial;
-        let mut stream = self.inbox.rest();
-        let ciphers = (method == Method::Rc4).then_some(ciphers).map(|mut ciphers| {
-            ciphers.incoming.apply(&mut stream);
-            ciphers
-        });
-        early.append(&mut stream);
-        Established { method, ciphers, early }
+        Established::new(method, ciphers, initial, self.inbox.rest())
+    }
+}
+
+impl Steps for Responder {
+    type Step = Step;
+
+    fn progress(&mut self) -> &mut Progress<Step> {
+        &mut self.progress
+    }
+
+    fn step(&mut self, step: Step) -> Result<Turn<Step>, MseError> {
+        Ok(match step {
+            Step::Sync { shared, mut searched } => {
+                if self.inbox.skip_past(&sync_mark(&shared).0, &mut searched)? {
+                    Turn::Next(Step::Name(shared))
+                } else {
+                    Turn::Wait(Step::Sync { shared, searched })
+                }
+            }
+            Step::Name(shared) => match self.inbox.take() {
+                Some(veiled) => {
+                    let name = veil(Sha1Digest(veiled), &shared);
+                    Turn::Wait(Step::Asked { shared, name })
+                }
+                None => Turn::Wait(Step::Name(shared)),
+            },
+            Step::Offer(mut ciphers) => match self.inbox.take::<14>() {
+                Some(mut bytes) => {
+                    ciphers.incoming.apply(&mut bytes);
+                    let (verification, [a, b, c, d, len @ ..]) = split(bytes);
+                    if verification != VERIFICATION {
+                        return Err(MseError::BadVerification);
+                    }
+                    let method = self.methods.choose(u32::from_be_bytes([a, b, c, d]))?;
+                    let len = length(len, PAD_BYTES_MAX, "padding")?;
+                    Turn::Next(Step::Pad { ciphers, method, len })
+                }
+                None => Turn::Wait(Step::Offer(ciphers)),
+            },
+            Step::Pad { mut ciphers, method, len } => {
+                match self.inbox.open(len + 2, &mut ciphers.incoming).as_deref() {
+                    Some([.., high, low]) => {
+                        let len = length([*high, *low], INITIAL_BYTES_MAX, "first messages")?;
+                        Turn::Next(Step::Initial { ciphers, method, len })
+                    }
+                    _ => Turn::Wait(Step::Pad { ciphers, method, len }),
+                }
+            }
+            Step::Initial { mut ciphers, method, len } => {
+                match self.inbox.open(len, &mut ciphers.incoming) {
+                    Some(initial) => Turn::Done(self.select(ciphers, method, initial)),
+                    None => Turn::Wait(Step::Initial { ciphers, method, len }),
+                }
+            }
+            step @ (Step::Key | Step::Asked { .. }) => Turn::Wait(step),
+        })
     }
 }
 
