@@ -4,6 +4,7 @@
 //! may fetch is so limited that the payload cannot go through it: if the leecher has
 //! everything in time, it has met the seed.
 
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use althing_tests::wait::poll;
 
 /// Peers are told once a minute, by Transmission every 90 s, and somebody has to be there to be told of.
 const LIMIT: Duration = Duration::from_secs(240);
+
+/// How long a program may take until it listens.
+const START: Duration = Duration::from_secs(30);
 
 /// Where each listens.
 fn port(client: Client) -> u16 {
@@ -103,6 +107,9 @@ fn introduces(test: &str, middle: Client, leecher: Client) {
     let whom = is_called.then(|| contact(&takes, leecher));
     let role = Exchanges::StandsBetween;
     let mut one = start(middle, &between, "middle", &slow_copy, role, whom.as_deref());
+    // Whoever calls in vain tries again after a minute only, and the next word of peers is a minute off then.
+    let listens = || seed.run(|| TcpStream::connect(&of_middle).is_ok()).then_some(());
+    assert!(poll(START, listens).is_some(), "it does not listen\n{}", one.said());
     let args = ["--peer", &of_middle, "--seed"];
     let gives = libtorrent(&seed, &scratch.dir("seed"), &torrent, payload.parent(), &args);
     let mut other = called

@@ -53,7 +53,7 @@ pub(super) async fn limit(global: &Global, args: Limit, screen: &Screen) -> Resu
         }
         match args.slots {
             Some(0) => {
-                screen.note("All torrents together: as many upload slots as the line takes.")
+                screen.note("All torrents together: as many upload slots as the line takes.");
             }
             Some(slots) => screen.note(&format!("All torrents together: {slots} upload slots.")),
             None => {}
