@@ -1,7 +1,7 @@
 //! The tables of `docs/simulator.md`: who is served how, under which policy.
 
 use crate::report::Report;
-use crate::scenario::{self, FreeRiders, Policies, Scenario, Tyrants};
+use crate::scenario::{self, FreeRiders, Policies, Scenario, Trick, Tyrants};
 use althing_bittorrent::metainfo::MetainfoError;
 use althing_bittorrent::swarm::{ChokerKind, SeedingKind};
 use std::fmt::Write as _;
@@ -39,11 +39,13 @@ pub fn fairness(seed: u64, leechers: u32) -> Result<String, MetainfoError> {
         Ok::<(), MetainfoError>(())
     };
     for (name, choker) in CHOKERS {
-        for (percent, large_view) in [(10, false), (40, false), (70, false), (40, true)] {
+        let tried =
+            [(10, Trick::None), (40, Trick::None), (70, Trick::None), (40, Trick::LargeView)];
+        for (percent, trick) in tried {
             let policies = Policies { choker, ..Policies::default() };
             let scenario =
-                FreeRiders { leechers, percent, large_view, policies, ..FreeRiders::default() };
-            let view = if large_view { ", large view" } else { "" };
+                FreeRiders { leechers, percent, trick, policies, ..FreeRiders::default() };
+            let view = if trick == Trick::LargeView { ", large view" } else { "" };
             row(&format!("{name}, rare; {percent} % free-riders{view}"), &scenario, "free-riders")?;
         }
         let policies = Policies { choker, ..Policies::default() };

@@ -3,6 +3,7 @@
 use crate::disk::Disk;
 use crate::limits::{WAKES_AT_ONCE_MAX, WAKES_PER_SECOND_MAX};
 use crate::plan::{HostPlan, Order, Start};
+use crate::report::Sources;
 use crate::torrent::Torrent;
 use crate::tracker;
 use crate::units::{Content, HostId};
@@ -55,6 +56,8 @@ pub(crate) struct Host {
     pub(crate) viewer: Option<Viewer>,
     /// Of runs that have ended.
     pub(crate) past: Totals,
+    /// Where its payload came from.
+    pub(crate) sources: Sources,
 }
 
 /// What a host has sent and received, in bytes of payload.
@@ -101,13 +104,25 @@ impl Host {
             finished: None,
             viewer: None,
             past: Totals::default(),
+            sources: Sources::default(),
             plan,
         }
     }
 
     /// Where it listens.
     pub(crate) fn addr(&self) -> SocketAddr {
-        SocketAddr::new(ip_of(self.id), PORT)
+        SocketAddr::new(self.ip(), PORT)
+    }
+
+    /// Its address, another one after each start if it hides who it is.
+    pub(crate) fn ip(&self) -> IpAddr {
+        match ip_of(self.id) {
+            IpAddr::V4(ip) if self.plan.new_addresses => {
+                let [a, b, c, _] = ip.octets();
+                IpAddr::V4(Ipv4Addr::new(a, b, c, (1 + self.runs % 250) as u8))
+            }
+            ip => ip,
+        }
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -235,7 +250,7 @@ pub(crate) fn ip_of(host: HostId) -> IpAddr {
 pub(crate) fn host_at(ip: IpAddr) -> Option<HostId> {
     let IpAddr::V4(ip) = ip.to_canonical() else { return None };
     match ip.octets() {
-        [10, x, y, 1] => Some(HostId(u32::from_be_bytes([0, 0, x, y]))),
+        [10, x, y, _] => Some(HostId(u32::from_be_bytes([0, 0, x, y]))),
         _ => None,
     }
 }

@@ -47,6 +47,8 @@ pub struct HostPlan {
     pub seeding: SeedingKind,
     /// Which hosts it is counted with in the report.
     pub group: &'static str,
+    /// Its address is another one each time it starts.
+    pub new_addresses: bool,
     /// Somebody watches what it fetches.
     pub watching: Option<Watching>,
     /// Liveness: it has to have everything by the deadline.
@@ -131,6 +133,9 @@ pub enum Behaviour {
     NeverReads,
     /// Takes and gives nothing.
     FreeRider,
+    /// The same, and says of each piece that another of its kind has got that it has it too: so that
+    /// seeds take them for such as pass on what they get.
+    Colluder,
     /// Says all sorts of things at random.
     Babbler,
 }
@@ -176,6 +181,7 @@ impl HostPlan {
             choker: ChokerKind::default(),
             seeding: SeedingKind::default(),
             group: "crowd",
+            new_addresses: false,
             watching: None,
             must_finish: start != Start::Everything,
         }

@@ -94,6 +94,38 @@ pub struct Group {
     /// The median of the times that hosts needed, in seconds; for those that were not through at the
     /// end, what they would have needed at their speed until then.
     pub expected_s: f64,
+    /// Where a host's payload came from, on average.
+    pub sources: Sources,
+}
+
+/// Where payload came from, in bytes.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct Sources {
+    /// From those that had everything at the start.
+    pub first_seeds_bytes: u64,
+    /// From those that were still fetching themselves.
+    pub fetching_bytes: u64,
+    /// From those that had everything by then.
+    pub finished_bytes: u64,
+}
+
+impl Sources {
+    /// Adds another host's.
+    pub(crate) fn add(&mut self, of: Sources) {
+        self.first_seeds_bytes += of.first_seeds_bytes;
+        self.fetching_bytes += of.fetching_bytes;
+        self.finished_bytes += of.finished_bytes;
+    }
+
+    /// The same for one of so many hosts.
+    pub(crate) fn each(self, hosts: usize) -> Sources {
+        let hosts = hosts.max(1) as u64;
+        Sources {
+            first_seeds_bytes: self.first_seeds_bytes / hosts,
+            fetching_bytes: self.fetching_bytes / hosts,
+            finished_bytes: self.finished_bytes / hosts,
+        }
+    }
 }
 
 /// A place that somebody looked at.
@@ -168,11 +200,18 @@ impl fmt::Display for Report {
             format!("{hosts}: first {first_s:.1} s, median {median_s:.1} s, last {last_s:.1} s"),
         )?;
         for (name, group) in self.groups.iter().filter(|_| self.groups.len() > 1) {
-            let Group { hosts, completion, expected_s } = group;
+            let Group { hosts, completion, expected_s, sources } = group;
             let (through, median) = (completion.hosts, completion.median_s);
             row(
                 name,
-                format!("{through} of {hosts}, median {median:.1} s; of all {expected_s:.0} s"),
+                format!(
+                    "{through} of {hosts}, median {median:.1} s; of all {expected_s:.0} s; MiB each \
+                     from the seed {:.1}, from those who fetch {:.1}, from those who are through \
+                     {:.1}",
+                    mib(sources.first_seeds_bytes),
+                    mib(sources.fetching_bytes),
+                    mib(sources.finished_bytes)
+                ),
             )?;
         }
         if let Some(ideal) = self.ideal_s {

@@ -2,7 +2,7 @@
 
 use super::tyrant;
 use super::{Scenario, home, seed};
-use crate::plan::{Behaviour, HostPlan, LeaveWhen, Plan, Start};
+use crate::plan::{Behaviour, HostPlan, LeaveWhen, Life, Plan, Start};
 use crate::torrent::TorrentSpec;
 use althing_base::Rng;
 use althing_base::time::Duration;
@@ -29,6 +29,34 @@ impl Policies {
 /// 2007, "Free-riding in BitTorrent Networks with the Large View Exploit").
 const LARGE_VIEW: usize = 1000;
 
+/// How long somebody stays under one address who hides what he took.
+const ADDRESS_KEPT: Duration = Duration::from_secs(30);
+
+/// For so long he takes the trouble.
+const ADDRESSES_CHANGED: u32 = 40;
+
+/// What those who give nothing try besides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Trick {
+    /// Nothing.
+    #[default]
+    None,
+    /// They connect to everybody.
+    LargeView,
+    /// They come back under another address every half minute: who has no name has no debts.
+    NewAddresses,
+    /// Each says that it has what another of them has got, so that it seems to be passed on.
+    Praise,
+}
+
+/// The life of somebody who starts again and again.
+fn new_addresses() -> Vec<(Duration, Life)> {
+    let again = |n: u32| [(ADDRESS_KEPT * n, Life::Stop), (ADDRESS_KEPT * n, Life::Start)];
+    std::iter::once((Duration::ZERO, Life::Start))
+        .chain((1..=ADDRESSES_CHANGED).flat_map(again))
+        .collect()
+}
+
 /// One seed, and a crowd part of which never gives anything. Whoever gives leaves when it has
 /// everything, as most people do: nobody is left then to whom a free-rider could turn but the seed.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +67,8 @@ pub struct FreeRiders {
     pub pieces: u32,
     /// Part of them that gives nothing, in percent.
     pub percent: u32,
-    /// Free-riders connect to everybody.
-    pub large_view: bool,
+    /// What else they do.
+    pub trick: Trick,
     /// The seed's line is four times as fast as the others', or else like theirs.
     pub fast_seed: bool,
     /// Whoever gives stays for so long when it has everything, in seconds.
@@ -55,7 +83,7 @@ impl Default for FreeRiders {
             leechers: 100,
             pieces: 200,
             percent: 40,
-            large_view: false,
+            trick: Trick::None,
             fast_seed: true,
             lingers_s: 0,
             policies: Policies::default(),
@@ -68,11 +96,20 @@ impl FreeRiders {
     pub const NAME: &'static str = "free-riders";
     /// Its name if free-riders connect to everybody.
     pub const LARGE_VIEW_NAME: &'static str = "large-view";
+    /// Its name if they come back under another address every half minute.
+    pub const NEW_ADDRESSES_NAME: &'static str = "whitewashing";
+    /// Its name if they praise each other.
+    pub const PRAISE_NAME: &'static str = "praise";
 }
 
 impl Scenario for FreeRiders {
     fn name(&self) -> &'static str {
-        if self.large_view { Self::LARGE_VIEW_NAME } else { Self::NAME }
+        match self.trick {
+            Trick::None => Self::NAME,
+            Trick::LargeView => Self::LARGE_VIEW_NAME,
+            Trick::NewAddresses => Self::NEW_ADDRESSES_NAME,
+            Trick::Praise => Self::PRAISE_NAME,
+        }
     }
 
     fn plan(&self, _: &mut Rng) -> Plan {
@@ -85,8 +122,14 @@ impl Scenario for FreeRiders {
                 host = host.behaving(Behaviour::FreeRider);
                 host.unchoke_slots = Some(0);
                 host.group = "free-riders";
-                if self.large_view {
-                    host.connections_max = Some(LARGE_VIEW);
+                match self.trick {
+                    Trick::None => {}
+                    Trick::LargeView => host.connections_max = Some(LARGE_VIEW),
+                    Trick::NewAddresses => {
+                        host.new_addresses = true;
+                        host.life = new_addresses();
+                    }
+                    Trick::Praise => host.behaviour = Behaviour::Colluder,
                 }
             } else {
                 let stay = Duration::from_secs(self.lingers_s.into());
@@ -168,7 +211,7 @@ mod tests {
     fn it_pays_to_give() {
         let policies = Policies { choker: ChokerKind::Proportional, ..Policies::default() };
         let scenario =
-            FreeRiders { leechers: 30, large_view: true, policies, ..FreeRiders::default() };
+            FreeRiders { leechers: 30, trick: Trick::LargeView, policies, ..FreeRiders::default() };
         let report = run(&scenario, 1).expect("a torrent");
         assert!(report.is_good(), "{report}");
         let time = |group: &str| report.groups[group].expected_s;

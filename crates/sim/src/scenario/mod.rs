@@ -12,7 +12,7 @@ mod viewer;
 pub use churn::{Churn, HalfGone};
 pub use crowd::{FlashCrowd, SeederLeaves, Unreachable};
 pub use disks::FailingDisks;
-pub use fairness::{FreeRiders, Policies, Tyrants};
+pub use fairness::{FreeRiders, Policies, Trick, Tyrants};
 pub use liars::Liars;
 pub use magnets::MagnetOnly;
 pub use viewer::Watcher;
@@ -129,7 +129,23 @@ pub const SCENARIOS: &[Entry] = &[
         name: FreeRiders::LARGE_VIEW_NAME,
         summary: "the same, and those who give nothing connect to everybody",
         make: |peers| {
-            let default = FreeRiders { large_view: true, ..FreeRiders::default() };
+            let default = FreeRiders { trick: Trick::LargeView, ..FreeRiders::default() };
+            Box::new(FreeRiders { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: FreeRiders::NEW_ADDRESSES_NAME,
+        summary: "the same, and they come back under another address every half minute",
+        make: |peers| {
+            let default = FreeRiders { trick: Trick::NewAddresses, ..FreeRiders::default() };
+            Box::new(FreeRiders { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: FreeRiders::PRAISE_NAME,
+        summary: "the same, and they praise each other by claiming what another of them got",
+        make: |peers| {
+            let default = FreeRiders { trick: Trick::Praise, ..FreeRiders::default() };
             Box::new(FreeRiders { leechers: peers.unwrap_or(default.leechers), ..default })
         },
     },

@@ -4,7 +4,7 @@ use super::World;
 use crate::behaviour::{BlockFate, block_fate, twist};
 use crate::checks::false_claim;
 use crate::disk::Outcome;
-use crate::host::{host_at, ip_of};
+use crate::host::host_at;
 use crate::plan::LeaveWhen;
 use crate::queue::Event;
 use crate::units::{Content, HostId};
@@ -29,7 +29,7 @@ impl World {
             // Simulated hosts have no network of their own.
             router::Output::FindLocally { .. } => {}
             router::Output::ExternalAddress { ip } => {
-                if ip != ip_of(id) {
+                if ip != self.hosts[id.index()].ip() {
                     self.violated(id, || format!("takes {ip} for its address"));
                 }
             }
@@ -157,6 +157,7 @@ impl World {
                     self.count_copies();
                 }
                 self.piece_spread(id, piece);
+                self.praise(id, piece);
                 self.tell(id, swarm::Input::PieceStored { piece, block_digests });
             }
             Some(Outcome::Corrupt { piece, block_digests }) => {
@@ -250,7 +251,6 @@ impl World {
 
     fn banned(&mut self, id: HostId, ip: IpAddr) {
         let Some(liar) = host_at(ip) else { return };
-        debug_assert_eq!(ip_of(liar), ip);
         if !self.hosts[id.index()].plan.behaviour.is_honest() {
             return;
         }

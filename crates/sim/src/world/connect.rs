@@ -1,7 +1,7 @@
 //! Opening connections, and asking the tracker.
 
 use super::World;
-use crate::host::{Host, TORRENT, host_at, ip_of};
+use crate::host::{Host, TORRENT, host_at};
 use crate::limits::{CONNECT_TIMEOUT, TRACKER_THINKS};
 use crate::network::Side;
 use crate::queue::Event;
@@ -31,7 +31,8 @@ pub(super) struct Announce {
 impl World {
     /// A host calls an address. The handshakes take two round trips: TCP's, and BitTorrent's.
     pub(super) fn connect(&mut self, id: HostId, addr: SocketAddr) {
-        let callee = host_at(addr.ip()).filter(|host| host.index() < self.hosts.len());
+        let at = |host: &HostId| self.hosts.get(host.index()).is_some_and(|h| h.addr() == addr);
+        let callee = host_at(addr.ip()).filter(at);
         let callee = callee.unwrap_or(self.tracker_host);
         let conn = self.network.open(id, callee);
         if callee == id {
@@ -76,7 +77,8 @@ impl World {
         self.network.establish(conn, Side::Callee);
         // Before anything else that the callee says.
         self.queue.at(self.now + latency, Event::Welcome(conn));
-        let addr = SocketAddr::new(ip_of(opener), EPHEMERAL_PORT + (conn.0 % 20_000) as u16);
+        let ip = self.host(opener).ip();
+        let addr = SocketAddr::new(ip, EPHEMERAL_PORT + (conn.0 % 20_000) as u16);
         let direction = Direction::Incoming;
         self.tell(callee, swarm::Input::Connected { conn, addr, direction, handshake: theirs });
     }
@@ -147,7 +149,8 @@ impl World {
 
     pub(super) fn announce_arrives(&mut self, number: u64) {
         let Some(announce) = self.announces.get_mut(&number) else { return };
-        let from = SocketAddr::new(ip_of(announce.host), EPHEMERAL_PORT);
+        let ip = self.hosts[announce.host.index()].ip();
+        let from = SocketAddr::new(ip, EPHEMERAL_PORT);
         let answer = self.tracker.announce(self.now, from, &announce.url, &announce.request);
         announce.answer = Some(answer);
         let latency = self.network.latency(announce.host, self.tracker_host);

@@ -6,7 +6,7 @@ use crate::checks::first_beyond;
 use crate::host::Host;
 use crate::network::Network;
 use crate::plan::{Life, Start};
-use crate::report::{Completion, Group, Report, Sample};
+use crate::report::{Completion, Group, Report, Sample, Sources};
 use althing_base::Instant;
 use althing_base::time::Duration;
 use althing_bittorrent::swarm::{PeerStats, Swarm, limits};
@@ -96,10 +96,11 @@ impl World {
     /// What came of each group.
     fn groups(&self) -> BTreeMap<String, Group> {
         let pieces = f64::from(self.torrent.metainfo.piece_count());
-        let mut times: BTreeMap<String, (Vec<Duration>, Vec<f64>)> = BTreeMap::new();
+        let mut times: BTreeMap<String, (Vec<Duration>, Vec<f64>, Sources)> = BTreeMap::new();
         for host in self.hosts.iter().filter(|host| host.plan.start != Start::Everything) {
             let Some(started) = host.first_started else { continue };
-            let (through, all) = times.entry(host.plan.group.to_owned()).or_default();
+            let (through, all, sources) = times.entry(host.plan.group.to_owned()).or_default();
+            sources.add(host.sources);
             match host.finished {
                 Some(finished) => {
                     through.push(finished - started);
@@ -112,11 +113,16 @@ impl World {
                 }
             }
         }
-        let group = |(mut through, mut all): (Vec<Duration>, Vec<f64>)| {
+        let group = |(mut through, mut all, sources): (Vec<Duration>, Vec<f64>, Sources)| {
             through.sort();
             all.sort_by(f64::total_cmp);
             let expected_s = all.get(all.len() / 2).copied().unwrap_or_default();
-            Group { hosts: all.len() as u32, completion: Completion::of(&through), expected_s }
+            Group {
+                hosts: all.len() as u32,
+                completion: Completion::of(&through),
+                expected_s,
+                sources: sources.each(all.len()),
+            }
         };
         times.into_iter().map(|(name, times)| (name, group(times))).collect()
     }

@@ -26,7 +26,7 @@ use althing_base::{Instant, Machine, Rng, Seed};
 use althing_bittorrent::PieceIndex;
 use althing_bittorrent::metainfo::MetainfoError;
 use althing_bittorrent::swarm::{self, ConnId, DisconnectReason};
-use althing_bittorrent::wire::Handshake;
+use althing_bittorrent::wire::{Handshake, Message};
 use althing_router as router;
 use std::collections::BTreeMap;
 
@@ -329,6 +329,7 @@ impl World {
             match packet {
                 Packet::Message(message) => self.tell(to, swarm::Input::Message { conn, message }),
                 Packet::Block(block, content) => {
+                    self.count_source(conn, to, block.len);
                     self.host(to).arriving = Some((conn, block, content));
                     self.tell(to, swarm::Input::Block { conn, block });
                 }
@@ -357,6 +358,40 @@ impl World {
             }
         }
         self.queue.at(self.now + BABBLE_INTERVAL, Event::Babble(id));
+    }
+
+    /// Counts a block by what its sender is.
+    fn count_source(&mut self, conn: ConnId, to: HostId, bytes: u32) {
+        let from = self.network.peer_of(conn, to).and_then(|from| self.hosts.get(from.index()));
+        let Some(from) = from else { return };
+        let (first, finished) = (from.plan.start == Start::Everything, from.finished.is_some());
+        let sources = &mut self.hosts[to.index()].sources;
+        let source = match (first, finished) {
+            (true, _) => &mut sources.first_seeds_bytes,
+            (false, true) => &mut sources.finished_bytes,
+            (false, false) => &mut sources.fetching_bytes,
+        };
+        *source += u64::from(bytes);
+    }
+
+    /// One of those who work together has got a piece: the others say that they have it too.
+    fn praise(&mut self, id: HostId, piece: PieceIndex) {
+        if self.hosts[id.index()].plan.behaviour != Behaviour::Colluder {
+            return;
+        }
+        let others = self.hosts.iter().filter(|host| {
+            let colludes = host.plan.behaviour == Behaviour::Colluder && host.is_running();
+            colludes && host.id != id && !host.disk.stored().get(piece)
+        });
+        let others: Vec<HostId> = others.map(|host| host.id).collect();
+        for other in others {
+            for conn in self.network.conns_of(other) {
+                if self.network.is_open(conn, other) {
+                    let message = Message::Have(piece);
+                    self.network.send(&mut self.queue, self.now, conn, other, message);
+                }
+            }
+        }
     }
 
     // What spreads.
