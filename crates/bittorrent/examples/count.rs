@@ -8,6 +8,7 @@ use althing_base::time::Duration;
 use althing_base::{Instant, Machine as _, Rng, Seed};
 use althing_bittorrent::metainfo::Metainfo;
 use althing_bittorrent::swarm::{ConnId, Direction, Input, Output, Source, Swarm, SwarmConfig};
+use althing_bittorrent::wire::mse::Rc4;
 use althing_bittorrent::wire::{
     BLOCK_HEADER_LEN, DecodeLimits, Decoded, Handshake, Message, decode, encode_block_header,
 };
@@ -33,6 +34,7 @@ fn main() {
         "swarm_block" => swarm_block(turns),
         "swarm_request" => swarm_request(turns),
         "bitfield_ones" => bitfield_ones(turns),
+        "rc4_block" => rc4_block(turns),
         other => panic!("there is no case {other}"),
     }
 }
@@ -67,6 +69,14 @@ fn decode_block(turns: u32) {
     for _ in 0..turns {
         let decoded = decode(black_box(&bytes), &limits).expect("valid");
         assert!(matches!(black_box(decoded), Decoded::Block { .. }));
+    }
+}
+
+fn rc4_block(turns: u32) {
+    let mut cipher = Rc4::dropped(b"a key");
+    let mut block = vec![0; BLOCK as usize];
+    for _ in 0..turns {
+        cipher.apply(black_box(&mut block));
     }
 }
 
