@@ -2,20 +2,18 @@
 
 use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource};
 use super::limits::{
-    ASKED_IN_VAIN_MAX, CANDIDATES_LOW, FIND_PEERS_INTERVAL, HASH_TIMEOUT, IDLE_AFTER,
-    KEEP_ALIVE_AFTER, METADATA_TIMEOUT, PEERS_ENOUGH, SEND_STALLED_AFTER, SNUBBED_AFTER,
-    SNUBBED_AFTER_NOTHING,
+    ASKED_IN_VAIN_MAX, CANDIDATES_LOW, EXTRA_ATTEMPTS_MAX, FIND_PEERS_INTERVAL, HASH_TIMEOUT,
+    IDLE_AFTER, KEEP_ALIVE_AFTER, METADATA_TIMEOUT, PEERS_ENOUGH, SEND_STALLED_AFTER,
+    SNUBBED_AFTER, SNUBBED_AFTER_NOTHING,
 };
 use super::peer::{Peer, Pieces};
+use super::room::Network;
 use super::{CHOKE_INTERVAL, Phase, Swarm};
 use crate::types::Bitfield;
 use crate::wire::{Handshake, Message};
 use althing_base::Instant;
 use althing_base::time::Duration;
 use std::net::{IpAddr, SocketAddr};
-
-/// A connection younger than this is not made room with.
-const GRACE: Duration = Duration::from_secs(60);
 
 impl Swarm {
     pub(super) fn peers_found(&mut self, now: Instant, source: PeerSource, peers: &[SocketAddr]) {
@@ -125,15 +123,8 @@ impl Swarm {
             self.drop_peer(now, twin, DisconnectReason::Duplicate);
         }
         if self.connections() >= self.config.connections_max {
-            // A peer that neither gives nor takes makes room.
-            let idle = |p: &Peer| {
-                p.web.is_none()
-                    && !p.interesting
-                    && !p.interested_in_us
-                    && now.since(p.connected_at) > GRACE
-            };
-            match self.peers.iter().find(|(_, p)| idle(p)).map(|(conn, _)| *conn) {
-                Some(idle) => self.drop_peer(now, idle, DisconnectReason::TooManyConnections),
+            match self.gives_way(now, Some(Network::of(addr.ip()))) {
+                Some(other) => self.drop_peer(now, other, DisconnectReason::TooManyConnections),
                 None => return Some(DisconnectReason::TooManyConnections),
             }
         }
@@ -248,9 +239,15 @@ impl Swarm {
             return;
         }
         let seeding = self.is_complete();
-        while self.candidates.connecting() < self.config.connecting_max
-            && self.connections() + self.candidates.connecting() < self.config.connections_max
-        {
+        loop {
+            let connecting = self.candidates.connecting();
+            let free = self.connections() + connecting < self.config.connections_max;
+            // Those who took all places must not keep us from calling others.
+            let crowded = !free && !seeding && connecting < EXTRA_ATTEMPTS_MAX;
+            let may = free || crowded && self.gives_way(now, None).is_some();
+            if connecting >= self.config.connecting_max || !may {
+                break;
+            }
             let Some(addr) = self.candidates.next(now, seeding, &mut self.rng) else {
                 self.connect_at = self.candidates.next_at(seeding);
                 return;

@@ -413,6 +413,8 @@ impl Swarm {
         peer.chokes_us = true;
         peer.current = None;
         let fast = peer.fast;
+        // All orders may have to be given again: honest ones choke once in some rounds of theirs.
+        self.overlook(now, conn, "chokes")?;
         // What only it may send would have to wait until it unchokes us again.
         self.abandon_reserved(conn);
         // With the fast extension each order is answered or rejected by itself (BEP 6); without,

@@ -6,7 +6,7 @@
 //! that told it.
 
 use super::io::{ConnId, DisconnectReason, Output};
-use super::limits::{HASH_PIPELINE, HASH_TIMEOUT, LEAF_READS_MAX};
+use super::limits::{HASH_PIPELINE, HASH_TIMEOUT, LEAF_READ_WASTE, LEAF_READS_MAX};
 use super::peer::Peer;
 use super::{Phase, Swarm};
 use crate::metainfo::merkle::{Tree, TreeShape};
@@ -255,6 +255,10 @@ impl Swarm {
             self.outputs.push_back(Output::ReadLeaves { piece });
         }
         waiting.push((conn, request));
+        // A piece read and hashed for a few hashes, which nobody needs but after it got a wrong block.
+        for _ in 1..LEAF_READ_WASTE {
+            self.overlook(now, conn, "requests for leaves")?;
+        }
         Ok(())
     }
 

@@ -12,6 +12,21 @@ pub const CONNECTIONS_MAX: usize = 100;
 /// Connection attempts under way at once for one torrent. libtorrent allows 10 a second.
 pub const CONNECTING_MAX: usize = 16;
 
+/// A peer that neither wants nor has anything does not give way to others before it has been there for
+/// so long: it may be about to say what it has (guess).
+pub const IDLE_GRACE: Duration = Duration::from_secs(60);
+
+/// With all places taken, a peer that no block came from or went to for so long gives its place to a
+/// newcomer. libtorrent's `peer_turnover_interval`.
+pub const TURNOVER_AFTER: Duration = Duration::from_secs(300);
+
+/// A peer that a block came from or went to within this time keeps its place, however many its
+/// network has: as long as rates are measured over.
+pub const PROTECTED_FOR: Duration = Duration::from_secs(RATE_WINDOW_S);
+
+/// Attempts under way at once while all places are taken, if somebody would give way (guess).
+pub const EXTRA_ATTEMPTS_MAX: usize = 2;
+
 /// Peers that are unchoked at a time, the optimistic one included. libtorrent's default.
 pub const UNCHOKE_SLOTS: usize = 8;
 
@@ -125,6 +140,10 @@ pub const UPLOAD_QUEUE_MAX: usize = 2000;
 /// us hold.
 pub const SEND_AHEAD_MAX: u32 = 64 * BLOCK_SIZE;
 
+/// A block handed to the driver counts as so many bytes towards [`SEND_AHEAD_MAX`] at least: a peer that
+/// asks for single bytes would else have thousands of them under way, each with its buffer (guess).
+pub const COUNTED_MIN: u32 = BLOCK_SIZE / 4;
+
 /// The longest block a peer may ask for, in bytes: what libtorrent serves. Others send 16 KiB.
 pub const REQUEST_LEN_MAX: u32 = 128 * 1024;
 
@@ -188,6 +207,9 @@ pub const LEAF_READS_MAX: usize = 16;
 /// Useless messages (repeated, refused, unasked-for) from one peer that are overlooked, and how
 /// many a second are forgiven. An honest peer's rate is a few for each piece at worst.
 pub const WASTE_BURST: u64 = 4000;
+/// What a request for leaves counts for among those, since a piece is read and hashed for it: 200 at
+/// once and five a second. An honest peer asks for them for pieces in which it got a wrong block.
+pub const LEAF_READ_WASTE: u64 = 20;
 /// See [`WASTE_BURST`].
 pub const WASTE_PER_S: u64 = 100;
 

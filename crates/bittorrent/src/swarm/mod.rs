@@ -34,6 +34,7 @@ mod piece_wishes;
 mod pieces;
 mod priority;
 mod rate;
+mod room;
 mod slots;
 mod spread;
 mod stats;

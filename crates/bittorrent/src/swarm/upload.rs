@@ -2,7 +2,7 @@
 
 use super::io::{ConnId, DisconnectReason, Output};
 use super::limits::{
-    ALLOWED_FAST_SET, LEDGER_MAX, REQUEST_LEN_MAX, SEND_AHEAD_MAX, SHARED_AHEAD_MAX,
+    ALLOWED_FAST_SET, COUNTED_MIN, LEDGER_MAX, REQUEST_LEN_MAX, SEND_AHEAD_MAX, SHARED_AHEAD_MAX,
     SHARED_AHEAD_MIN, UPLOAD_QUEUE_MAX,
 };
 use super::peer::Peer;
@@ -25,6 +25,12 @@ const SHARE_SHIFT: u32 = 16;
 /// What was said so long ago has left for the peer.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// What a block counts for among those handed to the driver, in bytes: each costs a read and some
+/// memory, however short it is.
+fn counted(block: BlockRef) -> u32 {
+    block.len.max(COUNTED_MIN)
+}
+
 impl Swarm {
     pub(super) fn interest(
         &mut self,
@@ -37,6 +43,9 @@ impl Swarm {
             return self.overlook(now, conn, "repeated interest");
         }
         peer.interested_in_us = interested;
+        // Each may choke one and unchoke another: honest ones change their mind a few times a minute.
+        self.overlook(now, conn, "changes of interest")?;
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
         let was_unchoked = !peer.choked;
         self.tell_demand(false);
         if interested {
@@ -276,7 +285,7 @@ impl Swarm {
     fn send_next(&mut self, now: Instant, conn: ConnId, ahead: u32) -> bool {
         let Some(peer) = self.peers.get_mut(&conn) else { return false };
         let Some(block) = peer.wanted_by_it.front().copied() else { return false };
-        if peer.sending_bytes + block.len > ahead {
+        if peer.sending_bytes + counted(block) > ahead {
             return false;
         }
         peer.wanted_by_it.pop_front();
@@ -284,7 +293,7 @@ impl Swarm {
             peer.last_sent_block_at = now;
         }
         peer.sending.push_back(block);
-        peer.sending_bytes += block.len;
+        peer.sending_bytes += counted(block);
         self.outputs.push_back(Output::SendBlock { conn, block });
         true
     }
@@ -308,7 +317,9 @@ impl Swarm {
         };
         while under_way < ahead {
             let ready = |p: &Peer| {
-                p.wanted_by_it.front().is_some_and(|block| p.sending_bytes + block.len <= own(p))
+                p.wanted_by_it
+                    .front()
+                    .is_some_and(|block| p.sending_bytes + counted(*block) <= own(p))
             };
             let next = self
                 .peers
@@ -335,7 +346,7 @@ impl Swarm {
             return;
         };
         peer.sending.remove(at);
-        peer.sending_bytes -= block.len;
+        peer.sending_bytes -= counted(block);
         peer.upload.add(now, block.len);
         peer.last_said_at = now;
         peer.last_sent_block_at = now;

@@ -6,6 +6,7 @@ mod exchange;
 mod hashes;
 mod idlers;
 mod metadata;
+mod room;
 mod slots;
 mod urgent;
 mod web;

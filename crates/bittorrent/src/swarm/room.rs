@@ -1,0 +1,88 @@
+//! Who gives way when all places of a torrent are taken.
+//!
+//! A place costs a stranger nothing, and one that has a network of addresses can take them all: by
+//! saying that it is interested, or that it has everything, and nothing more. So a newcomer gets the
+//! place of a peer that neither gives nor takes, or has not for long; else one of those of the network
+//! that has most of them, if its own has fewer. Peers that blocks come from or go to stay. (Bitcoin
+//! Core's inbound connections give way in the same manner, by network of their addresses.)
+
+use super::Swarm;
+use super::io::ConnId;
+use super::limits::{IDLE_GRACE, PROTECTED_FOR, TURNOVER_AFTER};
+use super::peer::Peer;
+use althing_base::Instant;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// What is likely to be in one hand: an IPv4 /16 or an IPv6 /32.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Network {
+    V4([u8; 2]),
+    V6([u8; 4]),
+}
+
+impl Network {
+    pub(super) fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => {
+                let [first, second, ..] = ip.octets();
+                Network::V4([first, second])
+            }
+            IpAddr::V6(ip) => {
+                let [one, two, three, four, ..] = ip.octets();
+                Network::V6([one, two, three, four])
+            }
+        }
+    }
+}
+
+impl Peer {
+    /// When a block last came from it or went to it; when it connected, if none ever did.
+    fn exchanged_at(&self) -> Instant {
+        let came =
+            if self.download.total_bytes() > 0 { self.last_block_at } else { self.connected_at };
+        let went =
+            if self.upload.total_bytes() > 0 { self.last_sent_block_at } else { self.connected_at };
+        came.max(went)
+    }
+
+    /// Whether it gives or takes.
+    fn is_exchanging(&self, now: Instant) -> bool {
+        let ever = self.download.total_bytes() + self.upload.total_bytes() > 0;
+        ever && now.since(self.exchanged_at()) < PROTECTED_FOR
+    }
+}
+
+impl Swarm {
+    /// Who gives way to a newcomer from `network`, if anybody does; `None` stands for a network that
+    /// has no place yet.
+    pub(super) fn gives_way(&self, now: Instant, network: Option<Network>) -> Option<ConnId> {
+        let peers = || self.peers.iter().filter(|(_, p)| p.web.is_none());
+        let is_idle = |p: &Peer| {
+            !p.interesting && !p.interested_in_us && now.since(p.connected_at) > IDLE_GRACE
+        };
+        if let Some((idle, _)) = peers().find(|(_, p)| is_idle(p)) {
+            return Some(*idle);
+        }
+        let oldest = peers().min_by_key(|(_, p)| p.exchanged_at());
+        if let Some((oldest, p)) = oldest
+            && now.since(p.exchanged_at()) > TURNOVER_AFTER
+        {
+            return Some(*oldest);
+        }
+        let mut places: BTreeMap<Network, usize> = BTreeMap::new();
+        for (_, p) in peers() {
+            *places.entry(Network::of(p.addr.ip())).or_default() += 1;
+        }
+        let of = |network: Network| places.get(&network).copied().unwrap_or(0);
+        // With one place less it still has as many as the newcomer's then.
+        let enough = network.map_or(0, of) + 2;
+        peers()
+            .filter(|(_, p)| !p.is_exchanging(now))
+            .map(|(conn, p)| (of(Network::of(p.addr.ip())), p.connected_at, *conn))
+            .filter(|(places, ..)| *places >= enough)
+            // The youngest: who was there first has more to lose.
+            .max()
+            .map(|(.., conn)| conn)
+    }
+}
