@@ -69,18 +69,45 @@ impl Daemon {
     /// # Errors
     /// A sentence, when it does not answer.
     pub(crate) fn session(&self) -> Result<Value, String> {
+        self.get("/api/v1/session")
+    }
+
+    /// What `GET path` says.
+    ///
+    /// # Errors
+    /// A sentence, when it does not answer.
+    pub(crate) fn get(&self, path: &str) -> Result<Value, String> {
+        let (addr, headers) = self.api()?;
+        let answer = http::get_with(&self.host, addr, path, &headers)?;
+        match answer.status {
+            200 => serde_json::from_slice(&answer.body).map_err(|error| error.to_string()),
+            status => Err(format!("{status} {}", answer.text())),
+        }
+    }
+
+    /// Sends JSON to `path`.
+    ///
+    /// # Errors
+    /// A sentence, when it does not do what it is asked for.
+    pub(crate) fn post(&self, path: &str, json: &str) -> Result<(), String> {
+        let (addr, headers) = self.api()?;
+        let headers = format!("{headers}Content-Type: application/json\r\n");
+        let answer = http::post(&self.host, addr, path, &headers, json.as_bytes())?;
+        match answer.status {
+            200..300 => Ok(()),
+            status => Err(format!("{status} {}", answer.text())),
+        }
+    }
+
+    /// Where the API is and the header that opens it.
+    fn api(&self) -> Result<(SocketAddr, String), String> {
         let read = |name: &str| {
             std::fs::read_to_string(self.dir.join(name)).map_err(|error| format!("{name}: {error}"))
         };
         let addr = read("api.addr")?;
         let addr: SocketAddr =
             addr.trim().parse().map_err(|error| format!("{addr:?} in api.addr: {error}"))?;
-        let header = format!("Authorization: Bearer {}\r\n", read("api.token")?.trim());
-        let answer = http::get_with(&self.host, addr, "/api/v1/session", &header)?;
-        match answer.status {
-            200 => serde_json::from_slice(&answer.body).map_err(|error| error.to_string()),
-            status => Err(format!("{status} {}", answer.text())),
-        }
+        Ok((addr, format!("Authorization: Bearer {}\r\n", read("api.token")?.trim())))
     }
 
     /// Waits until the session has `torrents` and all of them have everything, and says how long

@@ -4,11 +4,12 @@
 //! those of other peers that did the same work on the same machine, turn by turn in the same run.
 //! [`sections`] has what is compared, a module each; [`results`] is what they leave, from which
 //! [`report`] writes the page and [`chart`] its pictures. [`peers`] says how each peer is started,
-//! [`measure`] what a transfer takes. [`floor`] and [`load`] are other ends of connections: this
+//! [`measure`] what a transfer takes. [`floor`], [`load`] and [`attack`] are other ends of connections: this
 //! program itself, called again.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line program")]
 
+mod attack;
 mod chart;
 mod daemon;
 mod files;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         ["floor-send", address, file] => floor::send(address, file),
         ["floor-receive", address, file] => floor::receive(address, file),
         ["load", rest @ ..] => load::run(rest),
+        ["attack", rest @ ..] => attack::run(rest),
         other => Err(format!("{other:?} is no benchmark\n\n{USAGE}")),
     };
     match done {

@@ -16,12 +16,15 @@ Althing beside libtorrent, aria2 and rqbit, turn by turn, between network namesp
   peers       500 peers that fetch from one seed at once
   v2          the first again with a v2 torrent
   slow-disk   a leecher whose disk takes 20 MB/s
+  hostile     thousands of strangers who do harm, and an honest peer among them
 
 What was measured is kept under target/bench/results, and docs/performance.md and docs/img are
 written again from what each section measured last.
 
   --only A,B     run these sections
-  --peers A,B    measure these peers alone (althing, libtorrent, aria2, rqbit, floor); nothing is kept
+  --peers A,B    measure these peers alone (althing, libtorrent, aria2, rqbit, floor; in `hostile`
+                 its kinds: half-open, trickle, keys, crowd, deaf, haves, tiny, flap, metadata,
+                 hashes, liar, promise, choke-flap, pex); nothing is kept
   --rounds N     how often each is measured; medians are reported (default 3)
   --mib N        the file's size in MiB (default 1024); other sizes grow and shrink with it
   --quick        one round with small sizes, to see that everything works; nothing is kept
@@ -71,6 +74,12 @@ pub(crate) struct Sizes {
     pub(crate) peers_s: u64,
     /// How long many torrents rest, seconds.
     pub(crate) idle_s: u64,
+    /// The file that goes from one to one among hostile peers, MiB.
+    pub(crate) hostile_mib: u64,
+    /// Of so many hostile peers one comes.
+    pub(crate) hostile_part: usize,
+    /// How long they are there before the honest one comes, seconds.
+    pub(crate) hostile_warm_up_s: u64,
 }
 
 impl Sizes {
@@ -84,6 +93,9 @@ impl Sizes {
             peers: if quick { 50 } else { 500 },
             peers_s: if quick { 2 } else { 10 },
             idle_s: if quick { 2 } else { 20 },
+            hostile_mib: (mebibytes / 2).max(1),
+            hostile_part: if quick { 20 } else { 1 },
+            hostile_warm_up_s: if quick { 1 } else { 4 },
         }
     }
 }

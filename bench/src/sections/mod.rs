@@ -1,6 +1,7 @@
 //! What is compared: each section measures, and says in words and pictures what came out.
 
 mod crowd;
+mod hostile;
 mod many;
 mod peers;
 mod slow_disk;
@@ -30,11 +31,13 @@ pub(crate) enum Section {
     V2,
     /// A leecher whose disk is slow.
     SlowDisk,
+    /// Hostile peers at volume.
+    Hostile,
 }
 
 impl Section {
     /// All of them, in the order in which they run.
-    pub(crate) const ALL: [Section; 8] = [
+    pub(crate) const ALL: [Section; 9] = [
         Section::Matrix,
         Section::Encrypted,
         Section::Crowd,
@@ -43,6 +46,7 @@ impl Section {
         Section::Peers,
         Section::V2,
         Section::SlowDisk,
+        Section::Hostile,
     ];
 
     /// As the command line and the files call it.
@@ -56,6 +60,7 @@ impl Section {
             Section::Peers => "peers",
             Section::V2 => "v2",
             Section::SlowDisk => "slow-disk",
+            Section::Hostile => "hostile",
         }
     }
 
@@ -73,6 +78,7 @@ impl Section {
             Section::Peers => peers::measure(options),
             Section::V2 => transfer::v2(options),
             Section::SlowDisk => slow_disk::measure(options),
+            Section::Hostile => hostile::measure(options),
         }
     }
 
@@ -87,6 +93,7 @@ impl Section {
             Section::Peers => peers::page(results),
             Section::V2 => transfer::v2_page(results),
             Section::SlowDisk => slow_disk::page(results),
+            Section::Hostile => hostile::page(results),
         }
     }
 }
