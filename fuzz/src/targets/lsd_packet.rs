@@ -6,6 +6,9 @@ use althing_bittorrent::lsd::{Announce, Input, Lsd, Output};
 use althing_bittorrent::tracker::Family;
 use std::net::SocketAddr;
 
+/// What the machine below knows itself by: drawn from its seed.
+const OUR_COOKIE: &str = "a0e95ecf";
+
 /// Reads any bytes as an announce.
 pub fn run(data: &[u8]) {
     let mut lsd = Lsd::new(7716, Seed::from_u64(1));
@@ -25,7 +28,9 @@ pub fn run(data: &[u8]) {
         return;
     };
     assert!(announce.port != 0 && !announce.info_hashes.is_empty());
-    assert_eq!(found, announce.info_hashes.len());
+    // Nothing, if by its cookie it is our own announce that came back.
+    let is_own = found == 0 && announce.cookie == OUR_COOKIE;
+    assert!(found == announce.info_hashes.len() || is_own);
     for family in [Family::V4, Family::V6] {
         let packet = announce.packet(family);
         if packet.len() <= PACKET_BYTES_MAX {
