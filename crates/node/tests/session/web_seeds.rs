@@ -123,6 +123,46 @@ async fn a_silent_server_does_not_hold_what_peers_have() {
 }
 
 #[tokio::test]
+async fn a_server_that_stalls_does_not_hold_what_peers_have() {
+    check_useless(|_, _| Manner::StallsInHead).await;
+    check_useless(|_, _| Manner::StallsInBody).await;
+}
+
+#[tokio::test]
+async fn a_server_that_drips_is_enough() {
+    // Less than a packet, and a block in two uneven parts.
+    check(Format::V1, |_, _| Manner::Drips(700)).await;
+    check(Format::Hybrid, |_, _| Manner::Drips(10_001)).await;
+}
+
+#[tokio::test]
+async fn a_file_that_changes_meanwhile_is_noticed() {
+    let files: Files = vec![("a", noise(1, 400_000))];
+    // From its third answer on the server has another file of the same size.
+    let server =
+        WebServer::start(
+            "things",
+            &files,
+            |_, number| {
+                if number < 3 { Manner::Right } else { Manner::Wrong }
+            },
+        )
+        .await;
+    let metainfo = torrent_on_the_web("things", Format::V1, &files, &[server.url()]);
+    let node = Node::start().await;
+    let id = node.fetch(&metainfo, &[]).await;
+    while server.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let seeder = Node::start().await;
+    seeder.seed(&metainfo, &files).await;
+    node.session.add_peers(id, vec![seeder.addr()]).await.expect("it is there");
+    node.complete(id).await;
+    assert_files(&node.downloads().join("things"), &files);
+    assert_eq!(gauge(&node, "althing_banned_addresses"), 0, "the peer is not to blame");
+}
+
+#[tokio::test]
 async fn wrong_data_is_found_out_and_not_fetched_again() {
     let files: Files = vec![("a", noise(1, 200_000)), ("b", noise(2, 200_000))];
     // One file was changed on the server, by one byte in each range.

@@ -28,6 +28,12 @@ pub(crate) enum Manner {
     EndlessHead,
     /// Nothing at all, with the connection open.
     Silent,
+    /// The first bytes of a head, with the connection open.
+    StallsInHead,
+    /// The head and half of what it says, with the connection open.
+    StallsInBody,
+    /// The range in parts of so many bytes, each when the one before has left.
+    Drips(usize),
     /// This answer, word for word.
     Says(String),
 }
@@ -171,6 +177,23 @@ async fn serve(
                 }
             }
             Manner::Silent => std::future::pending::<()>().await,
+            Manner::StallsInHead => {
+                stream.write_all(&partial.as_bytes()[..20]).await?;
+                std::future::pending::<()>().await;
+            }
+            Manner::StallsInBody => {
+                stream.write_all(partial.as_bytes()).await?;
+                stream.write_all(&part[..part.len() / 2]).await?;
+                std::future::pending::<()>().await;
+            }
+            Manner::Drips(bytes) => {
+                stream.write_all(partial.as_bytes()).await?;
+                for drop in part.chunks(bytes) {
+                    stream.write_all(drop).await?;
+                    stream.flush().await?;
+                    tokio::task::yield_now().await;
+                }
+            }
             Manner::Says(answer) => stream.write_all(answer.as_bytes()).await?,
         }
     }
