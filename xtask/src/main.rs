@@ -25,7 +25,8 @@ Usage: cargo xtask TASK
                          As root, installs the Debian packages of the real clients first.
                          ARGS go to the test runner (a name to filter by, for instance).
   check                  format, lints as errors, documentation, licences
-  sim [ARGS]             run the simulator; --seed N reproduces a run, --scenario NAME picks one
+  sim [ARGS]             run the simulator; --seed N reproduces a run, --scenario NAME picks one,
+                         --table NAME prints a table of docs/simulator.md
   fuzz [TARGET] [--seconds N]
                          fuzz one target, or each for N seconds (default 60)
   crash [--rounds N] [--seed N]

@@ -74,6 +74,10 @@ pub(crate) fn twist(host: &Host, message: Message) -> Message {
             };
             Message::Extended { id, payload }
         }
+        (Behaviour::BadHashes, Message::Hashes { request, mut hashes }) => {
+            hashes.iter_mut().for_each(|hash| hash.0[0] ^= 1);
+            Message::Hashes { request, hashes }
+        }
         (_, message) => message,
     }
 }

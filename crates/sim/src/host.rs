@@ -8,6 +8,7 @@ use crate::torrent::Torrent;
 use crate::tracker;
 use crate::units::{Content, HostId};
 use crate::world::Viewer;
+use althing_base::time::Duration;
 use althing_base::{Instant, Rng, Seed};
 use althing_bittorrent::metainfo::Metainfo;
 use althing_bittorrent::swarm::{self, ConnId, PickerKind, Source, Swarm, SwarmConfig};
@@ -52,6 +53,11 @@ pub(crate) struct Host {
     pub(crate) mending: bool,
     pub(crate) first_started: Option<Instant>,
     pub(crate) finished: Option<Instant>,
+    /// How long its program had run until then.
+    pub(crate) finished_after: Option<Duration>,
+    /// When its program was started last, and how long it had run before.
+    ran_since: Instant,
+    ran_before: Duration,
     /// What its user looks at.
     pub(crate) viewer: Option<Viewer>,
     /// Of runs that have ended.
@@ -102,6 +108,9 @@ impl Host {
             mending: false,
             first_started: None,
             finished: None,
+            finished_after: None,
+            ran_since: Instant::ORIGIN,
+            ran_before: Duration::ZERO,
             viewer: None,
             past: Totals::default(),
             sources: Sources::default(),
@@ -165,6 +174,7 @@ impl Host {
         router.add(now, TORRENT, setup);
         self.router = Some(router);
         self.first_started.get_or_insert(now);
+        self.ran_since = now;
         self.inbox.clear();
         self.mending = false;
         if self.metainfo.is_some() {
@@ -191,13 +201,23 @@ impl Host {
             self.past.uploaded += stats.uploaded_bytes;
             self.past.wasted += stats.wasted_bytes;
         }
+        if self.is_running() {
+            self.ran_before += now - self.ran_since;
+        }
         self.router = None;
         self.inbox.clear();
         self.wake = None;
         self.disk.end_process(now, in_time);
         if !self.disk.stored().is_full() {
             self.finished = None;
+            self.finished_after = None;
         }
+    }
+
+    /// It has everything.
+    pub(crate) fn finish(&mut self, now: Instant) {
+        self.finished.get_or_insert(now);
+        self.finished_after.get_or_insert(self.ran_before + (now - self.ran_since));
     }
 
     /// What it has sent and received in all its runs.

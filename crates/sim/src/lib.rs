@@ -12,6 +12,7 @@ mod plan;
 mod queue;
 mod report;
 pub mod scenario;
+pub mod tables;
 mod torrent;
 mod tracker;
 mod units;
@@ -19,7 +20,7 @@ mod world;
 
 pub use checks::Peaks;
 pub use disk::{DiskFault, DiskPlan};
-pub use plan::{Behaviour, HostPlan, LeaveWhen, Life, Order, Plan, Start, Watching};
+pub use plan::{Behaviour, HostPlan, LeaveWhen, Life, Line, Order, Plan, Start, Watching};
 pub use report::{Completion, Group, Report, Sample, View};
 pub use torrent::{TorrentKind, TorrentSpec};
 pub use units::{HostId, Rate};

@@ -22,6 +22,9 @@ pub const HEADER_BYTES: u32 = 40;
 /// Bytes of data in a full packet on Ethernet.
 pub const SEGMENT_BYTES: u32 = 1460;
 
+/// What is lost is sent again after a round trip and this time: Linux's least time-out.
+pub const RETRANSMIT_WAIT: Duration = Duration::from_millis(200);
+
 /// Packets below this size pass a receiver's downlink without waiting for blocks of other
 /// connections, as they do through any home router that queues fairly.
 pub const SMALL_BYTES: u32 = 1460;

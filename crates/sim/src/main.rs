@@ -2,6 +2,7 @@
 
 use althing_sim::figures;
 use althing_sim::scenario::{self, Entry, SCENARIOS};
+use althing_sim::tables::{self, TABLES};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -10,10 +11,13 @@ const USAGE: &str = "\
 Runs BitTorrent swarms on a simulated network; one number reproduces a run.
 
 Usage: althing-sim [--seed N] [--scenario NAME|all] [--peers N] [--timeline] [--json]
+       althing-sim [--seed N] [--peers N] --table NAME|all|--fairness
 
   --seed N         the number from which everything that is left to chance follows (default 1)
   --scenario NAME  which to run (default all)
   --peers N        how many hosts fetch, instead of the scenario's own number
+  --table NAME|all print a table of docs/simulator.md instead, as Markdown: crowd, liars, lines,
+                   churn or play
   --fairness       print the table of docs/simulator.md about policies instead, as Markdown
   --timeline       also print how the run went, a line every 5 s of simulated time
   --json           print JSON, an object a line
@@ -27,6 +31,7 @@ struct Options {
     scenario: String,
     peers: Option<u32>,
     fairness: bool,
+    table: Option<String>,
     timeline: bool,
     json: bool,
 }
@@ -37,6 +42,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
         scenario: "all".into(),
         peers: None,
         fairness: false,
+        table: None,
         timeline: false,
         json: false,
     };
@@ -51,6 +57,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--seed" => options.seed = number(&name, &value()?)?,
             "--peers" => options.peers = Some(number(&name, &value()?)?),
             "--scenario" => options.scenario = value()?,
+            "--table" => options.table = Some(value()?),
             "--fairness" => options.fairness = true,
             "--timeline" => options.timeline = true,
             "--json" => options.json = true,
@@ -116,6 +123,24 @@ fn run(entry: &Entry, options: &Options) -> Result<bool, String> {
     Ok(report.is_good())
 }
 
+/// Prints a table, or all.
+fn print_tables(name: &str, options: &Options) -> Result<bool, String> {
+    let chosen = || TABLES.iter().filter(|(other, _)| name == "all" || name == *other);
+    if chosen().next().is_none() {
+        let names: Vec<&str> = TABLES.iter().map(|(name, _)| *name).collect();
+        return Err(format!("there is no table \"{name}\", only {}", names.join(", ")));
+    }
+    let mut good = true;
+    for (title, make) in chosen() {
+        let rows =
+            tables::table(*make, options.seed, options.peers).map_err(|error| error.to_string())?;
+        good &= !rows.contains("FAILED");
+        let text = format!("{title}\n\n{rows}\n");
+        std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())?;
+    }
+    Ok(good)
+}
+
 fn main() -> ExitCode {
     let result = parse(std::env::args().skip(1)).and_then(|options| {
         let Some(options) = options else {
@@ -128,6 +153,9 @@ fn main() -> ExitCode {
             let rows = figures::fairness(options.seed, leechers).map_err(|e| e.to_string())?;
             std::io::stdout().write_all(rows.as_bytes()).map_err(|error| error.to_string())?;
             return Ok(true);
+        }
+        if let Some(name) = &options.table {
+            return print_tables(name, &options);
         }
         let mut good = true;
         for entry in chosen(&options.scenario)? {

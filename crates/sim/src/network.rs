@@ -5,17 +5,21 @@
 //! messages overtake the blocks that wait, as in the tokio driver. Data then **flies** for the time
 //! that the distance takes and **lands** through the receiver's downlink. So much and no more may
 //! be under way and unread in one direction ([`WINDOW_BYTES`]): a receiver that is slow, or does not
-//! read at all, holds the sender up. Acknowledgements take no time and no bytes; loss and
-//! congestion within the network are not modelled.
+//! read at all, holds the sender up. Acknowledgements take no bytes, and on a good line no time.
+//!
+//! A [`Line`] may be worse than that: its modem may take in more than it can send, so that all that
+//! is said waits behind, messages and acknowledgements too, and packets may get lost on it.
+//! Congestion within the network is not modelled.
 
 use crate::limits::{
-    BURST_BYTES, HEADER_BYTES, LATENCY_MAX, LATENCY_MIN, OUT_QUEUE_BYTES_MAX, SEGMENT_BYTES,
-    SMALL_BYTES, WINDOW_BYTES,
+    BURST_BYTES, HEADER_BYTES, LATENCY_MAX, LATENCY_MIN, OUT_QUEUE_BYTES_MAX, RETRANSMIT_WAIT,
+    SEGMENT_BYTES, SMALL_BYTES, WINDOW_BYTES,
 };
+use crate::plan::Line;
 use crate::queue::{Event, Queue};
-use crate::units::{Content, HostId, Rate};
-use althing_base::Instant;
+use crate::units::{Content, HostId};
 use althing_base::time::Duration;
+use althing_base::{Instant, Rng, Seed};
 use althing_bittorrent::BlockRef;
 use althing_bittorrent::swarm::ConnId;
 use althing_bittorrent::wire::{BLOCK_HEADER_LEN, Message};
@@ -77,8 +81,10 @@ struct Stream {
     blocks: VecDeque<(BlockRef, Content)>,
     /// It waits for its turn at the sender's uplink.
     in_line: bool,
-    /// Bytes sent and not read.
+    /// Bytes sent and not read, as far as the sender knows.
     unread: u32,
+    /// Acknowledgements on their way back to the sender, if they take time.
+    acks: VecDeque<(Instant, u32)>,
     flying: VecDeque<(Instant, Packet)>,
     landing: VecDeque<(Instant, Packet)>,
     /// A [`Event::Deliver`] is scheduled.
@@ -106,6 +112,12 @@ struct Connection {
     hosts: [HostId; 2],
     ends: [End; 2],
     latency: Duration,
+    /// How much may be [unread](Stream::unread).
+    window: u32,
+    /// What part of the packets is lost.
+    loss: f64,
+    /// Acknowledgements take their time, since one of the lines is bad.
+    slow_acks: bool,
     streams: [Stream; 2],
 }
 
@@ -121,8 +133,7 @@ pub(crate) struct Delivery {
 pub(crate) struct Access {
     /// Where it is on the map: both coordinates from 0 to 1.
     place: (f64, f64),
-    up: Rate,
-    down: Rate,
+    line: Line,
     /// The machine is switched on: it answers, if only to refuse.
     pub(crate) on: bool,
     /// It never reads a block, nor what comes after it.
@@ -136,6 +147,8 @@ pub(crate) struct Access {
     /// Blocks that the uplink is sending.
     sent: Vec<(ConnId, BlockRef)>,
     downlink_free: Instant,
+    /// When the modem will have sent all that it has taken in.
+    uplink_free: Instant,
     /// Bytes that have gone up the line, headers included.
     pub(crate) sent_bytes: u64,
 }
@@ -147,12 +160,17 @@ pub(crate) struct Traffic {
     pub(crate) message_bytes: u64,
     pub(crate) blocks: u64,
     pub(crate) block_bytes: u64,
+    /// Batches with messages that went into modems.
+    pub(crate) message_batches: u64,
+    /// How long they waited there, in all.
+    pub(crate) waited_in_modems: Duration,
 }
 
 /// Connections and lines. See the [module](self).
-#[derive(Default)]
 pub(crate) struct Network {
     hosts: Vec<Access>,
+    /// For what gets lost.
+    rng: Rng,
     /// By [`ConnId`]; `None` once both sides are through with it.
     conns: Vec<Option<Box<Connection>>>,
     pub(crate) traffic: Traffic,
@@ -162,12 +180,24 @@ fn with_headers(bytes: u32) -> u64 {
     u64::from(bytes) + u64::from(bytes.div_ceil(SEGMENT_BYTES)) * u64::from(HEADER_BYTES)
 }
 
+/// How much TCP has under way at most where this part of its packets is lost: about a segment by the
+/// root of one and a half through that part (Mathis et al. 1997, "The Macroscopic Behavior of the TCP
+/// Congestion Avoidance Algorithm").
+fn window(loss: f64) -> u32 {
+    let segments = (1.5 / loss).sqrt();
+    ((segments * f64::from(SEGMENT_BYTES)) as u32).clamp(SEGMENT_BYTES, WINDOW_BYTES)
+}
+
 impl Network {
-    pub(crate) fn add_host(&mut self, place: (f64, f64), up: Rate, down: Rate) -> HostId {
+    pub(crate) fn new(seed: Seed) -> Network {
+        let (hosts, conns) = (Vec::new(), Vec::new());
+        Network { hosts, rng: Rng::new(seed), conns, traffic: Traffic::default() }
+    }
+
+    pub(crate) fn add_host(&mut self, place: (f64, f64), line: Line) -> HostId {
         self.hosts.push(Access {
             place,
-            up,
-            down,
+            line,
             on: false,
             blind_to_blocks: false,
             conns: BTreeSet::new(),
@@ -176,6 +206,7 @@ impl Network {
             bulk: VecDeque::new(),
             sent: Vec::new(),
             downlink_free: Instant::ORIGIN,
+            uplink_free: Instant::ORIGIN,
             sent_bytes: 0,
         });
         HostId(self.hosts.len() as u32 - 1)
@@ -199,10 +230,16 @@ impl Network {
     /// A new connection, being opened.
     pub(crate) fn open(&mut self, opener: HostId, callee: HostId) -> ConnId {
         let conn = ConnId(self.conns.len() as u64);
+        let lines = [opener, callee].map(|host| self.hosts[host.index()].line);
+        let [ours, theirs] = lines.map(|line| line.loss);
+        let loss = 1.0 - (1.0 - ours) * (1.0 - theirs);
         self.conns.push(Some(Box::new(Connection {
             hosts: [opener, callee],
             ends: [End::Opening, End::Opening],
             latency: self.latency(opener, callee),
+            window: if loss > 0.0 { window(loss) } else { WINDOW_BYTES },
+            loss,
+            slow_acks: loss > 0.0 || lines.iter().any(|line| line.buffer_bytes > 0),
             streams: Default::default(),
         })));
         self.hosts[opener.index()].conns.insert(conn);
@@ -310,7 +347,7 @@ impl Network {
         let Some(connection) = self.get(lane.conn) else { return };
         let host = connection.hosts[lane.from.index()];
         let stream = &mut connection.streams[lane.from.index()];
-        if stream.in_line || !stream.has_data() || stream.unread >= WINDOW_BYTES {
+        if stream.in_line || !stream.has_data() || stream.unread >= connection.window {
             return;
         }
         stream.in_line = true;
@@ -325,20 +362,20 @@ impl Network {
         if self.hosts[host.index()].busy {
             return;
         }
-        let mut at = now;
+        let mut at = self.hosts[host.index()].uplink_free.max(now);
         let mut batch = 0;
         while batch < BURST_BYTES {
             let access = &mut self.hosts[host.index()];
             let Some(lane) = access.urgent.pop_front().or_else(|| access.bulk.pop_front()) else {
                 break;
             };
-            let up = access.up;
+            let up = access.line.up;
             let Some(connection) =
                 self.conns.get_mut(lane.conn.0 as usize).and_then(|conn| conn.as_deref_mut())
             else {
                 continue;
             };
-            let latency = connection.latency;
+            let (latency, window) = (connection.latency, connection.window);
             let stream = &mut connection.streams[lane.from.index()];
             stream.in_line = false;
             let burst = stream.take_burst();
@@ -348,10 +385,26 @@ impl Network {
             }
             batch += bytes;
             stream.unread += bytes;
+            if matches!(burst.first(), Some(Packet::Message(_))) {
+                self.traffic.message_batches += 1;
+                self.traffic.waited_in_modems += at.since(now);
+            }
             at += up.time_for(with_headers(bytes));
             access.sent_bytes += with_headers(bytes);
+            let mut lands = at + latency;
+            if connection.loss > 0.0 {
+                let segments = bytes.div_ceil(SEGMENT_BYTES);
+                let all_arrive = (1.0 - connection.loss).powi(segments as i32);
+                if !self.rng.chance(all_arrive) {
+                    // The sender learns of it and sends again; what follows waits for it.
+                    lands += latency * 2 + RETRANSMIT_WAIT;
+                    at += up.time_for(with_headers(SEGMENT_BYTES));
+                    access.sent_bytes += with_headers(SEGMENT_BYTES);
+                }
+                lands = stream.flying.back().map_or(lands, |(last, _)| lands.max(*last));
+            }
             if stream.flying.is_empty() {
-                queue.at(at + latency, Event::Arrive(lane));
+                queue.at(lands, Event::Arrive(lane));
             }
             for packet in burst {
                 if let Packet::Block(block, _) = &packet {
@@ -359,17 +412,21 @@ impl Network {
                     self.traffic.blocks += 1;
                     self.traffic.block_bytes += u64::from(block.len);
                 }
-                stream.flying.push_back((at + latency, packet));
+                stream.flying.push_back((lands, packet));
             }
-            if stream.has_data() && stream.unread < WINDOW_BYTES {
+            if stream.has_data() && stream.unread < window {
                 stream.in_line = true;
                 let urgent = !stream.messages.is_empty();
                 if urgent { &mut access.urgent } else { &mut access.bulk }.push_back(lane);
             }
         }
         if batch > 0 {
-            self.hosts[host.index()].busy = true;
-            queue.at(at, Event::UplinkFree(host));
+            let access = &mut self.hosts[host.index()];
+            access.busy = true;
+            access.uplink_free = at;
+            // Of what the modem has taken in so much may be left when it takes in more.
+            let left = access.line.up.time_for(access.line.buffer_bytes);
+            queue.at((now + at.since(now).saturating_sub(left)).max(now), Event::UplinkFree(host));
         }
     }
 
@@ -411,8 +468,8 @@ impl Network {
             }
             let bytes = packet.bytes();
             let mut at = stream.landing.back().map_or(now, |(at, _)| (*at).max(now));
-            if bytes > SMALL_BYTES {
-                let time = access.down.time_for(with_headers(bytes));
+            if bytes > SMALL_BYTES || access.line.buffer_bytes > 0 {
+                let time = access.line.down.time_for(with_headers(bytes));
                 access.downlink_free = access.downlink_free.max(now) + time;
                 at = at.max(access.downlink_free);
             }
@@ -457,7 +514,17 @@ impl Network {
             return None;
         }
         let (_, packet) = stream.landing.pop_front()?;
-        stream.unread = stream.unread.saturating_sub(packet.bytes());
+        if connection.slow_acks {
+            let waits = self.hosts[to.index()].uplink_free.since(now);
+            let at = now + connection.latency + waits;
+            let at = stream.acks.back().map_or(at, |(last, _)| at.max(*last));
+            if stream.acks.is_empty() {
+                queue.at(at, Event::Acked(lane));
+            }
+            stream.acks.push_back((at, packet.bytes()));
+        } else {
+            stream.unread = stream.unread.saturating_sub(packet.bytes());
+        }
         if matches!(packet, Packet::Close) {
             let end = &mut connection.ends[lane.from.other().index()];
             let was_open = std::mem::replace(end, End::Closed) == End::Open;
@@ -467,6 +534,21 @@ impl Network {
         }
         self.line_up(queue, now, lane);
         Some(Delivery { to, packet })
+    }
+
+    /// The sender learns that what it sent has been read.
+    pub(crate) fn acked(&mut self, queue: &mut Queue, now: Instant, lane: Lane) {
+        let Some(connection) = self.get(lane.conn) else { return };
+        let stream = &mut connection.streams[lane.from.index()];
+        while stream.acks.front().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, bytes)) = stream.acks.pop_front()
+        {
+            stream.unread = stream.unread.saturating_sub(bytes);
+        }
+        if let Some((at, _)) = stream.acks.front() {
+            queue.at(*at, Event::Acked(lane));
+        }
+        self.line_up(queue, now, lane);
     }
 
     /// A scheduled [`Event::Deliver`] has come.

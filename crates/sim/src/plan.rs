@@ -25,10 +25,8 @@ pub struct HostPlan {
     pub start: Start,
     /// Whether it keeps to the protocol.
     pub behaviour: Behaviour,
-    /// What it sends at most.
-    pub up: Rate,
-    /// What it receives at most.
-    pub down: Rate,
+    /// Its line to the network.
+    pub line: Line,
     /// Others can open connections to it (no address translation in between).
     pub reachable: bool,
     /// Its disk.
@@ -37,6 +35,8 @@ pub struct HostPlan {
     pub life: Vec<(Duration, Life)>,
     /// It leaves by itself when this holds.
     pub leaves: Option<LeaveWhen>,
+    /// Whoever has everything and is gone does not come back.
+    pub returns_for_more_only: bool,
     /// Connections at most; the swarm's default if `None`.
     pub connections_max: Option<usize>,
     /// Peers unchoked at once; the swarm's default if `None`.
@@ -53,6 +53,28 @@ pub struct HostPlan {
     pub watching: Option<Watching>,
     /// Liveness: it has to have everything by the deadline.
     pub must_finish: bool,
+}
+
+/// A host's line to the network.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Line {
+    /// What it sends at most.
+    pub up: Rate,
+    /// What it receives at most.
+    pub down: Rate,
+    /// Bytes that its modem takes in and has not sent yet, in the order in which they came: whatever
+    /// is said waits behind them. 0 for a router that takes no more than the line can send, serves
+    /// small packets first and all connections in turn.
+    pub buffer_bytes: u64,
+    /// Part of the packets that is lost, either way, 0 to 1.
+    pub loss: f64,
+}
+
+impl Line {
+    /// A good one.
+    pub const fn new(up: Rate, down: Rate) -> Line {
+        Line { up, down, buffer_bytes: 0, loss: 0.0 }
+    }
 }
 
 /// Somebody watches what a host fetches while it comes, one place after the other.
@@ -125,6 +147,9 @@ pub enum Behaviour {
     BadMetadata,
     /// Names a false size for the metadata, and serves that.
     WrongMetadataSize,
+    /// Has everything, sends it, and answers with something else when asked for the hashes of a v2
+    /// torrent.
+    BadHashes,
     /// Claims every piece, lets everyone ask, and sends nothing.
     Silent,
     /// Claims every piece, lets everyone ask, and refuses each request.
@@ -154,13 +179,20 @@ impl Behaviour {
             Behaviour::BadBlocks { .. }
                 | Behaviour::BadMetadata
                 | Behaviour::WrongMetadataSize
+                | Behaviour::BadHashes
                 | Behaviour::Babbler
         )
     }
 
-    /// Whether it claims pieces that it does not have.
+    /// Whether it claims every piece, true or not.
     pub(crate) fn claims_everything(self) -> bool {
-        matches!(self, Behaviour::BadBlocks { .. } | Behaviour::Silent | Behaviour::Refuser)
+        matches!(
+            self,
+            Behaviour::BadBlocks { .. }
+                | Behaviour::BadHashes
+                | Behaviour::Silent
+                | Behaviour::Refuser
+        )
     }
 }
 
@@ -170,12 +202,12 @@ impl HostPlan {
         HostPlan {
             start,
             behaviour: Behaviour::Honest,
-            up,
-            down,
+            line: Line::new(up, down),
             reachable: true,
             disk: DiskPlan::default(),
             life: vec![(Duration::ZERO, Life::Start)],
             leaves: None,
+            returns_for_more_only: false,
             connections_max: None,
             unchoke_slots: None,
             choker: ChokerKind::default(),

@@ -19,6 +19,8 @@ pub(crate) enum Event {
     Arrive(Lane),
     /// Something has come through the receiver's downlink.
     Deliver(Lane),
+    /// The sender learns that something has been read.
+    Acked(Lane),
     /// A connection attempt reaches the other host.
     Syn(ConnId),
     /// The opener's handshake reaches the other host.

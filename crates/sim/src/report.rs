@@ -25,6 +25,8 @@ pub struct Report {
     pub in_time: bool,
     /// When they did.
     pub completion: Completion,
+    /// The same, only the time during which their programs ran being counted.
+    pub running: Completion,
     /// The same by group of those that did not start with everything, whoever has to finish or not.
     pub groups: BTreeMap<String, Group>,
     /// Who did not, and how it stands.
@@ -47,6 +49,9 @@ pub struct Report {
     pub messages: u64,
     /// Their bytes.
     pub message_bytes: u64,
+    /// How long messages waited in their senders' modems, until they were sent, on the average, in
+    /// seconds.
+    pub waited_in_modems_s: f64,
     /// Hosts that do not keep to the protocol.
     pub liars: u32,
     /// How many of them were banned by somebody.
@@ -80,6 +85,8 @@ pub struct Completion {
     pub first_s: f64,
     /// The one in the middle.
     pub median_s: f64,
+    /// The one before which nine of ten did.
+    pub ninth_s: f64,
     /// The last one.
     pub last_s: f64,
 }
@@ -163,6 +170,7 @@ impl Completion {
             hosts: times.len() as u32,
             first_s: at(0),
             median_s: at(times.len() / 2),
+            ninth_s: at(times.len() * 9 / 10),
             last_s: at(times.len().saturating_sub(1)),
         }
     }
@@ -194,7 +202,7 @@ impl fmt::Display for Report {
                 mib(self.torrent_bytes)
             ),
         )?;
-        let Completion { hosts, first_s, median_s, last_s } = self.completion;
+        let Completion { hosts, first_s, median_s, last_s, .. } = self.completion;
         row(
             "finished",
             format!("{hosts}: first {first_s:.1} s, median {median_s:.1} s, last {last_s:.1} s"),

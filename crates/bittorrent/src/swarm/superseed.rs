@@ -148,6 +148,11 @@ impl Swarm {
 
     /// A peer has a piece: whoever was shown that piece alone has passed it on, and sees another.
     pub(super) fn piece_seen(&mut self, now: Instant, at: ConnId, piece: PieceIndex) {
+        if self.super_seed.shown_to.is_empty() {
+            // Nobody was shown anything. Each `have` of each peer comes by here, so to look at all
+            // peers would be a large part of all work.
+            return;
+        }
         let is_whole = self.peers.get(&at).is_some_and(Peer::is_seed);
         let mut passed_on = Vec::new();
         for (conn, peer) in &mut self.peers {

@@ -5,7 +5,9 @@ mod crowd;
 mod disks;
 mod fairness;
 mod liars;
+mod links;
 mod magnets;
+mod sessions;
 mod tyrant;
 mod viewer;
 
@@ -13,8 +15,10 @@ pub use churn::{Churn, HalfGone};
 pub use crowd::{FlashCrowd, SeederLeaves, Unreachable};
 pub use disks::FailingDisks;
 pub use fairness::{FreeRiders, Policies, Trick, Tyrants};
-pub use liars::Liars;
+pub use liars::{LiarShare, Liars};
+pub use links::{BLOATED_BYTES, Links, Trouble};
 pub use magnets::MagnetOnly;
+pub use sessions::{MeasuredChurn, Sessions};
 pub use viewer::Watcher;
 
 use crate::plan::{HostPlan, Order, Plan, Start};
@@ -102,6 +106,14 @@ pub const SCENARIOS: &[Entry] = &[
         },
     },
     Entry {
+        name: MeasuredChurn::NAME,
+        summary: "hosts come, go and come back as was measured in real swarms",
+        make: |peers| {
+            let default = MeasuredChurn::default();
+            Box::new(MeasuredChurn { hosts: peers.unwrap_or(default.hosts), ..default })
+        },
+    },
+    Entry {
         name: HalfGone::NAME,
         summary: "half of all hosts vanish at one instant without a word",
         make: |peers| {
@@ -115,6 +127,70 @@ pub const SCENARIOS: &[Entry] = &[
         make: |peers| {
             let default = Liars::default();
             Box::new(Liars { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: LiarShare::NAME,
+        summary: "three of ten lie, each in another way, about a v2 torrent",
+        make: |peers| {
+            let default = LiarShare::default();
+            Box::new(LiarShare { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: Links::NAME,
+        summary: "homes with ten times as much down as up",
+        make: |peers| {
+            let default = Links { trouble: Trouble::None, ..Links::default() };
+            Box::new(Links { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: Links::BLOATED_NAME,
+        summary: "the same, and whatever is said waits in bloated modems",
+        make: |peers| {
+            let default = Links { trouble: Trouble::Bloated, ..Links::default() };
+            Box::new(Links { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: Links::LOSSY_NAME,
+        summary: "the same, and a fifth of the lines loses packets",
+        make: |peers| {
+            let default = Links { trouble: Trouble::Lossy, ..Links::default() };
+            Box::new(Links { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: Links::BLOATED_AND_LOSSY_NAME,
+        summary: "the same, with bloated modems and lost packets",
+        make: |peers| {
+            let default = Links { trouble: Trouble::BloatedAndLossy, ..Links::default() };
+            Box::new(Links { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: Links::SLOW_NAME,
+        summary: "the same, and a fifth has a tenth of the others' rates",
+        make: |peers| {
+            let default = Links { trouble: Trouble::Slow, ..Links::default() };
+            Box::new(Links { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: Links::TRICKLE_UP_NAME,
+        summary: "the same, and one sends 1 KiB a second",
+        make: |peers| {
+            let default = Links { trouble: Trouble::TrickleUp, ..Links::default() };
+            Box::new(Links { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: Links::TRICKLE_NAME,
+        summary: "the same, and one sends and receives 1 KiB a second",
+        make: |peers| {
+            let default = Links { trouble: Trouble::Trickle, ..Links::default() };
+            Box::new(Links { leechers: peers.unwrap_or(default.leechers), ..default })
         },
     },
     Entry {
@@ -195,6 +271,20 @@ pub const SCENARIOS: &[Entry] = &[
         make: |peers| {
             let default = Watcher { order: Order::RarestFirst, ..Watcher::default() };
             Box::new(Watcher { seeds: peers.unwrap_or(default.seeds), ..default })
+        },
+    },
+    Entry {
+        name: Watcher::CROWD_NAME,
+        summary: "one watches while a crowd of 60 fetches the same",
+        make: |peers| {
+            let default = Watcher {
+                seeds: 1,
+                crowd: 60,
+                comes_after_s: 60,
+                pieces: 1000,
+                ..Watcher::default()
+            };
+            Box::new(Watcher { crowd: peers.unwrap_or(default.crowd), ..default })
         },
     },
 ];

@@ -206,7 +206,7 @@ impl World {
             self.violated(id, || "is complete without all pieces".to_owned());
             return;
         }
-        host.finished.get_or_insert(now);
+        host.finish(now);
         if let Some(LeaveWhen::Finished(after)) = host.plan.leaves {
             self.queue.at(now + after, Event::Leave(id));
         }

@@ -24,7 +24,12 @@ impl World {
         let step = host.plan.life.get(host.lived).map(|(_, step)| *step);
         host.lived += 1;
         match step {
-            Some(Life::Start) => self.start(id),
+            Some(Life::Start) => {
+                let host = self.host(id);
+                if host.finished.is_none() || !host.plan.returns_for_more_only {
+                    self.start(id);
+                }
+            }
             Some(Life::Stop) => self.stop(id),
             Some(Life::Kill) => self.kill(id),
             Some(Life::Vanish) => self.vanish(id),
@@ -44,7 +49,7 @@ impl World {
         self.settle(id);
         let host = self.host(id);
         if host.disk.stored().is_full() {
-            host.finished.get_or_insert(now);
+            host.finish(now);
         }
     }
 

@@ -47,14 +47,20 @@ impl World {
     pub(super) fn report(self, in_vain: bool) -> Report {
         let now = self.now;
         let mut times: Vec<Duration> = Vec::new();
+        let mut running_times: Vec<Duration> = Vec::new();
         let mut unfinished = Vec::new();
         for host in self.hosts.iter().filter(|host| host.plan.must_finish) {
             match (host.finished, host.first_started) {
-                (Some(finished), Some(started)) => times.push(finished - started),
+                (Some(finished), Some(started)) => {
+                    times.push(finished - started);
+                    running_times.extend(host.finished_after);
+                }
                 _ => unfinished.push(why_unfinished(now, host)),
             }
         }
         times.sort();
+        running_times.sort();
+        let traffic = self.network.traffic;
         let totals = self.hosts.iter().map(|host| host.totals(now));
         let honest = self.hosts.iter().filter(|host| host.plan.behaviour.is_honest());
         Report {
@@ -66,6 +72,7 @@ impl World {
             ended_after_s: (now - START).as_secs_f64(),
             in_time: !in_vain || unfinished.is_empty(),
             completion: Completion::of(&times),
+            running: Completion::of(&running_times),
             groups: self.groups(),
             unfinished,
             ideal_s: self.ideal().map(|ideal| ideal.as_secs_f64()),
@@ -73,12 +80,14 @@ impl World {
             seed_copies: self
                 .one_copy_out
                 .map(|(_, sent)| sent as f64 / self.plan.torrent.total_bytes() as f64),
-            sent_bytes: self.network.traffic.block_bytes,
+            sent_bytes: traffic.block_bytes,
             received_bytes: totals.clone().map(|totals| totals.downloaded).sum(),
             wasted_bytes: honest.map(|host| host.totals(now).wasted).sum(),
-            blocks: self.network.traffic.blocks,
-            messages: self.network.traffic.messages,
-            message_bytes: self.network.traffic.message_bytes,
+            blocks: traffic.blocks,
+            messages: traffic.messages,
+            message_bytes: traffic.message_bytes,
+            waited_in_modems_s: traffic.waited_in_modems.as_secs_f64()
+                / traffic.message_batches.max(1) as f64,
             liars: self.hosts.iter().filter(|h| !h.plan.behaviour.is_honest()).count() as u32,
             banned_liars: self.bans.len() as u32,
             bans: self.bans.values().sum(),
@@ -138,11 +147,11 @@ impl World {
         }
         let honest = || hosts.iter().filter(|host| host.behaviour.is_honest());
         let seeds = || honest().filter(|host| host.start == Start::Everything);
-        let leechers = || honest().filter(|host| host.start != Start::Everything);
+        let leechers = || honest().filter(|host| host.must_finish);
         let size = self.plan.torrent.total_bytes() as f64;
-        let up_of_seeds: u64 = seeds().map(|host| host.up.as_bytes_per_s()).sum();
-        let up_of_all: u64 = honest().map(|host| host.up.as_bytes_per_s()).sum();
-        let slowest = leechers().map(|host| host.down.as_bytes_per_s()).min()?;
+        let up_of_seeds: u64 = seeds().map(|host| host.line.up.as_bytes_per_s()).sum();
+        let up_of_all: u64 = honest().map(|host| host.line.up.as_bytes_per_s()).sum();
+        let slowest = leechers().map(|host| host.line.down.as_bytes_per_s()).min()?;
         let copies = leechers().count() as f64;
         let seconds = (size / up_of_seeds as f64)
             .max(size / slowest as f64)

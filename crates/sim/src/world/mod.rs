@@ -15,7 +15,7 @@ use crate::digest::EventHash;
 use crate::host::Host;
 use crate::limits::{BABBLE_INTERVAL, EVENTS_MAX, LOOK_INTERVAL};
 use crate::network::{Delivery, Lane, Network, Packet};
-use crate::plan::{Behaviour, LeaveWhen, Plan, Start};
+use crate::plan::{Behaviour, LeaveWhen, Line, Plan, Start};
 use crate::queue::{Event, Queue};
 use crate::report::{Report, Sample, View};
 use crate::torrent::Torrent;
@@ -77,15 +77,15 @@ impl World {
     pub fn new(plan: Plan, seed: Seed) -> Result<World, MetainfoError> {
         let torrent = Torrent::new(plan.torrent, seed.fork("torrent", 0))?;
         let mut map = Rng::new(seed.fork("map", 0));
-        let mut network = Network::default();
+        let mut network = Network::new(seed.fork("network", 0));
         let mut hosts = Vec::with_capacity(plan.hosts.len());
         for (number, host) in plan.hosts.iter().enumerate() {
-            let id = network.add_host((map.unit(), map.unit()), host.up, host.down);
+            let id = network.add_host((map.unit(), map.unit()), host.line);
             network.access(id).blind_to_blocks = host.behaviour == Behaviour::NeverReads;
             hosts.push(Host::new(id, host.clone(), &torrent, seed.fork("host", number as u64)));
         }
         let rate = Rate::kib_per_s(1024 * 1024);
-        let tracker_host = network.add_host((0.5, 0.5), rate, rate);
+        let tracker_host = network.add_host((0.5, 0.5), Line::new(rate, rate));
         let mut world = World {
             now: START,
             queue: Queue::default(),
@@ -155,6 +155,7 @@ impl World {
                 self.network.delivery_due(lane);
                 self.deliver(lane);
             }
+            Event::Acked(lane) => self.network.acked(&mut self.queue, self.now, lane),
             Event::Syn(conn) => self.syn(conn),
             Event::Hello(conn) => self.hello(conn),
             Event::Welcome(conn) => self.welcome(conn),

@@ -47,6 +47,8 @@ impl World {
         let Some((_, from)) = watching.jumps.get(jumps).copied() else { return };
         host.viewer = Some(Viewer { from, next: from, since: now, jumps: jumps + 1 });
         self.views.push(View { from, waited_s: Vec::new() });
+        // Some of it may be there.
+        self.view_on(id);
         self.look_ahead(id);
         self.settle(id);
     }
