@@ -200,7 +200,7 @@ impl Swarm {
     }
 
     fn want_again(&mut self, piece: PieceIndex) {
-        if !self.priorities.selected.get(piece) {
+        if !self.priorities.selected.get(piece) || self.held.get(piece) {
             return;
         }
         self.picker.add(piece, self.priorities.of(piece));
@@ -294,7 +294,8 @@ impl Swarm {
         }
         let metainfo = self.metainfo.as_ref().filter(|m| m.piece_hash(piece).is_some());
         let count = metainfo.map(|m| m.block_count(piece));
-        let Some(count) = count.filter(|_| self.wants(piece)) else {
+        let is_due = self.wants(piece) && !self.held.get(piece);
+        let Some(count) = count.filter(|_| is_due) else {
             if self.open.get(piece).is_none() {
                 self.outputs.push_back(Output::AbandonPiece { piece });
             }
@@ -342,6 +343,7 @@ impl Swarm {
             // disk after all.
             self.outputs.push_back(Output::AbandonPiece { piece });
         }
+        self.held.set(piece, false);
         self.picker.remove(piece);
         self.deadlines.stored(piece);
         if !self.have.set(piece, true) {

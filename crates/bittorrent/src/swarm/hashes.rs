@@ -192,7 +192,7 @@ impl Swarm {
         self.metainfo = Some(Arc::clone(&grown));
         self.outputs.push_back(Output::LayersReceived { metainfo: Arc::clone(&grown) });
         for piece in files.into_iter().flat_map(|file| grown.file_pieces(file)).map(PieceIndex) {
-            if self.wants(piece) && self.open.get(piece).is_none() {
+            if self.wants(piece) && self.open.get(piece).is_none() && !self.held.get(piece) {
                 self.picker.add(piece, self.priorities.of(piece));
             }
         }

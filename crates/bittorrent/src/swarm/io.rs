@@ -186,6 +186,19 @@ pub enum Input {
     },
     /// The user wants the torrent to be super-seeded, or not any more (BEP 16).
     SuperSeed(bool),
+    /// These pieces come from elsewhere, perhaps: they are not ordered from peers until
+    /// [`Input::PieceStored`] says that they are there or [`Input::Release`] that they will not come.
+    /// Those of which peers have sent something are fetched all the same;
+    /// [`Swarm::held`](super::Swarm::held) tells which are held.
+    Hold {
+        /// Which.
+        pieces: Vec<PieceIndex>,
+    },
+    /// These pieces do not come from elsewhere after all.
+    Release {
+        /// Which.
+        pieces: Vec<PieceIndex>,
+    },
 }
 
 /// What is to be done.

@@ -21,6 +21,7 @@ mod choker;
 mod connections;
 mod deadlines;
 mod download;
+mod elsewhere;
 mod hashes;
 mod io;
 pub mod limits;
@@ -182,6 +183,8 @@ pub struct Swarm {
     have: Bitfield,
     /// How much each piece is wanted.
     priorities: PiecePriorities,
+    /// Not to be ordered from peers; no bits if there are none.
+    held: Bitfield,
     /// Wanted and not on disk.
     missing: u32,
     /// What is needed when.
@@ -259,6 +262,7 @@ impl Swarm {
             candidates: Candidates::default(),
             departed: VecDeque::new(),
             have: Bitfield::new(0),
+            held: Bitfield::new(0),
             priorities: PiecePriorities::none(),
             missing: 0,
             deadlines: Deadlines::default(),
@@ -442,6 +446,8 @@ impl Machine for Swarm {
             Input::Recheck => self.recheck(now),
             Input::PiecesLost { pieces } => self.pieces_lost(now, &pieces),
             Input::SuperSeed(on) => self.set_super_seed(now, on),
+            Input::Hold { pieces } => self.hold(now, &pieces),
+            Input::Release { pieces } => self.release_held(now, &pieces),
         }
     }
 

@@ -41,6 +41,11 @@ impl OpenPiece {
         self.missing == 0
     }
 
+    /// Whether nothing of it is here.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.missing as usize == self.blocks.len()
+    }
+
     /// Who sent each block.
     pub(super) fn senders(&self) -> impl Iterator<Item = Option<Sender>> + '_ {
         self.blocks.iter().map(|block| block.from)

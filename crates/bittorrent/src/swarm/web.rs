@@ -78,6 +78,7 @@ impl Swarm {
         self.wants(piece)
             && peer.has(piece)
             && self.open.get(piece).is_none()
+            && !self.held.get(piece)
             && !self.blame.is_suspect(piece)
             && self.metainfo.as_ref().is_some_and(|m| m.piece_hash(piece).is_some())
     }

@@ -6,8 +6,9 @@ use super::picker::PickerKind;
 use super::priority::{FilePriorities, PiecePriorities};
 use super::{Phase, Swarm};
 use crate::metainfo::Metainfo;
-use crate::types::{BlockRef, PieceIndex, Priority};
+use crate::types::{PieceIndex, Priority};
 use althing_base::Instant;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Swarm {
@@ -94,7 +95,8 @@ impl Swarm {
     pub(super) fn fill_picker(&mut self, metainfo: &Metainfo) {
         for piece in (0..metainfo.piece_count()).map(PieceIndex) {
             let priority = self.priorities.of(piece);
-            let wanted = priority != Priority::Skip && !self.have.get(piece);
+            let wanted =
+                priority != Priority::Skip && !self.have.get(piece) && !self.held.get(piece);
             if !wanted {
                 self.picker.remove(piece);
             } else if self.open.get(piece).is_none() && metainfo.piece_hash(piece).is_some() {
@@ -106,24 +108,13 @@ impl Swarm {
     /// Gives up pieces in progress that nobody wants any more, and what is on order of them.
     fn give_up_unwanted(&mut self, now: Instant) {
         let selected = &self.priorities.selected;
-        let unwanted: Vec<PieceIndex> = self
+        let unwanted: BTreeSet<PieceIndex> = self
             .open
             .iter()
             .filter(|(piece, open)| !selected.get(*piece) && !open.is_complete())
             .map(|(piece, _)| piece)
             .collect();
-        if unwanted.is_empty() {
-            return;
-        }
-        let orders: Vec<(ConnId, BlockRef)> = self
-            .peers
-            .iter()
-            .flat_map(|(conn, p)| p.orders.iter().map(|order| (*conn, order.block)))
-            .filter(|(_, block)| unwanted.binary_search(&block.piece).is_ok())
-            .collect();
-        for (conn, block) in orders {
-            self.take_back(now, conn, block);
-        }
+        self.take_back_all(now, &unwanted);
         for piece in unwanted {
             self.abandon(piece);
         }

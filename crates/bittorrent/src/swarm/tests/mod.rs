@@ -2,6 +2,7 @@
 //! are the business of the `sim` crate.
 
 mod company;
+mod elsewhere;
 mod exchange;
 mod hashes;
 mod idlers;
