@@ -280,6 +280,10 @@ impl OpenFile for DiskFile {
         os::allocate(&self.0, offset, len)
     }
 
+    fn copy_from(&self, source: &File, from: u64, offset: u64, len: usize) -> io::Result<usize> {
+        os::copy(source, from, &self.0, offset, len)
+    }
+
     fn as_file(&self) -> Option<&File> {
         Some(&self.0)
     }

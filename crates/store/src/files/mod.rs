@@ -222,6 +222,21 @@ pub trait OpenFile: Send + Sync {
     /// [`io::ErrorKind::Unsupported`] if the file system cannot.
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()>;
 
+    /// Has the system copy a part of another file to `offset` of this one, which may cost nothing on
+    /// file systems that share blocks; says how many bytes.
+    ///
+    /// [`io::ErrorKind::Unsupported`] if it has no such call, [`io::ErrorKind::CrossesDevices`] or
+    /// another one if it does not do so for these files.
+    fn copy_from(
+        &self,
+        _source: &std::fs::File,
+        _from: u64,
+        _offset: u64,
+        _len: usize,
+    ) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// The file itself, if it is one of the operating system's.
     fn as_file(&self) -> Option<&std::fs::File> {
         None

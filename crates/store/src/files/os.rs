@@ -2,10 +2,10 @@
 //! Linux, and what the standard library offers elsewhere.
 
 #[cfg(not(target_os = "linux"))]
-pub(super) use portable::{allocate, data_from, sync_file_system, write_at};
+pub(super) use portable::{allocate, copy, data_from, sync_file_system, write_at};
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{allocate, data_from, sync_file_system, write_at};
+pub(super) use linux::{allocate, copy, data_from, sync_file_system, write_at};
 
 /// Reads into `buf` from `offset`; fewer bytes only at the end of the file or when interrupted.
 #[cfg(unix)]
@@ -59,6 +59,20 @@ mod linux {
         }
     }
 
+    /// Copies a part of one file to another without its bytes passing through here; says how many.
+    /// btrfs, XFS and others share the blocks until one of the files changes.
+    pub(in super::super) fn copy(
+        source: &File,
+        mut from: u64,
+        target: &File,
+        mut to: u64,
+        len: usize,
+    ) -> io::Result<usize> {
+        let copied =
+            rustix::fs::copy_file_range(source, Some(&mut from), target, Some(&mut to), len);
+        Ok(copied?)
+    }
+
     /// Flushes the file system that `file` is on. Errors of writing back are told since Linux 5.8.
     pub(in super::super) fn sync_file_system(file: &File) -> io::Result<bool> {
         rustix::fs::syncfs(file)?;
@@ -92,6 +106,17 @@ mod portable {
 
     /// There is no such call.
     pub(in super::super) fn allocate(_file: &File, _offset: u64, _len: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// There is no such call.
+    pub(in super::super) fn copy(
+        _source: &File,
+        _from: u64,
+        _target: &File,
+        _to: u64,
+        _len: usize,
+    ) -> io::Result<usize> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -136,6 +161,8 @@ mod tests {
         assert!(sync_file_system(&file).unwrap() == cfg!(target_os = "linux"));
         assert!(!portable::sync_file_system(&file).unwrap());
         let error = portable::allocate(&file, 0, 1).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        let error = portable::copy(&file, 0, &file, 0, 1).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Unsupported);
     }
 }

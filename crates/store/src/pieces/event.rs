@@ -96,6 +96,13 @@ pub enum Event {
         /// The numbers of its blocks, ascending; at least one.
         blocks: Vec<u32>,
     },
+    /// The answer to [`copy_piece`](super::Torrent::copy_piece).
+    PieceCopied {
+        /// Which piece.
+        piece: PieceIndex,
+        /// What became of it.
+        copied: Copied,
+    },
     /// The answer to [`prepare`](super::Torrent::prepare).
     Prepared {
         /// What could not be created, if anything.
@@ -117,6 +124,20 @@ pub enum Event {
         /// What could not be made durable or be deleted, if anything.
         fault: Option<StorageFault>,
     },
+}
+
+/// What became of a piece that was to be copied from another torrent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Copied {
+    /// It has been written and is right, as after
+    /// [`PieceStored`](Event::PieceStored).
+    Right,
+    /// What the other torrent has in its place is something else: its file has been changed.
+    Differs,
+    /// It could not be read there, or is on its way in already. Nothing is lost.
+    Unavailable,
+    /// It could not be written.
+    Fault(StorageFault),
 }
 
 /// How far a check is.

@@ -129,7 +129,7 @@ impl Disk<'_> {
         }
     }
 
-    fn open_to_write(self, file: FileIndex) -> io::Result<Arc<dyn OpenFile>> {
+    pub(super) fn open_to_write(self, file: FileIndex) -> io::Result<Arc<dyn OpenFile>> {
         let Shared { slot, root, .. } = self.torrent;
         self.descriptors.to_write(*slot, root, file, self.file(file)?)
     }

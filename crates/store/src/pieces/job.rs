@@ -1,9 +1,11 @@
 //! What a worker is asked to do.
 
+use super::copy::Source;
 use super::event::Partial;
 use super::flush::Gathering;
 use super::torrent::Shared;
 use super::verify::Share;
+use althing_bittorrent::metainfo::FileIndex;
 use althing_bittorrent::{BlockRef, PieceHash, PieceIndex};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -23,6 +25,14 @@ pub(super) enum Job {
     /// Say which blocks of the torrent's unfinished pieces are on disk. When the last worker has
     /// dropped its part of `gathering`, what follows from it happens.
     Gather { torrent: Arc<Shared>, gathering: Arc<Gathering> },
+    /// Take a piece from another torrent's file.
+    Copy {
+        torrent: Arc<Shared>,
+        piece: PieceIndex,
+        expected: PieceHash,
+        source: Source,
+        file: FileIndex,
+    },
     /// Read blocks for a peer.
     Read { torrent: Arc<Shared>, blocks: Vec<BlockRef>, tag: u64 },
     /// Hash the blocks of a piece on disk.

@@ -13,6 +13,7 @@
 
 mod allocate;
 mod buffers;
+mod copy;
 mod event;
 mod flush;
 mod io;
@@ -27,6 +28,9 @@ mod worker;
 
 pub(crate) use flush::remove;
 
-pub use event::{BlockSum, Checked, Durable, Event, Partial, Sink, TorrentKey, VerifyProgress};
+pub use copy::Source;
+pub use event::{
+    BlockSum, Checked, Copied, Durable, Event, Partial, Sink, TorrentKey, VerifyProgress,
+};
 pub use pool::{Gauges, Pool, PoolConfig};
 pub use torrent::{BeforeWrite, Opening, Torrent};

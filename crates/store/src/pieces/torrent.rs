@@ -1,6 +1,7 @@
 //! The handle of one torrent's data, and what the pool's threads share of it.
 
 use super::allocate::Allocation;
+use super::copy::Source;
 use super::event::{Checked, Event, Partial, Sink, TorrentKey};
 use super::flush::{Gathering, Task, Then};
 use super::io::Unsynced;
@@ -167,6 +168,27 @@ impl Torrent {
     pub fn abandon_piece(&self, piece: PieceIndex) {
         let job = Job::Abandon { torrent: Arc::clone(&self.shared), piece };
         self.push(piece, Lane::Store, job, 0, 0, Hurry::Batch);
+    }
+
+    /// Its files, for other torrents to copy from as long as it is open.
+    pub fn source(&self) -> Source {
+        Source(Arc::clone(&self.shared))
+    }
+
+    /// Takes a piece from `file` of another torrent, or of this one, which is the same file by its
+    /// root hash (BEP 52). It counts only if it hashes to what is expected. Not for a piece that
+    /// blocks have been stored of. Answered by [`Event::PieceCopied`].
+    pub fn copy_piece(
+        &self,
+        piece: PieceIndex,
+        expected: PieceHash,
+        source: Source,
+        file: FileIndex,
+    ) {
+        let torrent = Arc::clone(&self.shared);
+        let job = Job::Copy { torrent, piece, expected, source, file };
+        let cost = u64::from(self.shared.metainfo.piece_size(piece));
+        self.push(piece, Lane::Background, job, cost, 0, Hurry::Now);
     }
 
     /// Reads blocks that are on disk, for peers. Answered by [`Event::BlocksRead`] or

@@ -79,6 +79,12 @@ impl Worker {
                 }
                 drop(gathering);
             }
+            Job::Copy { torrent, piece, expected, source, file } => {
+                if !torrent.is_closing() {
+                    let copied = self.copy(&torrent, piece, &expected, &source, file);
+                    torrent.emit(Event::PieceCopied { piece, copied });
+                }
+            }
             Job::Read { torrent, blocks, tag } => {
                 if !torrent.is_closing() {
                     torrent.emit(self.read(&torrent, blocks, tag));
