@@ -84,60 +84,79 @@ struct Item<'a> {
     size: u64,
 }
 
+/// Where the files were found.
+#[derive(Default)]
+struct Found<'a> {
+    /// In the old place.
+    todo: Vec<Item<'a>>,
+    /// In both.
+    there: Vec<Item<'a>>,
+    /// In the new place alone: a process that died has renamed them.
+    arrived: Vec<Item<'a>>,
+}
+
+/// What has been moved.
+#[derive(Default)]
+struct Done<'a> {
+    renamed: Vec<&'a Item<'a>>,
+    copied: Vec<&'a Item<'a>>,
+}
+
 impl Relocation<'_> {
     /// Moves the files.
     ///
     /// # Errors
     /// Something is in the way, the disk refuses, or it was cancelled; nothing has been moved then.
     pub fn run(&self) -> Result<Moved, MoveError> {
-        let (todo, there) = self.look()?;
-        let total = todo.iter().map(|item| item.size).sum();
-        let mut renamed: Vec<&Item<'_>> = Vec::new();
-        let mut copied: Vec<&Item<'_>> = Vec::new();
+        let mut found = Found::default();
+        let mut done = Done::default();
+        let looked = self.look(&mut found);
+        let moved = looked.and_then(|()| self.move_all(&found, &mut done));
+        if moved.is_err() {
+            self.undo(&found, &done);
+            return moved;
+        }
+        self.links();
+        self.sync_folders(&found.todo);
+        if moved.as_ref().is_ok_and(|moved| !moved.leftovers) {
+            self.remove_folders();
+        }
+        moved
+    }
+
+    fn move_all<'a>(
+        &self,
+        found: &'a Found<'_>,
+        Done { renamed, copied }: &mut Done<'a>,
+    ) -> Result<Moved, MoveError> {
+        let total = found.todo.iter().map(|item| item.size).sum();
         let mut done = 0;
-        let mut outcome = Ok(());
-        for item in &todo {
-            outcome = match self.rename(item) {
-                Ok(()) => {
-                    renamed.push(item);
-                    Ok(())
-                }
+        for item in &found.todo {
+            match self.rename(item) {
+                Ok(()) => renamed.push(item),
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                     if copied.is_empty() {
-                        outcome = self.check_space(&todo);
+                        self.check_space(&found.todo)?;
                     }
-                    outcome.and_then(|()| self.copy(item, done, total)).map(|()| copied.push(item))
+                    self.copy(item, done, total)?;
+                    copied.push(item);
                 }
-                Err(error) => Err(self.fault(self.to, item.file, &error)),
-            };
-            if outcome.is_err() {
-                break;
+                Err(error) => return Err(self.fault(self.to, item.file, &error)),
             }
             done += item.size;
             (self.progress)(done, total);
         }
-        if let Err(error) = outcome {
-            self.undo(&renamed, &copied);
-            return Err(error);
-        }
-        self.links();
-        self.sync_folders(&todo);
         let mut stamps = Vec::new();
-        for item in todo.iter().chain(&there) {
+        for item in found.todo.iter().chain(&found.there).chain(&found.arrived) {
             let stamp = self.files.stamp(self.to, &item.target);
             stamps.push((item.index, stamp.map_err(|e| self.fault(self.to, item.file, &e))?));
         }
         stamps.sort_by_key(|(index, _)| *index);
-        let leftovers = !copied.is_empty() || !there.is_empty();
-        if !leftovers {
-            self.remove_folders();
-        }
-        Ok(Moved { stamps, leftovers })
+        Ok(Moved { stamps, leftovers: !copied.is_empty() || !found.there.is_empty() })
     }
 
-    /// The files to be moved, and those that are at the target already.
-    fn look(&self) -> Result<(Vec<Item<'_>>, Vec<Item<'_>>), MoveError> {
-        let (mut todo, mut there) = (Vec::new(), Vec::new());
+    /// Sees where the files are.
+    fn look<'a>(&'a self, found: &mut Found<'a>) -> Result<(), MoveError> {
         let all = (0..).map(FileIndex).zip(self.metainfo.files());
         for (index, file) in all.filter(|(_, file)| !file.is_pad() && file.symlink().is_none()) {
             self.go_on()?;
@@ -150,15 +169,18 @@ impl Relocation<'_> {
             let item = Item { index, file, source, target, size };
             match (here, already) {
                 (Err(_), Err(_)) => {}
-                (Ok(_), Err(error)) if error.kind() == io::ErrorKind::NotFound => todo.push(item),
-                (Err(_), Ok(_)) if self.again => there.push(item),
-                (Ok(from), Ok(to)) if from.size == to.size && self.is_same(&item)? => {
-                    there.push(item);
+                (Ok(_), Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                    found.todo.push(item);
                 }
+                (Err(_), Ok(_)) if self.again => found.arrived.push(item),
+                (Ok(from), Ok(to)) if from.size == to.size && self.is_same(&item)? => {
+                    found.there.push(item);
+                }
+                (_, Err(error)) => return Err(self.fault(self.to, file, &error)),
                 _ => return Err(MoveError::Exists { path: self.to.path(file) }),
             }
         }
-        Ok((todo, there))
+        Ok(())
     }
 
     fn go_on(&self) -> Result<(), MoveError> {
@@ -299,16 +321,16 @@ impl Relocation<'_> {
         MoveError::Storage(files::fault(&root.path(file), error))
     }
 
-    /// Puts back what was renamed and deletes what was copied.
-    fn undo(&self, renamed: &[&Item<'_>], copied: &[&Item<'_>]) {
-        for item in renamed {
+    /// Puts back what was renamed, also by a process that died, and deletes what was copied.
+    fn undo(&self, found: &Found<'_>, done: &Done<'_>) {
+        for item in done.renamed.iter().copied().chain(&found.arrived) {
             let back = self.files.rename(self.to, &item.target, self.from, &item.source);
             if let Err(error) = back {
                 let path = self.to.path(item.file);
                 tracing::warn!(path = %path.display(), %error, "a file could not be put back");
             }
         }
-        for item in copied {
+        for item in &done.copied {
             let _ = self.files.remove(self.to, &item.target);
         }
         remove_folders(self.files, self.to, self.metainfo);

@@ -2,6 +2,7 @@
 
 mod common;
 
+use althing_bittorrent::metainfo::FileIndex;
 use althing_bittorrent::{Bitfield, PieceIndex};
 use althing_store::files::Location;
 use althing_store::pieces::Event;
@@ -80,6 +81,56 @@ fn empty_files_links_and_executables_are_made() {
         torrent.delete();
         assert!(matches!(bench.event(), Event::Closed { fault: None, .. }));
         assert!(!own.exists());
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn padding_is_never_on_disk_and_links_never_lead_out() {
+    use std::os::unix::fs::PermissionsExt;
+    let link = |path: &str, target: &[&str]| {
+        let mut link = Entry::new(path, vec![]).attr("l");
+        link.link = target.iter().map(|part| (*part).to_owned()).collect();
+        link
+    };
+    let rng = &mut rng();
+    let entries = [
+        Entry::new("a", random(rng, 20_000)),
+        link("l1", &["..", "secret"]),
+        link("l2", &["", "etc", "passwd"]),
+        link("l3", &["l1"]),
+        link("l4", &["nowhere"]),
+        link("l5", &["z", "tool"]),
+        Entry::new("plain", random(rng, 20_000)),
+        Entry::new("z/tool", random(rng, 100)).attr("x"),
+    ];
+    for kind in [Kind::V2, Kind::Hybrid] {
+        let sample = Sample::new(kind, 2 * BLOCK, &entries);
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("secret"), "secret").unwrap();
+        let downloads = dir.path().join("downloads");
+        let bench = Bench::new(2, 64 << 20);
+        let torrent = bench.open(&sample, &downloads);
+        torrent.prepare();
+        assert_eq!(bench.event(), Event::Prepared { fault: None });
+        torrent.allocate((0..sample.metainfo.files().len() as u32).map(FileIndex).collect());
+        assert_eq!(bench.event(), Event::Prepared { fault: None });
+        for piece in sample.pieces() {
+            sample.store(&torrent, piece);
+            assert_eq!(bench.event(), stored(piece.0));
+        }
+        sample.assert_files(&downloads);
+        let own = downloads.join("t");
+        let mut names: Vec<_> = fs::read_dir(&own)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["a", "l5", "plain", "z"], "{kind:?}");
+        assert_eq!(fs::read_link(own.join("l5")).unwrap(), Path::new("z/tool"));
+        let mode = |path: &str| fs::metadata(own.join(path)).unwrap().permissions().mode() & 0o111;
+        assert_eq!((mode("plain"), mode("z/tool") & 0o100), (0, 0o100));
+        assert_eq!(fs::read(dir.path().join("secret")).unwrap(), b"secret");
     }
 }
 

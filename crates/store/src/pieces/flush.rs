@@ -125,6 +125,8 @@ fn prepare(pool: &Inner, torrent: &Shared) -> Result<(), StorageFault> {
     for file in metainfo.files().iter().filter(|file| !file.is_pad() && file.size() == 0) {
         let path = root.relative(file);
         match file.symlink() {
+            // It leads nowhere in the torrent.
+            None if file.is_symlink() => {}
             None => {
                 let mode = Mode::Write { executable: file.is_executable() };
                 files
