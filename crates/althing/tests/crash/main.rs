@@ -17,8 +17,8 @@ mod daemon;
 use althing_base::{Rng, Seed};
 use althing_bittorrent::metainfo::Metainfo;
 use althing_bittorrent::{Bitfield, PieceIndex};
-use althing_store::files::Root;
-use althing_store::records::Records;
+use althing_store::files::{Location, Root};
+use althing_store::records::{Records, Unmoved};
 use daemon::{Daemon, World};
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,21 +41,27 @@ enum Moment {
     Complete,
     /// While it looks at its files, which it has been told to.
     Checking,
+    /// So many milliseconds after it has been told to move them: to the place of this number.
+    Moving(usize, u64),
 }
 
 fn moment(rng: &mut Rng, pieces: u32) -> Moment {
-    match rng.below(8) {
+    match rng.below(10) {
         0 => Moment::AtOnce,
         1 | 2 => Moment::After(rng.below(400)),
         3..=5 => Moment::Pieces(rng.below(u64::from(pieces)) as u32),
         6 => Moment::Complete,
-        _ => Moment::Checking,
+        7 => Moment::Checking,
+        _ => Moment::Moving(rng.below(PLACES as u64) as usize, rng.below(60)),
     }
 }
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
+
+/// Where a daemon's files can be: in two places on one disk, and in one on another if there is one.
+const PLACES: usize = 3;
 
 /// Kinds of torrents, in turn: what is in a piece differs (files share pieces in v1 alone).
 const KINDS: [(&str, &str); 4] = [("hybrid", "256K"), ("v1", "1M"), ("v2", "64K"), ("v1", "32K")];
@@ -77,6 +83,7 @@ fn nothing_is_claimed_that_is_not_there_however_often_it_is_killed() {
     let mut life = 0;
     let mut torrent = &torrents[0];
     let mut begun = false;
+    let places = Places::new();
     for round in 0..rounds {
         let name = format!("leecher-{life}");
         let moment = moment(&mut rng, torrent.metainfo.piece_count());
@@ -92,17 +99,21 @@ fn nothing_is_claimed_that_is_not_there_however_often_it_is_killed() {
         } else {
             torrent.name_peer(&leecher, &seeder);
         }
-        wait(&leecher, torrent, moment, before);
+        wait(&leecher, torrent, &places, moment, before);
         leecher.kill();
         counts.killed += 1;
-        let (recorded, total) = torrent.compare_recorded(&world.path(&name), &content, &about);
+        let (recorded, total, moving) =
+            torrent.compare_recorded(&world.path(&name), &content, &about);
+        counts.moving += u64::from(moving);
         counts.recorded += recorded;
         if recorded == total {
             // It got through: once more from nothing, as something else.
             let leecher = world.up(&name);
             counts.said += torrent.compare_said(&leecher, &content, &about);
+            let folder = torrent.folder(&leecher);
             leecher.kill();
-            content.assert_same(&world.path(&name).join("files/things"), &about);
+            content.assert_same(&folder, &about);
+            fs::remove_dir_all(folder).unwrap();
             fs::remove_dir_all(world.path(&name)).unwrap();
             life += 1;
             torrent = &torrents[life % torrents.len()];
@@ -114,26 +125,48 @@ fn nothing_is_claimed_that_is_not_there_however_often_it_is_killed() {
         let leecher = world.up(&format!("leecher-{life}"));
         counts.said += torrent.compare_said(&leecher, &content, "the end");
         torrent.name_peer(&leecher, &seeder);
-        wait(&leecher, torrent, Moment::Complete, 0);
-        let files = world.path(&format!("leecher-{life}")).join("files/things");
-        content.assert_same(&files, "the end");
+        wait(&leecher, torrent, &places, Moment::Complete, 0);
+        content.assert_same(&torrent.folder(&leecher), "the end");
     }
     println!(
-        "killed {} times, {} fetches got through; pieces compared with their bytes: {} that \
-         records claimed, {} that daemons claimed; none was wrong",
-        counts.killed, life, counts.recorded, counts.said
+        "killed {} times, {} of them while moving, {} fetches got through; pieces compared with \
+         their bytes: {} that records claimed, {} that daemons claimed; none was wrong",
+        counts.killed, counts.moving, life, counts.recorded, counts.said
     );
 }
 
 #[derive(Default)]
 struct Counts {
     killed: u64,
+    moving: u64,
     recorded: u64,
     said: u64,
 }
 
+/// Another disk, if there is one.
+struct Places(Option<tempfile::TempDir>);
+
+impl Places {
+    fn new() -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        let disk = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.dev());
+        let other = Path::new("/dev/shm");
+        let differs = disk(other).is_some_and(|there| Some(there) != disk(&std::env::temp_dir()));
+        Places(differs.then(|| tempfile::tempdir_in(other).ok()).flatten())
+    }
+
+    /// The folder of a daemon that has this number.
+    fn folder(&self, number: usize, leecher: &Daemon) -> PathBuf {
+        match (number, &self.0) {
+            (0, Some(other)) => other.path().join(&leecher.name),
+            (1, _) => leecher.dir.join("elsewhere"),
+            _ => leecher.dir.join("files"),
+        }
+    }
+}
+
 /// Waits for the moment.
-fn wait(leecher: &Daemon, torrent: &Torrent, moment: Moment, before: u32) {
+fn wait(leecher: &Daemon, torrent: &Torrent, places: &Places, moment: Moment, before: u32) {
     let all = torrent.metainfo.piece_count();
     let reached = |pieces: u32| {
         let mut questions = 0;
@@ -153,6 +186,16 @@ fn wait(leecher: &Daemon, torrent: &Torrent, moment: Moment, before: u32) {
         Moment::Checking => {
             reached((before + 1).min(all));
             leecher.ask("POST", &torrent.path("/verify"));
+        }
+        Moment::Moving(place, milliseconds) => {
+            reached((before + 3).min(all));
+            // Not to where they are.
+            let here = torrent.folder(leecher);
+            let mut to = (0..PLACES).map(|add| places.folder((place + add) % PLACES, leecher));
+            let to = to.find(|to| to.join("things") != here);
+            let to = serde_json::json!({ "dir": to });
+            leecher.send("POST", &torrent.path("/move"), &to.to_string());
+            std::thread::sleep(Duration::from_millis(milliseconds));
         }
     }
 }
@@ -189,11 +232,22 @@ impl Content {
 
     /// Panics unless the pieces in `claimed` are in the files below `folder`; how many there are.
     fn compare(&self, metainfo: &Metainfo, folder: &Path, claimed: &Bitfield, about: &str) -> u64 {
-        let on_disk: BTreeMap<&PathBuf, Vec<u8>> = self
-            .0
-            .keys()
-            .map(|path| (path, fs::read(folder.join(path)).unwrap_or_default()))
-            .collect();
+        self.compare_in(metainfo, &[folder.to_owned()], claimed, about)
+    }
+
+    /// The same if each file may be below any of several folders: the first that has it counts.
+    fn compare_in(
+        &self,
+        metainfo: &Metainfo,
+        folders: &[PathBuf],
+        claimed: &Bitfield,
+        about: &str,
+    ) -> u64 {
+        let read = |path: &PathBuf| {
+            folders.iter().find_map(|folder| fs::read(folder.join(path)).ok()).unwrap_or_default()
+        };
+        let on_disk: BTreeMap<&PathBuf, Vec<u8>> =
+            self.0.keys().map(|path| (path, read(path))).collect();
         for piece in claimed.ones() {
             let len = metainfo.layout().piece_data_size(piece);
             let range = althing_bittorrent::BlockRef { piece, begin: 0, len };
@@ -274,10 +328,17 @@ impl Torrent {
         self.shown(leecher)["pieces_done"].as_u64().unwrap_or(0) as u32
     }
 
+    /// Where its files are, as the daemon says.
+    fn folder(&self, leecher: &Daemon) -> PathBuf {
+        let shown = self.shown(leecher);
+        let dir = shown["save_dir"].as_str().unwrap_or_else(|| panic!("{shown}"));
+        Path::new(dir).join("things")
+    }
+
     /// What a daemon that was just started says that it has, once it has looked.
     fn compare_said(&self, leecher: &Daemon, content: &Content, about: &str) -> u64 {
         let mut questions = 0;
-        while self.shown(leecher)["state"] == "checking" {
+        while ["checking", "moving"].iter().any(|state| self.shown(leecher)["state"] == *state) {
             questions += 1;
             assert!(questions < QUESTIONS_MAX, "{about}: it checks for ever");
         }
@@ -287,21 +348,33 @@ impl Torrent {
             .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
             .collect();
         let claimed = Bitfield::from_bytes(&bytes, self.metainfo.piece_count()).unwrap();
-        let folder = leecher.dir.join("files/things");
+        let folder = self.folder(leecher);
         content.compare(&self.metainfo, &folder, &claimed, &format!("{about}, as said"))
     }
 
-    /// What the record of a daemon that is dead says: how many pieces, and of how many.
-    fn compare_recorded(&self, dir: &Path, content: &Content, about: &str) -> (u64, u64) {
+    /// What the record of a daemon that is dead says: how many pieces, and of how many. While they are
+    /// being moved, files are in the old place or in the new one, and the record says that, too.
+    fn compare_recorded(&self, dir: &Path, content: &Content, about: &str) -> (u64, u64, bool) {
         let records = Records::open(&dir.join("torrents")).unwrap();
         let stored = records.get(self.metainfo.info_hashes().primary()).unwrap();
         let total = u64::from(self.metainfo.piece_count());
         let Some(stored) = stored else { panic!("{about}: the torrent is gone") };
-        let root = Root::new(&stored.record.location, self.metainfo.files());
-        let folder = root.anchor().join(root.folder().unwrap());
+        let moves = records.moves().unwrap();
+        let id = self.metainfo.info_hashes().primary();
+        let moving = moves.get(&id);
+        let to = moving.and_then(|unmoved| match unmoved {
+            Unmoved::To(location) => Some(location),
+            Unmoved::From(_) => None,
+        });
+        let folder = |location: &Location| {
+            let root = Root::new(location, self.metainfo.files());
+            root.anchor().join(root.folder().unwrap())
+        };
+        let folders: Vec<PathBuf> =
+            std::iter::once(&stored.record.location).chain(to).map(folder).collect();
         let claimed = stored.resume.map_or_else(|| Bitfield::new(total as u32), |r| r.pieces);
         let about = format!("{about}, as recorded");
-        (content.compare(&self.metainfo, &folder, &claimed, &about), total)
+        (content.compare_in(&self.metainfo, &folders, &claimed, &about), total, moving.is_some())
     }
 }
 
