@@ -5,6 +5,7 @@ mod buffers;
 pub mod clock;
 pub mod config;
 pub mod entropy;
+mod equal;
 pub mod limits;
 mod metrics;
 mod net;

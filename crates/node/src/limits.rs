@@ -315,6 +315,32 @@ pub const KEY_EXCHANGES_PER_S_MAX: u32 = 512;
 /// past it the connection is closed (guess: a peer with sixteen torrents in common comes at once).
 pub const KEY_EXCHANGES_PER_IP_PER_S_MAX: u32 = 16;
 
+/// Files that are remembered to find those that several torrents have in common; further ones are
+/// fetched by each torrent that has them. 72 bytes each.
+pub const EQUAL_FILES_MAX: usize = 1 << 20;
+
+/// The smallest file that is looked for in other torrents, in bytes: a single block is ordered sooner
+/// than asked about.
+pub const EQUAL_FILE_BYTES_MIN: u64 = 16 * 1024 + 1;
+
+/// Twins of one file that a torrent deals with; with more it has no dealings (guess).
+pub const EQUAL_TWINS_MAX: usize = 8;
+
+/// Pairs of files and twins of one torrent; further files are fetched. About 200 bytes each, and a bit
+/// for each piece.
+pub const EQUAL_PAIRS_MAX: usize = 4096;
+
+/// Pieces that one torrent copies from others at the same time: enough to keep each disk worker busy.
+pub const COPIES_AT_ONCE: usize = 8;
+
+/// A torrent that leaves a file to another one waits so long for the next piece of it (guess: what
+/// connecting to the first peers takes).
+pub const EQUAL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// And for so long in all, as it looks after [`EQUAL_PATIENCE`]. If it would take longer, both fetch,
+/// and still give each other what they get (guess).
+pub const EQUAL_HORIZON: Duration = Duration::from_secs(120);
+
 // The rest is for blocks of which the first half has come: one for each connection that sends.
 const _: () = assert!(
     HELD_PERCENT * althing_store::limits::CONGESTED_PERCENT / 100

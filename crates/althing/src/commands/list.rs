@@ -144,6 +144,9 @@ fn lines(detail: &TorrentDetail, trackers: &[TrackerInfo]) -> Lines {
     if detail.wasted_bytes > 0 {
         lines.add("thrown away", units::bytes(detail.wasted_bytes));
     }
+    if detail.copied_bytes > 0 {
+        lines.add("copied", format!("{} from other torrents", units::bytes(detail.copied_bytes)));
+    }
     lines.add_some("left", torrent.eta_s.map(Duration::from_secs).map(units::duration));
     lines.add(
         "peers",

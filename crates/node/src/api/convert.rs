@@ -88,6 +88,7 @@ pub(super) fn detail(detail: &TorrentDetail, metainfo: Option<&Metainfo>) -> api
         piece_length_bytes: metainfo.map(Metainfo::piece_length),
         files: metainfo.map(|_| u32::try_from(detail.files.len()).unwrap_or(u32::MAX)),
         wasted_bytes: detail.wasted_bytes,
+        copied_bytes: detail.copied_bytes,
         settings: change::settings(&detail.torrent.settings),
         active_s: detail.torrent.active.as_secs(),
         seeding_s: detail.torrent.seeding.as_secs(),

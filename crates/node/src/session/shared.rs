@@ -6,6 +6,7 @@ use super::steward::Figures;
 use super::{Event, TorrentId, TorrentSnapshot, TorrentState};
 use crate::clock;
 use crate::config::Config;
+use crate::equal;
 use crate::metrics::Counters;
 use crate::net::{Admission, LocalDiscovery, Places, Way};
 use crate::paths::Paths;
@@ -64,6 +65,8 @@ pub(crate) struct Shared {
     /// Kinds of address that trackers are asked over.
     pub(crate) families: Vec<Family>,
     pub(crate) torrents: Registry,
+    /// Which files they have in common.
+    pub(crate) equals: equal::Index,
     /// The port that peers can connect to, if any.
     pub(crate) listen_port: Option<u16>,
     /// How asking the router for the port goes, if it is asked.

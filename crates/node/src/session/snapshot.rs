@@ -133,6 +133,8 @@ pub struct TorrentDetail {
     pub trackers: Vec<TrackerSnapshot>,
     /// Bytes received that hashed to something else.
     pub wasted_bytes: u64,
+    /// Bytes taken from other torrents of this session that have the same files, in this run.
+    pub copied_bytes: u64,
 }
 
 /// A file of a torrent.

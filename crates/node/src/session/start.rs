@@ -99,6 +99,7 @@ pub(super) async fn start(
         persist,
         torrents: Registry::default(),
         slots: Slots::new(clock::now(), config.sharing.upload_slots_total),
+        equals: Default::default(),
         governor: Governor::new(clock::now(), &Arc::new(live::limits(&config, &categories))),
         current: RwLock::new(Arc::new(config.clone())),
         changing_config: Mutex::new(()),

@@ -27,7 +27,7 @@ use althing_bittorrent::{BlockRef, PeerId};
 use althing_router::{self as router, Router, TorrentKey};
 use althing_store::pieces;
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -43,11 +43,13 @@ pub(super) enum Deferred {
     Input(TorrentKey, Input),
     /// Open its files.
     Open(TorrentKey, Arc<Metainfo>),
+    /// Work out what can be copied from other torrents.
+    PlanCopies(TorrentKey),
 }
 
 /// See the [module](self).
 pub(super) struct Core {
-    number: usize,
+    pub(super) number: usize,
     pub(super) shared: Arc<Shared>,
     pub(super) router: Router,
     /// Boxed, because a tree keeps room for twice as many as it has.
@@ -68,6 +70,8 @@ pub(super) struct Core {
     arriving: Option<Bytes>,
     /// Connections that want blocks read from disk, once the turn ends.
     to_read: Vec<Rc<Conn>>,
+    /// Torrents that leave files to others, and look from time to time whether they come.
+    pub(super) waiting_for_twins: BTreeSet<TorrentKey>,
     /// Torrents with something new to publish.
     pub(super) stirred: Vec<TorrentKey>,
     last_stirred: Option<TorrentKey>,
@@ -111,6 +115,7 @@ impl Core {
             deferred: VecDeque::new(),
             arriving: None,
             to_read: Vec::new(),
+            waiting_for_twins: BTreeSet::new(),
             stirred: Vec::new(),
             last_stirred: None,
             dials: VecDeque::new(),
@@ -230,6 +235,7 @@ impl Core {
                     self.router.handle_input(clock::now(), input);
                 }
                 Some(Deferred::Open(key, metainfo)) => self.open_files(key, &metainfo),
+                Some(Deferred::PlanCopies(key)) => self.plan_copies(key),
                 None => return,
             }
         }

@@ -38,6 +38,7 @@ impl Core {
             Event::Restored { piece, blocks } => {
                 self.input(key, Input::PartialPiece { piece, blocks });
             }
+            Event::PieceCopied { piece, copied } => self.piece_copied(key, piece, copied),
             Event::Leaves { piece, leaves } => self.input(key, Input::Leaves { piece, leaves }),
             Event::VerifyProgress(progress) => self.check_progress(key, progress),
             Event::Verified { have, checked, faults } => {
@@ -59,7 +60,7 @@ impl Core {
     }
 
     /// The disk refused: the swarm stops itself, and users are told.
-    fn disk_fault(&mut self, key: TorrentKey, fault: StorageFault) {
+    pub(super) fn disk_fault(&mut self, key: TorrentKey, fault: StorageFault) {
         // One is enough: a full disk answers every block that was under way.
         if self.fault(key).is_some() || !self.torrents.contains_key(&key) {
             return;

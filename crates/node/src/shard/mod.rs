@@ -10,6 +10,7 @@ mod conn;
 mod core;
 mod cut;
 mod disk;
+mod equal;
 mod reading;
 mod relocate;
 mod run;
@@ -21,6 +22,7 @@ mod web;
 
 use self::core::Core;
 use crate::buffers::{BlockGauge, BlockPool};
+use crate::equal::Message as TwinMessage;
 use crate::net::Arrival;
 use crate::peer::attempts::PlainPeers;
 use crate::peer::receive::{Received, Scratch};
@@ -96,6 +98,8 @@ pub(crate) enum Command {
     MoveProgress(TorrentKey, u64, u64),
     /// They have all been moved, or none has.
     Moved(TorrentKey, Result<(), String>),
+    /// A torrent that has some of the same files tells something.
+    Twin(TorrentKey, TwinMessage),
     /// Let it go, and its files if they are to be deleted. Answered when that is done.
     Remove {
         torrent: TorrentKey,

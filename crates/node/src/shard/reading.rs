@@ -142,6 +142,7 @@ impl Core {
         pieces: Vec<(PieceIndex, Duration)>,
     ) {
         let now = clock::now();
+        self.do_not_wait(key, pieces.iter().map(|(piece, _)| *piece));
         let pieces = pieces.into_iter().map(|(piece, wait)| (piece, now + wait)).collect();
         self.input(key, Input::SetDeadlines { reader, pieces });
     }

@@ -124,6 +124,7 @@ impl Core {
             Some(Closing::Relocating(Box::new(Relocating { to, how, start, removal: None })));
         files.close();
         self.unreadable(key);
+        self.leave_twins(key);
         self.input(key, Input::Recheck);
         self.publish(key);
         let _ = begun.send(Ok(()));

@@ -45,7 +45,11 @@ pub(super) async fn run(
             () = shard.paced.notified() => {}
             () = shard.timer.notified() => {}
             () = shard.dials.notified() => {}
-            _ = publish.tick() => shard.core.borrow_mut().publish_all(),
+            _ = publish.tick() => {
+                let mut core = shard.core.borrow_mut();
+                core.look_at_twins();
+                core.publish_all();
+            }
             _ = save.tick() => {
                 shard.core.borrow_mut().save_all();
                 shard.scratch.borrow_mut().pool().trim(IDLE_BLOCKS_KEPT);
@@ -100,6 +104,7 @@ impl Shard {
                 core.move_progress(torrent, done, total);
             }
             Command::Moved(torrent, result) => core.moved(torrent, result),
+            Command::Twin(torrent, message) => core.twin_says(torrent, message),
             Command::Remove { torrent, delete, done } => core.remove(torrent, delete, done),
             // Who asked may have given up waiting, here and below.
             Command::Show(torrent, reply) => {

@@ -99,6 +99,7 @@ impl Core {
         done: oneshot::Sender<Result<(), String>>,
     ) {
         self.unreadable(key);
+        self.leave_twins(key);
         let removal = self.metainfo(key).filter(|_| delete);
         self.router.remove(clock::now(), key);
         self.shared.slots.leave(key);
@@ -139,6 +140,7 @@ impl Core {
         let keys: Vec<TorrentKey> = self.torrents.keys().copied().collect();
         for key in keys {
             self.unreadable(key);
+            self.leave_twins(key);
             // While it still has peers to remember.
             self.saved(key, Durable::default(), false);
             // Trackers and peers are told as when the user pauses it.

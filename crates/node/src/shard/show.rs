@@ -84,6 +84,8 @@ impl Core {
             self.shared.steward.notify_one();
             self.shared.emit(Event::StateChanged { id: torrent.entry.id, state });
         }
+        let running = matches!(state, TorrentState::Downloading) && stats.download_rate > 0;
+        self.lead_or_not(key, running);
         // Rates fall to zero over the next seconds, and somebody should see it.
         if stats.peers > 0 || stats.download_rate > 0 || stats.upload_rate > 0 {
             self.stir(key);
@@ -142,6 +144,7 @@ impl Core {
             have: have.clone(),
             trackers: self.tracker_snapshots(key),
             wasted_bytes: swarm.stats(clock::now()).wasted_bytes,
+            copied_bytes: torrent.copied_bytes,
         })
     }
 

@@ -2,6 +2,7 @@
 //! to users.
 
 use super::core::{Core, Deferred};
+use super::equal::Sharing;
 use super::relocate::{Moving, Relocate, Relocating};
 use super::uptime::{Spent, Uptime};
 use crate::clock;
@@ -153,6 +154,10 @@ pub(super) struct Torrent {
     /// Bytes of its files, padding not counted.
     pub(super) size: u64,
     pub(super) closing: Option<Closing>,
+    /// Other torrents that have some of its files, too.
+    pub(super) sharing: Option<Box<Sharing>>,
+    /// Bytes that were copied from them.
+    pub(super) copied_bytes: u64,
     /// There is something to publish.
     pub(super) stirred: bool,
     /// The state that was published last.
@@ -239,6 +244,8 @@ impl Core {
             note: new.note,
             size: 0,
             closing: None,
+            sharing: None,
+            copied_bytes: 0,
             stirred: false,
             shown: None,
         };
@@ -275,6 +282,8 @@ impl Core {
         }
         self.input(key, Input::SetPriorities(wanted));
         self.input(key, Input::SetPicker(order));
+        self.plan_copies(key);
+        self.offer_all(key);
         self.publish(key);
     }
 
@@ -377,7 +386,9 @@ impl Core {
         let mut partials = std::mem::take(&mut torrent.partials);
         partials.retain(|partial| !have.get(partial.piece));
         torrent.files = Files::Ready(files);
+        self.meet_twins(key, &have, &partials);
         self.input(key, Input::StorageReady { have });
+        self.offer_all(key);
         if let Some(torrent) = self.torrents.get(&key)
             && let Some(files) = torrent.files()
         {
@@ -503,6 +514,7 @@ impl Core {
         if !waits {
             self.input(key, Input::Resume);
         }
+        self.resume_copies(key);
         self.publish(key);
     }
 
@@ -528,6 +540,7 @@ impl Core {
             return;
         }
         self.input(key, if waits { Input::Pause } else { Input::Resume });
+        self.resume_copies(key);
         self.publish(key);
     }
 
@@ -560,6 +573,8 @@ impl Core {
         }
         let (id, link_wants) = (torrent.entry.id, torrent.link_wants.clone());
         wishes::metainfo_known(&self.shared, id, metainfo, link_wants);
+        // What could not be checked now can.
+        self.defer(Deferred::PlanCopies(key));
     }
 
     pub(super) fn piece_verified(&mut self, key: TorrentKey, piece: PieceIndex) {
@@ -569,6 +584,7 @@ impl Core {
         let id = torrent.entry.id;
         self.shared.emit(Event::PieceVerified { id, piece: piece.0, pieces_done });
         self.readable(key, piece);
+        self.offer_piece(key, piece);
     }
 
     pub(super) fn completed(&mut self, key: TorrentKey) {

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A small disk, unmounted when dropped.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     /// `None` where we may not mount one.
-    fn mount(at: &Path, mib: u32) -> Option<Self> {
+    pub(crate) fn mount(at: &Path, mib: u32) -> Option<Self> {
         std::fs::create_dir_all(at).expect("a folder");
         let size = format!("size={mib}m");
         let mounted =
@@ -19,7 +19,7 @@ impl SmallDisk {
         mounted.is_ok_and(|status| status.success()).then(|| SmallDisk(at.to_owned()))
     }
 
-    fn resize(&self, mib: u32) {
+    pub(crate) fn resize(&self, mib: u32) {
         let size = format!("remount,size={mib}m");
         let status = Command::new("mount").args(["-o", &size]).arg(&self.0).status();
         assert!(status.expect("mount is there").success());

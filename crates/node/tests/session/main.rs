@@ -3,6 +3,7 @@
 //! for events, and fails if they do not come in time.
 
 mod encryption;
+mod equal;
 mod faults;
 mod half_open;
 mod hostile;

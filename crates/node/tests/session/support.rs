@@ -42,6 +42,17 @@ pub(crate) fn torrent(name: &str, format: Format, files: &Files) -> Metainfo {
     torrent_on_the_web(name, format, files, &[])
 }
 
+/// The same in pieces of so many bytes.
+pub(crate) fn torrent_in_pieces(name: &str, format: Format, files: &Files, piece: u32) -> Metainfo {
+    let mut builder = Builder::folder(name);
+    builder.format = format;
+    builder.piece_length = Some(piece);
+    for (path, bytes) in files {
+        builder.add(NewFile::new(path.split('/'), bytes.len() as u64));
+    }
+    finish(builder, |at| files[at].1.clone())
+}
+
 /// The same, which servers under `urls` have too.
 pub(crate) fn torrent_on_the_web(
     name: &str,

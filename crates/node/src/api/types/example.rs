@@ -191,6 +191,7 @@ impl Example for TorrentDetail {
             piece_length_bytes: Some(4_194_304),
             files: Some(1204),
             wasted_bytes: 0,
+            copied_bytes: 0,
             settings: Example::example(),
             active_s: 86_400,
             seeding_s: 0,

@@ -124,6 +124,9 @@ pub struct TorrentDetail {
     pub files: Option<u32>,
     /// Bytes that came from peers and hashed to something else.
     pub wasted_bytes: u64,
+    /// Bytes that were copied from other torrents here which have the same files, since the daemon
+    /// started.
+    pub copied_bytes: u64,
     /// What is set for it.
     pub settings: TorrentSettings,
     /// Time that it ran.
