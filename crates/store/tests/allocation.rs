@@ -1,5 +1,7 @@
 //! `storage.allocation = "full"`: a download's space is taken before it comes.
 
+#![allow(clippy::unwrap_used, reason = "test code outside of test functions")]
+
 mod common;
 
 use althing_bittorrent::metainfo::FileIndex;

@@ -1,5 +1,7 @@
 //! Pieces are taken from the same file of another torrent, and from nothing else.
 
+#![allow(clippy::unwrap_used, reason = "test code outside of test functions")]
+
 mod common;
 
 use althing_bittorrent::metainfo::FileIndex;

@@ -1,6 +1,8 @@
 //! Moving a torrent's files: whatever goes wrong and whenever, all of them can be used from one place,
 //! and it is known from which.
 
+#![allow(clippy::unwrap_used, reason = "test code outside of test functions")]
+
 mod common;
 
 use althing_bittorrent::metainfo::Metainfo;
