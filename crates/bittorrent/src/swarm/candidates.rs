@@ -2,9 +2,11 @@
 
 use super::io::PeerSource;
 use super::limits::{
-    CANDIDATE_FAILURES_MAX, CANDIDATES_MAX, PEX_CANDIDATES_MAX, PEX_CANDIDATES_PER_PEER,
-    PEX_FAILURES_MAX, PEX_PORTS_PER_IP, PEX_REMEMBERED_FOR, RECONNECT_AFTER,
+    CANDIDATE_FAILURES_MAX, CANDIDATES_MAX, PEX_ATTEMPTS_PER_NETWORK, PEX_CANDIDATES_MAX,
+    PEX_CANDIDATES_PER_PEER, PEX_FAILED_MANY, PEX_FAILURES_MAX, PEX_PORTS_PER_IP,
+    PEX_REMEMBERED_FOR, RECONNECT_AFTER,
 };
+use super::room::Network;
 use althing_base::machine::is_due;
 use althing_base::{Instant, Rng};
 use std::collections::{BTreeMap, BTreeSet};
@@ -141,6 +143,26 @@ impl Candidates {
         });
     }
 
+    /// Forgets what the peer at `by` named and nobody is being met at.
+    pub(super) fn forget_named_by(&mut self, by: IpAddr) {
+        self.known.retain(|_, c| c.named_by != Some(by) || !matches!(c.state, State::Waiting(_)));
+    }
+
+    /// The networks whose peers have named enough that is being tried: what fails lowers their share.
+    fn named_enough(&self) -> BTreeSet<Network> {
+        let mut named: BTreeMap<Network, (usize, usize)> = BTreeMap::new();
+        for candidate in self.known.values() {
+            let Some(by) = candidate.named_by else { continue };
+            let (trying, failed) = named.entry(Network::of(by)).or_default();
+            *trying += usize::from(candidate.state == State::Connecting);
+            *failed += usize::from(candidate.failures > 0);
+        }
+        let has_enough = |(trying, failed): (usize, usize)| {
+            trying >= if failed >= PEX_FAILED_MANY { 1 } else { PEX_ATTEMPTS_PER_NETWORK }
+        };
+        named.into_iter().filter(|(_, n)| has_enough(*n)).map(|(network, _)| network).collect()
+    }
+
     /// Forgets every address that peers named and nobody is connected to.
     pub(super) fn forget_named(&mut self) {
         self.known
@@ -169,6 +191,17 @@ impl Candidates {
         worst.is_some_and(|addr| self.known.remove(&addr).is_some())
     }
 
+    /// The same, if others may have their turn after it.
+    fn may_be_tried(
+        candidate: &Candidate,
+        seeding: bool,
+        enough: &BTreeSet<Network>,
+    ) -> Option<Instant> {
+        let waits = |by: IpAddr| enough.contains(&Network::of(by));
+        Self::is_worth_trying(candidate, seeding)
+            .filter(|_| enough.is_empty() || !candidate.named_by.is_some_and(waits))
+    }
+
     fn is_worth_trying(candidate: &Candidate, seeding: bool) -> Option<Instant> {
         match candidate.state {
             State::Waiting(from)
@@ -181,19 +214,24 @@ impl Candidates {
         }
     }
 
-    /// Takes the address to try next: the one with the fewest failures, by chance among equals.
+    /// Takes the address to try next: one that the user named, else the one with the fewest failures, of
+    /// these one that is not peers' word alone; by chance among equals.
     pub(super) fn next(
         &mut self,
         now: Instant,
         seeding: bool,
         rng: &mut Rng,
     ) -> Option<SocketAddr> {
-        let due = |c: &Candidate| is_due(now, Self::is_worth_trying(c, seeding));
-        let fewest = self.known.values().filter(|c| due(c)).map(|c| c.failures).min()?;
+        let enough = self.named_enough();
+        let due = |c: &Candidate| is_due(now, Self::may_be_tried(c, seeding, &enough));
+        let rank = |c: &Candidate| {
+            (c.source != PeerSource::Manual, c.failures, c.source == PeerSource::Pex)
+        };
+        let first = self.known.values().filter(|c| due(c)).map(rank).min()?;
         let best: Vec<SocketAddr> = self
             .known
             .iter()
-            .filter(|(_, c)| c.failures == fewest && due(c))
+            .filter(|(_, c)| rank(c) == first && due(c))
             .map(|(addr, _)| *addr)
             .collect();
         let addr = *rng.choose(&best)?;
@@ -202,9 +240,10 @@ impl Candidates {
         Some(addr)
     }
 
-    /// When the next address may be tried.
+    /// When the next address may be tried, if nothing that is under way ends before.
     pub(super) fn next_at(&self, seeding: bool) -> Option<Instant> {
-        self.known.values().filter_map(|c| Self::is_worth_trying(c, seeding)).min()
+        let enough = self.named_enough();
+        self.known.values().filter_map(|c| Self::may_be_tried(c, seeding, &enough)).min()
     }
 
     /// How many addresses are left to try, now or later.
@@ -435,5 +474,36 @@ mod tests {
         table.add_named(at(0), addr(3), by, false, false);
         table.forget_named();
         assert_eq!(table.len(), 1);
+    }
+
+    #[test]
+    fn false_addresses_leave_attempts_to_others() {
+        let mut rng = Rng::new(Seed::from_u64(1));
+        let mut table = Candidates::default();
+        for n in 0..500u16 {
+            let liar = IpAddr::from([10, 9, 9, (n / 50) as u8]);
+            table.add_named(at(0), addr(n), liar, false, false);
+        }
+        let honest = IpAddr::from([10, 8, 0, 1]);
+        table.add_named(at(0), addr(1000), honest, false, false);
+        table.add(at(0), addr(2000), PeerSource::Tracker);
+        table.add(at(0), addr(3000), PeerSource::Manual);
+        let mut tried: Vec<_> = std::iter::from_fn(|| table.next(at(0), false, &mut rng)).collect();
+        assert_eq!(tried[..2], [addr(3000), addr(2000)]);
+        assert!(tried.contains(&addr(1000)));
+        assert_eq!(tried.len(), PEX_ATTEMPTS_PER_NETWORK + 3);
+        // The rest waits for those, and no timer runs.
+        assert_eq!(table.next_at(false), None);
+        // What comes to nothing lowers their share.
+        let is_false = |tried: &SocketAddr| *tried < addr(500);
+        for round in 0..3 {
+            for tried in tried.iter().filter(|tried| is_false(tried)) {
+                table.failed(at(round), *tried);
+            }
+            tried = std::iter::from_fn(|| table.next(at(round), false, &mut rng)).collect();
+        }
+        assert_eq!(tried.len(), 1);
+        table.forget_named_by(IpAddr::from([10, 9, 9, 0]));
+        assert!(table.len() <= 454, "{}", table.len());
     }
 }

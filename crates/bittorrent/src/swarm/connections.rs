@@ -4,9 +4,9 @@ use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource};
 use super::limits::{
     ASKED_IN_VAIN_MAX, CANDIDATES_LOW, EXTRA_ATTEMPTS_MAX, FIND_PEERS_INTERVAL, HASH_TIMEOUT,
     IDLE_AFTER, KEEP_ALIVE_AFTER, METADATA_TIMEOUT, PEERS_ENOUGH, SEND_STALLED_AFTER,
-    SNUBBED_AFTER, SNUBBED_AFTER_NOTHING,
+    SEND_STALLED_SOON, SNUBBED_AFTER, SNUBBED_AFTER_NOTHING, SNUBBED_AFTER_NOTHING_SOON,
 };
-use super::peer::{Peer, Pieces};
+use super::peer::{Order, Peer, Pieces};
 use super::room::Network;
 use super::{CHOKE_INTERVAL, Phase, Swarm};
 use crate::types::Bitfield;
@@ -98,7 +98,8 @@ impl Swarm {
         if !self.is_running() {
             return Some(DisconnectReason::Stopped);
         }
-        if self.candidates.is_banned(addr.ip().to_canonical()) {
+        let ip = addr.ip().to_canonical();
+        if self.candidates.is_banned(ip) || self.conduct.is_kept_out(now, ip) {
             return Some(DisconnectReason::Banned);
         }
         if handshake.peer_id == self.config.peer_id {
@@ -164,8 +165,15 @@ impl Swarm {
 
     /// Ends a connection from our side.
     pub(super) fn drop_peer(&mut self, now: Instant, conn: ConnId, reason: DisconnectReason) {
-        let addr = self.peers.get(&conn).and_then(|p| p.listens_at);
+        let peer = self.peers.get(&conn);
+        let addr = peer.and_then(|p| p.listens_at);
+        let ip = peer.map(|p| p.addr.ip().to_canonical());
         if self.forget_peer(now, conn) {
+            if let (DisconnectReason::Flood(_), Some(ip)) = (reason, ip) {
+                self.conduct.flooded(now, ip);
+                self.candidates.forget_named_by(ip);
+                self.outputs.push_back(Output::KeepOut { ip });
+            }
             let broke_rules = matches!(
                 reason,
                 DisconnectReason::ProtocolViolation(_) | DisconnectReason::Flood(_)
@@ -286,6 +294,7 @@ impl Swarm {
     /// Looks after what only time tells: silence, slowness, stalls.
     pub(super) fn housekeeping(&mut self, now: Instant) {
         self.housekeeping_at = None;
+        self.see_who_gives();
         let conns: Vec<ConnId> = self.peers.keys().copied().collect();
         for conn in conns {
             self.look_after(now, conn);
@@ -308,23 +317,46 @@ impl Swarm {
         }
         self.order_metadata(now);
         self.order_hashes(now);
+        self.reclaim_slots(now);
+    }
+
+    /// Whether there is somebody to have from what others owe: one that gives, or one that would and has
+    /// nothing left to be asked for.
+    fn see_who_gives(&mut self) {
+        let nothing_free = self.picker.wanted() == 0 && !self.open.any_free();
+        let gives = |p: &Peer| {
+            let idles = || nothing_free && p.interesting && p.orders.is_empty();
+            !p.chokes_us && !p.snubs_us && (p.download.total_bytes() > 0 || idles())
+        };
+        self.somebody_gives = self.peers.values().any(gives);
     }
 
     fn look_after(&mut self, now: Instant, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         peer.judge_pipeline(now);
+        let gave = peer.download.total_bytes() > 0;
         if peer.web.is_some() {
-            // Those who drive it see to it that it moves.
+            // Those who drive it see to it that it moves; until it does, peers may have what it owes.
+            let late = |o: &Order| now.since(o.at) >= SNUBBED_AFTER_NOTHING_SOON;
+            let owes = peer.orders.front().is_some_and(late);
+            if self.somebody_gives && !gave && owes && !peer.snubs_us {
+                self.snubbed(now, conn);
+            }
             return;
         }
+        let lost_slot = peer.choked && peer.slot_wasted_at.is_some();
+        let stalled_after = if lost_slot { SEND_STALLED_SOON } else { SEND_STALLED_AFTER };
         let stalled =
-            !peer.sending.is_empty() && now.since(peer.last_sent_block_at) >= SEND_STALLED_AFTER;
+            !peer.sending.is_empty() && now.since(peer.last_sent_block_at) >= stalled_after;
         if now.since(peer.last_heard_at) >= IDLE_AFTER || stalled {
             self.drop_peer(now, conn, DisconnectReason::Idle);
             return;
         }
-        let gave = peer.download.total_bytes() > 0;
-        let patience = if gave { SNUBBED_AFTER } else { SNUBBED_AFTER_NOTHING };
+        let patience = match gave {
+            true => SNUBBED_AFTER,
+            false if self.somebody_gives => SNUBBED_AFTER_NOTHING_SOON,
+            false => SNUBBED_AFTER_NOTHING,
+        };
         let owes = peer.orders.front().is_some_and(|o| now.since(o.at) >= patience);
         if owes && now.since(peer.last_block_at) >= patience && !peer.snubs_us {
             self.snubbed(now, conn);

@@ -2,7 +2,8 @@
 
 use super::io::{ConnId, DisconnectReason, Output};
 use super::limits::{
-    ENDGAME_COPIES_MAX, OPEN_BYTES_ENOUGH, PIPELINE_ENDGAME, PIPELINE_SNUBBED, REJECTS_MAX,
+    ENDGAME_COPIES_MAX, OPEN_BYTES_ENOUGH, PIPELINE_ENDGAME, PIPELINE_MIN, PIPELINE_SNUBBED,
+    PIPELINE_UNPROVEN, REJECTS_MAX,
 };
 use super::peer::{Order, Peer};
 use super::pieces::{Arrival, OpenPiece};
@@ -33,7 +34,8 @@ impl Swarm {
             return;
         }
         let pressed = self.is_pressed(now);
-        let room = |p: &Peer| if pressed { p.urgent_room(now) } else { p.room() };
+        let most = if self.somebody_gives { PIPELINE_UNPROVEN } else { PIPELINE_MIN };
+        let room = |p: &Peer| if pressed { p.urgent_room(now) } else { p.room(most) };
         let mut room = self.peers.get(&conn).map_or(0, room);
         while room > 0
             && let Some(block) = self.next_block(conn)
@@ -168,6 +170,7 @@ impl Swarm {
         if self.picker.wanted() > 0
             || self.open.any_free()
             || peer.snubs_us
+            || (peer.web.is_some() || self.somebody_gives) && peer.download.total_bytes() == 0
             || peer.orders.len() >= PIPELINE_ENDGAME
         {
             return None;
@@ -244,6 +247,11 @@ impl Swarm {
                 {
                     self.drop_peer(now, conn, reason);
                     return;
+                }
+                if let Some(peer) = self.peers.get_mut(&conn).filter(|_| order.is_some()) {
+                    // Others were sooner; but it moves.
+                    peer.last_block_at = now;
+                    peer.snubs_us = false;
                 }
             }
             Arrival::Kept { other_orders, completes } => {

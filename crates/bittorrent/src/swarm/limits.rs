@@ -44,9 +44,42 @@ pub const SNUBBED_AFTER: Duration = Duration::from_secs(60);
 /// that it shares with others (guess).
 pub const SNUBBED_AFTER_NOTHING: Duration = Duration::from_secs(15);
 
-/// A peer that asked for blocks and takes none for so long has no claim on an upload slot, as long as
-/// others are waiting: two rounds of the choker.
-pub const SLOT_LOST_AFTER: Duration = Duration::from_secs(20);
+/// The same where others give, or would: what it owes is then soon had elsewhere (guess: the first block
+/// of a line of 4 KB/s).
+pub const SNUBBED_AFTER_NOTHING_SOON: Duration = Duration::from_secs(5);
+
+/// Blocks on order with a peer that has never sent one, where others give: enough for its first round
+/// trip, and all that its promises keep from others. libtorrent's slow start begins with as many.
+pub const PIPELINE_UNPROVEN: usize = 8;
+
+/// A peer that has an upload slot and takes nothing for so long has no claim on it, as long as others
+/// wait: half a round of the choker (guess).
+pub const SLOT_LOST_AFTER: Duration = Duration::from_secs(5);
+
+/// The same where our own line is narrow: two rounds of the choker.
+pub const SLOT_LOST_AFTER_MAX: Duration = Duration::from_secs(20);
+
+/// A peer that has taken so many bytes reads them: sockets hold less (Linux's `tcp_rmem` and `tcp_wmem`
+/// allow 10 MiB together).
+pub const READER_BYTES: u64 = 16 << 20;
+
+/// A peer that is known to read, or that has taken blocks and asks for no more, has no claim on its slot
+/// after this time.
+pub const SLOT_IDLE_AFTER: Duration = Duration::from_secs(20);
+
+/// Who let a slot go to waste stands behind others for so long, and so does its network (guess: the
+/// slots of six rounds).
+pub const WASTE_REMEMBERED_FOR: Duration = Duration::from_secs(60);
+
+/// Networks that stand behind others at most; beyond, the one that would have done so soonest is
+/// forgotten.
+pub const WASTERS_MAX: usize = 64;
+
+/// Who flooded us is not let in again for so long (guess: one flood in that time is cheap).
+pub const KEPT_OUT_FOR: Duration = Duration::from_secs(600);
+
+/// Addresses that are kept out for a while; beyond, the one whose time is up first is let in.
+pub const FLOODERS_MAX: usize = 1024;
 
 /// A peer whose rate is judged over this time (BEP 3: twenty seconds).
 pub const RATE_WINDOW_S: u64 = 20;
@@ -140,6 +173,10 @@ pub const UPLOAD_QUEUE_MAX: usize = 2000;
 /// us hold.
 pub const SEND_AHEAD_MAX: u32 = 64 * BLOCK_SIZE;
 
+/// The same for a peer of whose network others did not read, until it has shown that it does: a hundred of
+/// them hold little of what all peers share.
+pub const SEND_AHEAD_DOUBTFUL: u32 = 2 * BLOCK_SIZE;
+
 /// A block handed to the driver counts as so many bytes towards [`SEND_AHEAD_MAX`] at least: a peer that
 /// asks for single bytes would else have thousands of them under way, each with its buffer (guess).
 pub const COUNTED_MIN: u32 = BLOCK_SIZE / 4;
@@ -156,6 +193,9 @@ pub const IDLE_AFTER: Duration = Duration::from_secs(150);
 
 /// Blocks handed to the driver and not taken for so long: the peer does not read.
 pub const SEND_STALLED_AFTER: Duration = Duration::from_secs(120);
+
+/// The same for one that has lost its upload slot for that: what it holds is others' (guess).
+pub const SEND_STALLED_SOON: Duration = Duration::from_secs(15);
 
 /// Addresses remembered for one torrent: 100 kB. libtorrent's `max_peerlist_size` is 3000.
 pub const CANDIDATES_MAX: usize = 2000;
@@ -207,9 +247,12 @@ pub const LEAF_READS_MAX: usize = 16;
 /// Useless messages (repeated, refused, unasked-for) from one peer that are overlooked, and how
 /// many a second are forgiven. An honest peer's rate is a few for each piece at worst.
 pub const WASTE_BURST: u64 = 4000;
-/// What a request for leaves counts for among those, since a piece is read and hashed for it: 200 at
-/// once and five a second. An honest peer asks for them for pieces in which it got a wrong block.
-pub const LEAF_READ_WASTE: u64 = 20;
+/// What a request for leaves counts for among those, since a piece is read and hashed for it: 20 at
+/// once and one in two seconds. An honest peer asks for them for pieces in which it got a wrong block.
+pub const LEAF_READ_WASTE: u64 = 200;
+/// What a request for hashes or metadata counts for: each makes us send up to 16 KiB. The longest
+/// metadata is 1,920 such parts.
+pub const ANSWER_WASTE: u64 = 2;
 /// See [`WASTE_BURST`].
 pub const WASTE_PER_S: u64 = 100;
 
@@ -258,6 +301,12 @@ pub const PEX_PORTS_PER_IP: usize = 3;
 
 /// Failed attempts after which an address that a peer named is given up: trackers' word is better.
 pub const PEX_FAILURES_MAX: u8 = 2;
+
+/// Attempts under way at once to addresses that peers of one network (IPv4 /16, IPv6 /32) named.
+pub const PEX_ATTEMPTS_PER_NETWORK: usize = 6;
+
+/// So many of those that failed leave a network one attempt at a time: the rest are for others.
+pub const PEX_FAILED_MANY: usize = 12;
 
 /// What a peer named and nobody was met at counts against it for so long after it was given up.
 pub const PEX_REMEMBERED_FOR: Duration = Duration::from_secs(30 * 60);
@@ -330,6 +379,9 @@ pub const SHARED_AHEAD_MAX: u64 = 16 * SEND_AHEAD_MAX as u64;
 const _: () = assert!(PEX_CANDIDATES_PER_PEER < PEX_CANDIDATES_MAX);
 const _: () = assert!(PEX_EARLY_AFTER.as_secs() < PEX_INTERVAL.as_secs());
 const _: () = assert!(PIPELINE_MIN < PIPELINE_MAX && PIPELINE_MAX <= UPLOAD_QUEUE_MAX);
+const _: () = assert!(PIPELINE_UNPROVEN <= PIPELINE_MIN);
+const _: () = assert!(SLOT_LOST_AFTER.as_secs() < SLOT_LOST_AFTER_MAX.as_secs());
+const _: () = assert!(SLOT_IDLE_AFTER.as_secs() <= RATE_WINDOW_S);
 const _: () = assert!(URGENT_QUEUE_TIME.as_secs() < PIPELINE_TIME_S);
 const _: () = assert!(HURRY_INTERVAL.as_nanos() < STALLED_AFTER.as_nanos());
 const _: () = assert!(KEEP_ALIVE_AFTER.as_secs() < IDLE_AFTER.as_secs());

@@ -1,7 +1,9 @@
 //! What peers say: each message, checked against what we know, turned into what it changes.
 
 use super::io::{ConnId, DisconnectReason, Output, PeerSource};
-use super::limits::{ALLOWED_FAST_MAX, METADATA_PIPELINE, METADATA_REFUSED_FOR, UPLOAD_QUEUE_MAX};
+use super::limits::{
+    ALLOWED_FAST_MAX, ANSWER_WASTE, METADATA_PIPELINE, METADATA_REFUSED_FOR, UPLOAD_QUEUE_MAX,
+};
 use super::metadata::{MetadataFetch, Progress};
 use super::peer::{Peer, Pieces};
 use super::{Phase, Swarm};
@@ -380,7 +382,9 @@ impl Swarm {
 
     fn metadata_requested(&mut self, now: Instant, conn: ConnId, piece: u32) -> Result<(), Broken> {
         // 16 KiB for a dozen bytes is worth a flood's while, so each counts.
-        self.overlook(now, conn, "metadata requests")?;
+        for _ in 0..ANSWER_WASTE {
+            self.overlook(now, conn, "metadata requests")?;
+        }
         let Some(id) = self.peers.get(&conn).and_then(|p| p.extensions.id(UT_METADATA)) else {
             return Ok(());
         };

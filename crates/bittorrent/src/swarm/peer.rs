@@ -5,8 +5,8 @@ use super::choker::Weight;
 use super::io::{ConnId, Direction};
 use super::limits::{
     ALLOWED_FAST_SET, EARLY_HAVES_MAX, EARLY_LOSSES_MAX, PIPELINE_MAX, PIPELINE_MIN,
-    PIPELINE_SNUBBED, PIPELINE_TIME_S, RATE_WINDOW_S, SLOT_LOST_AFTER, TRUST_BYTES, TRUST_FACTOR,
-    WASTE_BURST, WASTE_PER_S,
+    PIPELINE_SNUBBED, PIPELINE_TIME_S, RATE_WINDOW_S, TRUST_BYTES, TRUST_FACTOR, WASTE_BURST,
+    WASTE_PER_S,
 };
 use super::pex::PexState;
 use super::pieces::Opening;
@@ -160,6 +160,10 @@ pub(super) struct Peer {
     pub(super) sending: VecDeque<BlockRef>,
     pub(super) sending_bytes: u32,
     pub(super) last_sent_block_at: Instant,
+    /// It was unchoked before.
+    pub(super) had_slot: bool,
+    /// When it was last seen to let its slot go to waste.
+    pub(super) slot_wasted_at: Option<Instant>,
 
     pub(super) download: RateMeter,
     pub(super) upload: RateMeter,
@@ -232,6 +236,8 @@ impl Peer {
             sending: VecDeque::new(),
             sending_bytes: 0,
             last_sent_block_at: now,
+            had_slot: false,
+            slot_wasted_at: None,
             download: RateMeter::default(),
             upload: RateMeter::default(),
             last_heard_at: now,
@@ -312,11 +318,6 @@ impl Peer {
         (gave + self.download.total_bytes(), took + self.upload.total_bytes())
     }
 
-    /// Whether it asked for blocks and has taken none for a while.
-    pub(super) fn is_not_reading(&self, now: Instant) -> bool {
-        !self.sending.is_empty() && now.since(self.last_sent_block_at) >= SLOT_LOST_AFTER
-    }
-
     /// Whether it could give us something and has taken much more than it gave. Who claims less
     /// than we sent it hides what it could give.
     pub(super) fn is_indebted(&self, now: Instant, piece_bytes: u64) -> bool {
@@ -340,11 +341,14 @@ impl Peer {
         self.waste.take(now, 1)
     }
 
-    /// How many more blocks may be ordered now; zero until a quarter of the pipeline is free, so
-    /// that requests go out in batches.
-    pub(super) fn room(&self) -> usize {
-        let limit =
-            if self.snubs_us { PIPELINE_SNUBBED } else { self.pipeline.min(self.queue_limit) };
+    /// How many more blocks may be ordered now, `unproven` at most as long as none has come; zero until
+    /// a quarter of the pipeline is free, so that requests go out in batches.
+    pub(super) fn room(&self, unproven: usize) -> usize {
+        let limit = match self.snubs_us {
+            true => PIPELINE_SNUBBED,
+            false if self.download.total_bytes() == 0 => unproven.min(self.queue_limit),
+            false => self.pipeline.min(self.queue_limit),
+        };
         let free = limit.saturating_sub(self.orders.len());
         if free * 4 >= limit { free } else { 0 }
     }

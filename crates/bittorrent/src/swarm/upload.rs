@@ -57,31 +57,6 @@ impl Swarm {
         Ok(())
     }
 
-    /// A free slot is of no use to anyone until the next round: give it away at once.
-    pub(super) fn fill_free_slots(&mut self, now: Instant) {
-        if !self.is_running() || self.phase != Phase::Active {
-            return;
-        }
-        let taken = self.peers.values().filter(|p| !p.choked).count();
-        let free = self.slots().saturating_sub(taken);
-        if free == 0 {
-            return;
-        }
-        let piece_bytes = self.metainfo.as_ref().map_or(0, |m| u64::from(m.piece_length()));
-        let seeding = self.is_complete();
-        let waiting: Vec<ConnId> = self
-            .peers
-            .iter()
-            .filter(|(_, p)| p.choked && p.interested_in_us)
-            .filter(|(_, p)| seeding || !p.is_indebted(now, piece_bytes))
-            .map(|(conn, _)| *conn)
-            .take(free)
-            .collect();
-        for conn in waiting {
-            self.unchoke(now, conn);
-        }
-    }
-
     pub(super) fn choke_round(&mut self, now: Instant) {
         self.tell_demand(true);
         self.choose_unchoked(now);
@@ -117,9 +92,10 @@ impl Swarm {
     fn choke_candidates(&self, now: Instant, seeding: bool) -> Vec<ChokeCandidate> {
         let rare = if seeding { self.rare_pieces() } else { Vec::new() };
         let piece_bytes = self.metainfo.as_ref().map_or(0, |m| u64::from(m.piece_length()));
-        let interested = || self.peers.iter().filter(|(_, p)| p.interested_in_us);
-        // Unless our own line is so slow that nobody gets anything.
-        let somebody_reads = interested().any(|(_, p)| !p.is_not_reading(now));
+        // Who wastes slots has only those that nobody else can use.
+        let (mut line, before) = self.line_for_slots(now, |p| p.interested_in_us);
+        line.truncate(before.max(self.slots()));
+        line.sort_unstable();
         let candidate = |(conn, p): (&ConnId, &Peer)| {
             let (gives, takes) = p.choke_rates(now);
             let (gave, took) = p.balance();
@@ -138,8 +114,7 @@ impl Swarm {
                 ..ChokeCandidate::new(*conn)
             }
         };
-        let waiting = |(_, p): &(&ConnId, &Peer)| !(somebody_reads && p.is_not_reading(now));
-        interested().filter(waiting).map(candidate).collect()
+        line.iter().filter_map(|conn| self.peers.get_key_value(conn)).map(candidate).collect()
     }
 
     /// A peer leaves: what it gave and took is remembered by its address, so that nobody gets rid of
@@ -178,9 +153,10 @@ impl Swarm {
         }
     }
 
-    fn unchoke(&mut self, now: Instant, conn: ConnId) {
+    pub(super) fn unchoke(&mut self, now: Instant, conn: ConnId) {
         if let Some(peer) = self.peers.get_mut(&conn).filter(|p| p.choked) {
             peer.choked = false;
+            peer.had_slot = true;
             peer.last_sent_block_at = now;
             self.send(now, conn, Message::Unchoke);
         }
@@ -277,7 +253,8 @@ impl Swarm {
         if self.shares {
             self.send_by_shares(now);
         } else {
-            while self.send_next(now, conn, SEND_AHEAD_MAX) {}
+            let ahead = self.send_ahead(now, conn);
+            while self.send_next(now, conn, ahead) {}
         }
     }
 
@@ -285,7 +262,7 @@ impl Swarm {
     fn send_next(&mut self, now: Instant, conn: ConnId, ahead: u32) -> bool {
         let Some(peer) = self.peers.get_mut(&conn) else { return false };
         let Some(block) = peer.wanted_by_it.front().copied() else { return false };
-        if peer.sending_bytes + counted(block) > ahead {
+        if !peer.sending.is_empty() && peer.sending_bytes + counted(block) > ahead {
             return false;
         }
         peer.wanted_by_it.pop_front();
@@ -350,6 +327,7 @@ impl Swarm {
         peer.upload.add(now, block.len);
         peer.last_said_at = now;
         peer.last_sent_block_at = now;
+        peer.slot_wasted_at = None;
         self.totals.uploaded_bytes += u64::from(block.len);
         self.watch_spread(now, conn, block);
         self.shown_block_sent(now, conn, block);
