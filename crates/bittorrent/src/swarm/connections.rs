@@ -4,7 +4,7 @@ use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource};
 use super::limits::{
     ASKED_IN_VAIN_MAX, CANDIDATES_LOW, EXTRA_ATTEMPTS_MAX, FIND_PEERS_INTERVAL, HASH_TIMEOUT,
     IDLE_AFTER, KEEP_ALIVE_AFTER, METADATA_TIMEOUT, PEERS_ENOUGH, SEND_STALLED_AFTER,
-    SEND_STALLED_SOON, SNUBBED_AFTER, SNUBBED_AFTER_NOTHING, SNUBBED_AFTER_NOTHING_SOON,
+    SNUBBED_AFTER, SNUBBED_AFTER_NOTHING, SNUBBED_AFTER_NOTHING_SOON,
 };
 use super::peer::{Order, Peer, Pieces};
 use super::room::Network;
@@ -344,10 +344,8 @@ impl Swarm {
             }
             return;
         }
-        let lost_slot = peer.choked && peer.slot_wasted_at.is_some();
-        let stalled_after = if lost_slot { SEND_STALLED_SOON } else { SEND_STALLED_AFTER };
         let stalled =
-            !peer.sending.is_empty() && now.since(peer.last_sent_block_at) >= stalled_after;
+            !peer.sending.is_empty() && now.since(peer.last_sent_block_at) >= SEND_STALLED_AFTER;
         if now.since(peer.last_heard_at) >= IDLE_AFTER || stalled {
             self.drop_peer(now, conn, DisconnectReason::Idle);
             return;

@@ -194,9 +194,6 @@ pub const IDLE_AFTER: Duration = Duration::from_secs(150);
 /// Blocks handed to the driver and not taken for so long: the peer does not read.
 pub const SEND_STALLED_AFTER: Duration = Duration::from_secs(120);
 
-/// The same for one that has lost its upload slot for that: what it holds is others' (guess).
-pub const SEND_STALLED_SOON: Duration = Duration::from_secs(15);
-
 /// Addresses remembered for one torrent: 100 kB. libtorrent's `max_peerlist_size` is 3000.
 pub const CANDIDATES_MAX: usize = 2000;
 

@@ -8,7 +8,7 @@
 
 use super::Swarm;
 use super::io::ConnId;
-use super::limits::{IDLE_GRACE, PROTECTED_FOR, TURNOVER_AFTER};
+use super::limits::{IDLE_GRACE, PROTECTED_FOR, READER_BYTES, TURNOVER_AFTER};
 use super::peer::Peer;
 use althing_base::Instant;
 use std::collections::BTreeMap;
@@ -46,9 +46,12 @@ impl Peer {
         came.max(went)
     }
 
-    /// Whether it gives or takes.
+    /// Whether it gives or takes. The few blocks that it may have while it is choked do not count, nor do
+    /// those that only its socket took.
     fn is_exchanging(&self, now: Instant) -> bool {
-        let ever = self.download.total_bytes() + self.upload.total_bytes() > 0;
+        let took = self.upload.total_bytes();
+        let takes = took >= READER_BYTES || took > 0 && !self.choked;
+        let ever = self.download.total_bytes() > 0 || takes && self.slot_wasted_at.is_none();
         ever && now.since(self.exchanged_at()) < PROTECTED_FOR
     }
 }

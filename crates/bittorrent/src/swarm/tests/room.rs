@@ -68,6 +68,19 @@ fn who_takes_blocks_stays_and_who_has_taken_none_for_long_goes() {
 }
 
 #[test]
+fn blocks_that_anybody_may_have_keep_no_place() {
+    let mut table = table(12, &[0, 1, 2, 3]);
+    for n in 1..=12 {
+        settle(&mut table, 1, n);
+        // All are in everybody's fast set (BEP 6), slot or no slot.
+        table.hear(n, Message::Request(block(0, 0)));
+        table.tell(Input::BlockSent { conn: ConnId(n), block: block(0, 0) });
+    }
+    let outputs = come(&mut table, 2, 13, Direction::Incoming);
+    assert_eq!((dropped(&outputs, 12), dropped(&outputs, 13)), (REFUSED, None));
+}
+
+#[test]
 fn those_who_promise_everything_do_not_keep_us_from_calling_others() {
     let mut table = table(3, &[]);
     for n in 1..=3 {
