@@ -91,7 +91,7 @@ fn what_is_not_the_same_is_refused() {
     let piece = PieceIndex(second.metainfo.file_pieces(film(&second)).start);
     let expected = second.metainfo.piece_hash(piece).unwrap();
     for file in [0, 99] {
-        b.copy_piece(piece, expected.clone(), a.source(), FileIndex(file));
+        b.copy_piece(piece, expected, a.source(), FileIndex(file));
         let refused = Event::PieceCopied { piece, copied: Copied::Unavailable };
         assert_eq!(bench.event(), refused);
     }

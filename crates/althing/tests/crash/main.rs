@@ -338,16 +338,22 @@ impl Torrent {
     /// What a daemon that was just started says that it has, once it has looked.
     fn compare_said(&self, leecher: &Daemon, content: &Content, about: &str) -> u64 {
         let mut questions = 0;
-        while ["checking", "moving"].iter().any(|state| self.shown(leecher)["state"] == *state) {
+        let claimed = loop {
             questions += 1;
-            assert!(questions < QUESTIONS_MAX, "{about}: it checks for ever");
-        }
-        let map = leecher.ask("GET", &self.path("/pieces"));
-        let hex = map["have"].as_str().unwrap_or_else(|| panic!("{about}: {map}"));
-        let bytes: Vec<u8> = (0..hex.len() / 2)
-            .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
-            .collect();
-        let claimed = Bitfield::from_bytes(&bytes, self.metainfo.piece_count()).unwrap();
+            assert!(questions < QUESTIONS_MAX, "{about}: it never says: {}", self.shown(leecher));
+            if ["checking", "moving"].iter().any(|state| self.shown(leecher)["state"] == *state) {
+                continue;
+            }
+            let map = leecher.ask("GET", &self.path("/pieces"));
+            let hex = map["have"].as_str().unwrap_or_else(|| panic!("{about}: {map}"));
+            let bytes: Vec<u8> = (0..hex.len() / 2)
+                .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
+                .collect();
+            // Nothing at all until its files have been opened where they are now.
+            if let Some(claimed) = Bitfield::from_bytes(&bytes, self.metainfo.piece_count()) {
+                break claimed;
+            }
+        };
         let folder = self.folder(leecher);
         content.compare(&self.metainfo, &folder, &claimed, &format!("{about}, as said"))
     }

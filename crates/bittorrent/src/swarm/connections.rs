@@ -3,12 +3,11 @@
 use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource};
 use super::limits::{
     ASKED_IN_VAIN_MAX, CANDIDATES_LOW, EXTRA_ATTEMPTS_MAX, FIND_PEERS_INTERVAL, HASH_TIMEOUT,
-    IDLE_AFTER, KEEP_ALIVE_AFTER, LINE_CLOGGED_AFTER, METADATA_TIMEOUT, PEERS_ENOUGH,
-    SEND_STALLED_AFTER, SNUBBED_AFTER, SNUBBED_AFTER_NOTHING,
+    IDLE_AFTER, KEEP_ALIVE_AFTER, METADATA_TIMEOUT, PEERS_ENOUGH, SEND_STALLED_AFTER,
+    SNUBBED_AFTER, SNUBBED_AFTER_NOTHING, SNUBBED_AFTER_NOTHING_SOON,
 };
-use super::peer::{Peer, Pieces};
-use super::room::{Network, Room};
-use super::upload::Line;
+use super::peer::{Order, Peer, Pieces};
+use super::room::Network;
 use super::{CHOKE_INTERVAL, Phase, Swarm};
 use crate::types::Bitfield;
 use crate::wire::{Handshake, Message};
@@ -48,7 +47,6 @@ impl Swarm {
                 match reason {
                     DisconnectReason::OurOwnId => self.candidates.forget(addr),
                     DisconnectReason::Duplicate => self.is_known_by(addr, handshake),
-                    DisconnectReason::TooManyConnections => self.candidates.declined(now, addr),
                     _ => self.candidates.disconnected(now, addr),
                 }
             }
@@ -100,7 +98,8 @@ impl Swarm {
         if !self.is_running() {
             return Some(DisconnectReason::Stopped);
         }
-        if self.candidates.is_banned(addr.ip().to_canonical()) {
+        let ip = addr.ip().to_canonical();
+        if self.candidates.is_banned(ip) || self.conduct.is_kept_out(now, ip) {
             return Some(DisconnectReason::Banned);
         }
         if handshake.peer_id == self.config.peer_id {
@@ -166,8 +165,15 @@ impl Swarm {
 
     /// Ends a connection from our side.
     pub(super) fn drop_peer(&mut self, now: Instant, conn: ConnId, reason: DisconnectReason) {
-        let addr = self.peers.get(&conn).and_then(|p| p.listens_at);
+        let peer = self.peers.get(&conn);
+        let addr = peer.and_then(|p| p.listens_at);
+        let ip = peer.map(|p| p.addr.ip().to_canonical());
         if self.forget_peer(now, conn) {
+            if let (DisconnectReason::Flood(_), Some(ip)) = (reason, ip) {
+                self.conduct.flooded(now, ip);
+                self.candidates.forget_named_by(ip);
+                self.outputs.push_back(Output::KeepOut { ip });
+            }
             let broke_rules = matches!(
                 reason,
                 DisconnectReason::ProtocolViolation(_) | DisconnectReason::Flood(_)
@@ -197,7 +203,7 @@ impl Swarm {
             if peer.download.total_bytes() + peer.upload.total_bytes() > 0 || peer.is_seed() {
                 self.candidates.disconnected(now, addr);
             } else {
-                self.candidates.declined(now, addr);
+                self.candidates.failed(now, addr);
             }
             if peer.only_gives() {
                 self.candidates.is_seed(addr);
@@ -250,12 +256,8 @@ impl Swarm {
             if connecting >= self.config.connecting_max || !may {
                 break;
             }
-            // Nor is anybody called for whom no place would be found when it answers.
-            let room = if free { Room::ForAnybody } else { self.room(now) };
-            let fits = |ip| room.is_for(ip);
-            let Some(addr) = self.candidates.next(now, seeding, &mut self.rng, fits) else {
-                // With all places taken whoever parts makes room.
-                self.connect_at = self.candidates.next_at(seeding).filter(|_| free);
+            let Some(addr) = self.candidates.next(now, seeding, &mut self.rng) else {
+                self.connect_at = self.candidates.next_at(seeding);
                 return;
             };
             self.outputs.push_back(Output::Connect { addr });
@@ -292,10 +294,10 @@ impl Swarm {
     /// Looks after what only time tells: silence, slowness, stalls.
     pub(super) fn housekeeping(&mut self, now: Instant) {
         self.housekeeping_at = None;
-        let line = self.line();
+        self.see_who_gives();
         let conns: Vec<ConnId> = self.peers.keys().copied().collect();
         for conn in conns {
-            self.look_after(now, conn, &line);
+            self.look_after(now, conn);
         }
         let busy = |p: &Peer| {
             !p.orders.is_empty() || !p.metadata_orders.is_empty() || !p.hash_orders.is_empty()
@@ -311,30 +313,48 @@ impl Swarm {
             .map(|p| (p.last_said_at + KEEP_ALIVE_AFTER).min(p.last_heard_at + IDLE_AFTER))
             .min();
         if let Some(next) = next {
-            self.watch(now, next.since(now).max(Duration::from_secs(1)));
-        }
-        if self.phase == Phase::Active && self.is_endgame() {
-            // Somebody may have stalled meanwhile.
-            self.order_from_all(now);
+            self.watch(now, next.since(now).max(Duration::from_millis(100)));
         }
         self.order_metadata(now);
         self.order_hashes(now);
+        self.reclaim_slots(now);
     }
 
-    fn look_after(&mut self, now: Instant, conn: ConnId, line: &Line) {
+    /// Whether there is somebody to have from what others owe: one that gives, or one that would and has
+    /// nothing left to be asked for.
+    fn see_who_gives(&mut self) {
+        let nothing_free = self.picker.wanted() == 0 && !self.open.any_free();
+        let gives = |p: &Peer| {
+            let idles = || nothing_free && p.interesting && p.orders.is_empty();
+            !p.chokes_us && !p.snubs_us && (p.download.total_bytes() > 0 || idles())
+        };
+        self.somebody_gives = self.peers.values().any(gives);
+    }
+
+    fn look_after(&mut self, now: Instant, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         peer.judge_pipeline(now);
+        let gave = peer.download.total_bytes() > 0;
         if peer.web.is_some() {
-            // Those who drive it see to it that it moves.
+            // Those who drive it see to it that it moves; until it does, peers may have what it owes.
+            let late = |o: &Order| now.since(o.at) >= SNUBBED_AFTER_NOTHING_SOON;
+            let owes = peer.orders.front().is_some_and(late);
+            if self.somebody_gives && !gave && owes && !peer.snubs_us {
+                self.snubbed(now, conn);
+            }
             return;
         }
-        let stalled = peer.takes_nothing(line, now, SEND_STALLED_AFTER, LINE_CLOGGED_AFTER);
-        if peer.is_silent(now, line) || stalled {
+        let stalled =
+            !peer.sending.is_empty() && now.since(peer.last_sent_block_at) >= SEND_STALLED_AFTER;
+        if now.since(peer.last_heard_at) >= IDLE_AFTER || stalled {
             self.drop_peer(now, conn, DisconnectReason::Idle);
             return;
         }
-        let gave = peer.download.total_bytes() > 0;
-        let patience = if gave { SNUBBED_AFTER } else { SNUBBED_AFTER_NOTHING };
+        let patience = match gave {
+            true => SNUBBED_AFTER,
+            false if self.somebody_gives => SNUBBED_AFTER_NOTHING_SOON,
+            false => SNUBBED_AFTER_NOTHING,
+        };
         let owes = peer.orders.front().is_some_and(|o| now.since(o.at) >= patience);
         if owes && now.since(peer.last_block_at) >= patience && !peer.snubs_us {
             self.snubbed(now, conn);

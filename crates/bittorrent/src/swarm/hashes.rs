@@ -6,7 +6,7 @@
 //! that told it.
 
 use super::io::{ConnId, DisconnectReason, Output};
-use super::limits::{HASH_PIPELINE, HASH_TIMEOUT, LEAF_READ_WASTE, LEAF_READS_MAX};
+use super::limits::{ANSWER_WASTE, HASH_PIPELINE, HASH_TIMEOUT, LEAF_READ_WASTE, LEAF_READS_MAX};
 use super::peer::Peer;
 use super::{Phase, Swarm};
 use crate::metainfo::merkle::{Tree, TreeShape};
@@ -230,7 +230,9 @@ impl Swarm {
         conn: ConnId,
         request: HashRequest,
     ) -> Result<(), Broken> {
-        self.overlook(now, conn, "hash requests")?;
+        for _ in 0..ANSWER_WASTE {
+            self.overlook(now, conn, "hash requests")?;
+        }
         let metainfo = self.metainfo.clone().filter(|_| self.phase == Phase::Active);
         let tree = metainfo.as_ref().and_then(|m| Some((m, self.hashes.tree_of(m, &request)?)));
         let Some((metainfo, (file, tree))) = tree else {
@@ -256,7 +258,7 @@ impl Swarm {
         }
         waiting.push((conn, request));
         // A piece read and hashed for a few hashes, which nobody needs but after it got a wrong block.
-        for _ in 1..LEAF_READ_WASTE {
+        for _ in ANSWER_WASTE..LEAF_READ_WASTE {
             self.overlook(now, conn, "requests for leaves")?;
         }
         Ok(())

@@ -296,6 +296,11 @@ pub enum Output {
         /// Where.
         piece: PieceIndex,
     },
+    /// Keep this address out for a while, of other torrents too: it flooded us with what is of no use.
+    KeepOut {
+        /// Whose.
+        ip: IpAddr,
+    },
     /// Keep this address out, of other torrents too: it sent data that cannot be right.
     Ban {
         /// Whose.

@@ -44,9 +44,42 @@ pub const SNUBBED_AFTER: Duration = Duration::from_secs(60);
 /// that it shares with others (guess).
 pub const SNUBBED_AFTER_NOTHING: Duration = Duration::from_secs(15);
 
-/// A peer that asked for blocks and takes none for so long has no claim on an upload slot, as long as
-/// others are waiting: two rounds of the choker.
-pub const SLOT_LOST_AFTER: Duration = Duration::from_secs(20);
+/// The same where others give, or would: what it owes is then soon had elsewhere (guess: the first block
+/// of a line of 4 KB/s).
+pub const SNUBBED_AFTER_NOTHING_SOON: Duration = Duration::from_secs(5);
+
+/// Blocks on order with a peer that has never sent one, where others give: enough for its first round
+/// trip, and all that its promises keep from others. libtorrent's slow start begins with as many.
+pub const PIPELINE_UNPROVEN: usize = 8;
+
+/// A peer that has an upload slot and takes nothing for so long has no claim on it, as long as others
+/// wait: half a round of the choker (guess).
+pub const SLOT_LOST_AFTER: Duration = Duration::from_secs(5);
+
+/// The same where our own line is narrow: two rounds of the choker.
+pub const SLOT_LOST_AFTER_MAX: Duration = Duration::from_secs(20);
+
+/// A peer that has taken so many bytes reads them: sockets hold less (Linux's `tcp_rmem` and `tcp_wmem`
+/// allow 10 MiB together).
+pub const READER_BYTES: u64 = 16 << 20;
+
+/// A peer that is known to read, or that has taken blocks and asks for no more, has no claim on its slot
+/// after this time.
+pub const SLOT_IDLE_AFTER: Duration = Duration::from_secs(20);
+
+/// Who let a slot go to waste stands behind others for so long, and so does its network (guess: the
+/// slots of six rounds).
+pub const WASTE_REMEMBERED_FOR: Duration = Duration::from_secs(60);
+
+/// Networks that stand behind others at most; beyond, the one that would have done so soonest is
+/// forgotten.
+pub const WASTERS_MAX: usize = 64;
+
+/// Who flooded us is not let in again for so long (guess: one flood in that time is cheap).
+pub const KEPT_OUT_FOR: Duration = Duration::from_secs(600);
+
+/// Addresses that are kept out for a while; beyond, the one whose time is up first is let in.
+pub const FLOODERS_MAX: usize = 1024;
 
 /// A peer whose rate is judged over this time (BEP 3: twenty seconds).
 pub const RATE_WINDOW_S: u64 = 20;
@@ -58,10 +91,6 @@ pub const PIPELINE_TIME_S: u64 = 3;
 /// Blocks on order with a peer at the start and at least: 512 KiB in flight fills a gigabit link
 /// at 4 ms, and a slower peer is measured within its first second.
 pub const PIPELINE_MIN: usize = 32;
-
-/// The same once its pace has shown, which may be that of a slow line: it would take half a minute for
-/// [`PIPELINE_MIN`], and all that while nobody else is asked. Bridges 100 ms at 1 MiB/s.
-pub const PIPELINE_SLOW: usize = 8;
 
 /// Blocks on order with a peer at most: 8 MiB. libtorrent's `max_out_request_queue`.
 pub const PIPELINE_MAX: usize = 512;
@@ -79,18 +108,6 @@ pub const PIPELINE_ENDGAME: usize = 8;
 
 /// Peers that one block is asked from at once in the endgame.
 pub const ENDGAME_COPIES_MAX: u8 = 3;
-
-/// In the endgame a block is ordered once more if the copy is to be expected in this part of the time
-/// that the first one would still take: it is a guess, and each copy costs its bytes.
-pub const COPY_SOONER_BY: u32 = 2;
-
-/// Orders of one peer that are looked at for each copy, the last ones first: all that copies are likely
-/// to be of, with the pipeline of a slow peer.
-pub const ENDGAME_LOOKED_AT_MAX: usize = 2 * PIPELINE_MIN;
-
-/// A peer that owes blocks has stalled, as far as the endgame is concerned, when it has sent none for so
-/// long, four blocks' time of its pace, and what blocks take of late: lines send in bursts (guess).
-pub const ENDGAME_STALLED_AFTER: Duration = Duration::from_secs(2);
 
 /// Bytes of pieces in progress past which they are finished before rarer ones are begun, as they are
 /// past one and a half pieces for each peer (libtorrent's bound). What the store keeps in memory.
@@ -156,6 +173,10 @@ pub const UPLOAD_QUEUE_MAX: usize = 2000;
 /// us hold.
 pub const SEND_AHEAD_MAX: u32 = 64 * BLOCK_SIZE;
 
+/// The same for a peer of whose network others did not read, until it has shown that it does: a hundred of
+/// them hold little of what all peers share.
+pub const SEND_AHEAD_DOUBTFUL: u32 = 2 * BLOCK_SIZE;
+
 /// A block handed to the driver counts as so many bytes towards [`SEND_AHEAD_MAX`] at least: a peer that
 /// asks for single bytes would else have thousands of them under way, each with its buffer (guess).
 pub const COUNTED_MIN: u32 = BLOCK_SIZE / 4;
@@ -170,17 +191,8 @@ pub const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(100);
 /// Nothing heard for so long: the connection is dead (BEP 3's two minutes and a margin).
 pub const IDLE_AFTER: Duration = Duration::from_secs(150);
 
-/// Blocks handed to the driver and not taken for so long, while our line let others through: the peer
-/// does not read.
+/// Blocks handed to the driver and not taken for so long: the peer does not read.
 pub const SEND_STALLED_AFTER: Duration = Duration::from_secs(120);
-
-/// Our line let others through past a peer when it sent them so many blocks for each that waits: a fair
-/// line sends one each before it is that peer's turn again.
-pub const PASSED_OVER_TURNS: u64 = 4;
-
-/// Nothing was sent to anybody for so long: our line may be clogged, or all that wait do not read. At
-/// 1 KiB/s, shared with a hundred other torrents, a block takes 27 minutes.
-pub const LINE_CLOGGED_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// Addresses remembered for one torrent: 100 kB. libtorrent's `max_peerlist_size` is 3000.
 pub const CANDIDATES_MAX: usize = 2000;
@@ -190,14 +202,6 @@ pub const CANDIDATE_FAILURES_MAX: u8 = 4;
 
 /// Wait before an address is tried again, times the number of failures, squared.
 pub const RECONNECT_AFTER: Duration = Duration::from_secs(30);
-
-/// Who answers and parts before anything was exchanged is called again after [`RECONNECT_AFTER`], and each
-/// time that it does so again after twice as long, but not more often than this: 16 minutes.
-pub const DECLINED_DOUBLINGS_MAX: u8 = 5;
-
-/// Whom a peer calls a seed is not called for so long while we have everything: it may have lied, or
-/// the other may want something again (guess).
-pub const CALLED_SEED_FOR: Duration = Duration::from_secs(30 * 60);
 
 /// More peers are asked for when fewer addresses than this are left to try.
 pub const CANDIDATES_LOW: usize = 10;
@@ -240,9 +244,12 @@ pub const LEAF_READS_MAX: usize = 16;
 /// Useless messages (repeated, refused, unasked-for) from one peer that are overlooked, and how
 /// many a second are forgiven. An honest peer's rate is a few for each piece at worst.
 pub const WASTE_BURST: u64 = 4000;
-/// What a request for leaves counts for among those, since a piece is read and hashed for it: 200 at
-/// once and five a second. An honest peer asks for them for pieces in which it got a wrong block.
-pub const LEAF_READ_WASTE: u64 = 20;
+/// What a request for leaves counts for among those, since a piece is read and hashed for it: 20 at
+/// once and one in two seconds. An honest peer asks for them for pieces in which it got a wrong block.
+pub const LEAF_READ_WASTE: u64 = 200;
+/// What a request for hashes or metadata counts for: each makes us send up to 16 KiB. The longest
+/// metadata is 1,920 such parts.
+pub const ANSWER_WASTE: u64 = 2;
 /// See [`WASTE_BURST`].
 pub const WASTE_PER_S: u64 = 100;
 
@@ -291,6 +298,12 @@ pub const PEX_PORTS_PER_IP: usize = 3;
 
 /// Failed attempts after which an address that a peer named is given up: trackers' word is better.
 pub const PEX_FAILURES_MAX: u8 = 2;
+
+/// Attempts under way at once to addresses that peers of one network (IPv4 /16, IPv6 /32) named.
+pub const PEX_ATTEMPTS_PER_NETWORK: usize = 6;
+
+/// So many of those that failed leave a network one attempt at a time: the rest are for others.
+pub const PEX_FAILED_MANY: usize = 12;
 
 /// What a peer named and nobody was met at counts against it for so long after it was given up.
 pub const PEX_REMEMBERED_FOR: Duration = Duration::from_secs(30 * 60);
@@ -363,6 +376,9 @@ pub const SHARED_AHEAD_MAX: u64 = 16 * SEND_AHEAD_MAX as u64;
 const _: () = assert!(PEX_CANDIDATES_PER_PEER < PEX_CANDIDATES_MAX);
 const _: () = assert!(PEX_EARLY_AFTER.as_secs() < PEX_INTERVAL.as_secs());
 const _: () = assert!(PIPELINE_MIN < PIPELINE_MAX && PIPELINE_MAX <= UPLOAD_QUEUE_MAX);
+const _: () = assert!(PIPELINE_UNPROVEN <= PIPELINE_MIN);
+const _: () = assert!(SLOT_LOST_AFTER.as_secs() < SLOT_LOST_AFTER_MAX.as_secs());
+const _: () = assert!(SLOT_IDLE_AFTER.as_secs() <= RATE_WINDOW_S);
 const _: () = assert!(URGENT_QUEUE_TIME.as_secs() < PIPELINE_TIME_S);
 const _: () = assert!(HURRY_INTERVAL.as_nanos() < STALLED_AFTER.as_nanos());
 const _: () = assert!(KEEP_ALIVE_AFTER.as_secs() < IDLE_AFTER.as_secs());

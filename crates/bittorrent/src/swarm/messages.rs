@@ -1,7 +1,9 @@
 //! What peers say: each message, checked against what we know, turned into what it changes.
 
-use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource};
-use super::limits::{ALLOWED_FAST_MAX, METADATA_PIPELINE, METADATA_REFUSED_FOR, UPLOAD_QUEUE_MAX};
+use super::io::{ConnId, DisconnectReason, Output, PeerSource};
+use super::limits::{
+    ALLOWED_FAST_MAX, ANSWER_WASTE, METADATA_PIPELINE, METADATA_REFUSED_FOR, UPLOAD_QUEUE_MAX,
+};
 use super::metadata::{MetadataFetch, Progress};
 use super::peer::{Peer, Pieces};
 use super::{Phase, Swarm};
@@ -28,7 +30,7 @@ type Broken = DisconnectReason;
 impl Swarm {
     pub(super) fn message(&mut self, now: Instant, conn: ConnId, message: Message) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        peer.heard(now, self.totals.downloaded_bytes);
+        peer.last_heard_at = now;
         if let Err(reason) = self.heed(now, conn, message) {
             self.drop_peer(now, conn, reason);
             self.connect_more(now);
@@ -229,17 +231,12 @@ impl Swarm {
         }
     }
 
-    /// Two that have everything have nothing to say to each other but that, lest they call each other
-    /// again: whoever was called hangs up when it has heard where the other listens. The caller
-    /// waits for that, or for the choker's round ([`Swarm::part_from_seeds`]).
+    /// Two that have everything have nothing to say to each other.
     fn met_a_seed(&mut self, now: Instant, conn: ConnId) {
-        let Some(peer) = self.peers.get(&conn) else { return };
-        let heard_all = peer.listens_at.is_some() || !peer.extended;
-        let hangs_up = peer.direction == Direction::Incoming && heard_all;
-        if let Some(addr) = peer.listens_at {
+        if let Some(addr) = self.peers.get(&conn).and_then(|p| p.listens_at) {
             self.candidates.is_seed(addr);
         }
-        if self.is_complete() && hangs_up {
+        if self.is_complete() {
             self.drop_peer(now, conn, DisconnectReason::NothingToExchange);
         }
     }
@@ -343,15 +340,13 @@ impl Swarm {
             self.candidates.add(now, addr, PeerSource::Incoming);
             self.candidates.connected(addr);
         }
-        if complete && self.peers.get(&conn).is_some_and(Peer::only_gives) {
+        let idle = |p: &Peer| p.extensions.upload_only == Some(true);
+        if complete && self.peers.get(&conn).is_some_and(idle) {
             // It may be a partial seed (BEP 21), which is of no use either as long as we want nothing.
             if let Some(addr) = self.peers.get(&conn).and_then(|p| p.listens_at) {
                 self.candidates.is_seed(addr);
             }
-            // See `met_a_seed`.
-            if self.peers.get(&conn).is_some_and(|p| p.direction == Direction::Incoming) {
-                return Err(DisconnectReason::NothingToExchange);
-            }
+            return Err(DisconnectReason::NothingToExchange);
         }
         self.order_metadata(now);
         Ok(())
@@ -387,7 +382,9 @@ impl Swarm {
 
     fn metadata_requested(&mut self, now: Instant, conn: ConnId, piece: u32) -> Result<(), Broken> {
         // 16 KiB for a dozen bytes is worth a flood's while, so each counts.
-        self.overlook(now, conn, "metadata requests")?;
+        for _ in 0..ANSWER_WASTE {
+            self.overlook(now, conn, "metadata requests")?;
+        }
         let Some(id) = self.peers.get(&conn).and_then(|p| p.extensions.id(UT_METADATA)) else {
             return Ok(());
         };

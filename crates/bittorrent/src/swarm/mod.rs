@@ -10,7 +10,8 @@
 //!
 //! Where to find things: `connections` (who is connected), `messages` (what they say),
 //! `download` (ordering blocks), `urgent` (those that somebody waits for), `wishes` (what is wanted
-//! changes), `upload` (giving them, choking), `slots` (whom all torrents share), `superseed` (BEP 16), `spread` (who passes on what is
+//! changes), `upload` (giving them, choking), `claims` (slots that go to
+//! waste), `slots` (whom all torrents share), `superseed` (BEP 16), `spread` (who passes on what is
 //! rare), `pex` (BEP 11), `lost` (BEP 54), `hashes` (BEP 52's trees), `stats` (what a user sees). The
 //! policies are types of their own: [`Picker`] and [`Choker`].
 
@@ -18,6 +19,8 @@ mod availability;
 mod blame;
 mod candidates;
 mod choker;
+mod claims;
+mod conduct;
 mod connections;
 mod deadlines;
 mod download;
@@ -63,6 +66,7 @@ use althing_base::{Instant, Machine, Rng, Seed};
 use availability::Availability;
 use blame::Blame;
 use candidates::Candidates;
+use conduct::Conduct;
 use deadlines::Deadlines;
 use hashes::HashFetch;
 use limits::{CHOKE_INTERVAL, CONNECTING_MAX, CONNECTIONS_MAX, UNCHOKE_SLOTS};
@@ -177,6 +181,9 @@ pub struct Swarm {
 
     peers: Peers,
     candidates: Candidates,
+    conduct: Conduct,
+    /// Somebody gives: those who only promise to are waited for less.
+    somebody_gives: bool,
     departed: VecDeque<PeerStats>,
 
     /// On disk and right.
@@ -219,12 +226,6 @@ pub struct Swarm {
     asked_in_vain: u32,
 
     totals: stats::Totals,
-    /// How long blocks have taken of late from when they were ordered, whoever they came from.
-    response: Duration,
-    /// When a block of payload came last, from anybody.
-    last_received_at: Instant,
-    /// When a block was sent last, to anybody.
-    last_sent_at: Instant,
     outputs: VecDeque<Output>,
 }
 
@@ -266,6 +267,8 @@ impl Swarm {
             fault: None,
             peers: Peers::new(),
             candidates: Candidates::default(),
+            conduct: Conduct::default(),
+            somebody_gives: false,
             departed: VecDeque::new(),
             have: Bitfield::new(0),
             held: Bitfield::new(0),
@@ -282,9 +285,6 @@ impl Swarm {
             hurry_at: None,
             asked_in_vain: 0,
             totals: stats::Totals::default(),
-            response: Duration::ZERO,
-            last_received_at: now,
-            last_sent_at: now,
             outputs: VecDeque::new(),
         };
         if swarm.phase == Phase::Metadata && !paused {

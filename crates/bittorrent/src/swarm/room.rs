@@ -8,7 +8,7 @@
 
 use super::Swarm;
 use super::io::ConnId;
-use super::limits::{IDLE_GRACE, PROTECTED_FOR, TURNOVER_AFTER};
+use super::limits::{IDLE_GRACE, PROTECTED_FOR, READER_BYTES, TURNOVER_AFTER};
 use super::peer::Peer;
 use althing_base::Instant;
 use std::collections::BTreeMap;
@@ -46,59 +46,20 @@ impl Peer {
         came.max(went)
     }
 
-    /// Whether it gives or takes.
+    /// Whether it gives or takes. The few blocks that it may have while it is choked do not count, nor do
+    /// those that only its socket took.
     fn is_exchanging(&self, now: Instant) -> bool {
-        let ever = self.download.total_bytes() + self.upload.total_bytes() > 0;
+        let took = self.upload.total_bytes();
+        let takes = took >= READER_BYTES || took > 0 && !self.choked;
+        let ever = self.download.total_bytes() > 0 || takes && self.slot_wasted_at.is_none();
         ever && now.since(self.exchanged_at()) < PROTECTED_FOR
     }
 }
 
-/// Who would find a place. See [`Swarm::gives_way`].
-pub(super) enum Room {
-    ForAnybody,
-    /// For one whose network has at least two places fewer than the one with most of those that may go.
-    ForFewer {
-        places: BTreeMap<Network, usize>,
-        most: usize,
-    },
-}
-
-impl Room {
-    pub(super) fn is_for(&self, ip: IpAddr) -> bool {
-        match self {
-            Room::ForAnybody => true,
-            Room::ForFewer { places, most } => {
-                // With one place less there still are as many as the newcomer's then.
-                let own = places.get(&Network::of(ip)).copied().unwrap_or(0);
-                *most >= own + 2
-            }
-        }
-    }
-}
-
 impl Swarm {
-    /// Who would find a place now, all being taken.
-    pub(super) fn room(&self, now: Instant) -> Room {
-        if self.makes_room_for_anybody(now).is_some() {
-            return Room::ForAnybody;
-        }
-        let places = self.places();
-        let peers = self.peers.values().filter(|p| p.web.is_none() && !p.is_exchanging(now));
-        let most = peers.filter_map(|p| places.get(&Network::of(p.addr.ip()))).max();
-        Room::ForFewer { most: most.copied().unwrap_or(0), places }
-    }
-
-    /// How many places each network has.
-    fn places(&self) -> BTreeMap<Network, usize> {
-        let mut places: BTreeMap<Network, usize> = BTreeMap::new();
-        for peer in self.peers.values().filter(|p| p.web.is_none()) {
-            *places.entry(Network::of(peer.addr.ip())).or_default() += 1;
-        }
-        places
-    }
-
-    /// Who has been of no use for so long that anybody may have its place.
-    fn makes_room_for_anybody(&self, now: Instant) -> Option<ConnId> {
+    /// Who gives way to a newcomer from `network`, if anybody does; `None` stands for a network that
+    /// has no place yet.
+    pub(super) fn gives_way(&self, now: Instant, network: Option<Network>) -> Option<ConnId> {
         let peers = || self.peers.iter().filter(|(_, p)| p.web.is_none());
         let is_idle = |p: &Peer| {
             !p.interesting && !p.interested_in_us && now.since(p.connected_at) > IDLE_GRACE
@@ -106,23 +67,21 @@ impl Swarm {
         if let Some((idle, _)) = peers().find(|(_, p)| is_idle(p)) {
             return Some(*idle);
         }
-        let (oldest, p) = peers().min_by_key(|(_, p)| p.exchanged_at())?;
-        (now.since(p.exchanged_at()) > TURNOVER_AFTER).then_some(*oldest)
-    }
-
-    /// Who gives way to a newcomer from `network`, if anybody does; `None` stands for a network that
-    /// has no place yet.
-    pub(super) fn gives_way(&self, now: Instant, network: Option<Network>) -> Option<ConnId> {
-        if let Some(idle) = self.makes_room_for_anybody(now) {
-            return Some(idle);
+        let oldest = peers().min_by_key(|(_, p)| p.exchanged_at());
+        if let Some((oldest, p)) = oldest
+            && now.since(p.exchanged_at()) > TURNOVER_AFTER
+        {
+            return Some(*oldest);
         }
-        let places = self.places();
+        let mut places: BTreeMap<Network, usize> = BTreeMap::new();
+        for (_, p) in peers() {
+            *places.entry(Network::of(p.addr.ip())).or_default() += 1;
+        }
         let of = |network: Network| places.get(&network).copied().unwrap_or(0);
         // With one place less it still has as many as the newcomer's then.
         let enough = network.map_or(0, of) + 2;
-        self.peers
-            .iter()
-            .filter(|(_, p)| p.web.is_none() && !p.is_exchanging(now))
+        peers()
+            .filter(|(_, p)| !p.is_exchanging(now))
             .map(|(conn, p)| (of(Network::of(p.addr.ip())), p.connected_at, *conn))
             .filter(|(places, ..)| *places >= enough)
             // The youngest: who was there first has more to lose.

@@ -2,12 +2,12 @@
 
 use super::io::{ConnId, DisconnectReason, Output};
 use super::limits::{
-    ALLOWED_FAST_SET, COUNTED_MIN, LEDGER_MAX, PASSED_OVER_TURNS, REQUEST_LEN_MAX, SEND_AHEAD_MAX,
-    SHARED_AHEAD_MAX, SHARED_AHEAD_MIN, SLOT_LOST_AFTER, UPLOAD_QUEUE_MAX,
+    ALLOWED_FAST_SET, COUNTED_MIN, LEDGER_MAX, REQUEST_LEN_MAX, SEND_AHEAD_MAX, SHARED_AHEAD_MAX,
+    SHARED_AHEAD_MIN, UPLOAD_QUEUE_MAX,
 };
 use super::peer::Peer;
 use super::{ChokeCandidate, Phase, Swarm, Weight};
-use crate::types::{BLOCK_SIZE, BlockRef, PieceIndex};
+use crate::types::{BlockRef, PieceIndex};
 use crate::wire::{Message, allowed_fast_set};
 use althing_base::Instant;
 use althing_base::time::Duration;
@@ -31,66 +31,7 @@ fn counted(block: BlockRef) -> u32 {
     block.len.max(COUNTED_MIN)
 }
 
-/// How our own line does.
-pub(super) struct Line {
-    /// Bytes of blocks that have been sent, to anybody.
-    sent_bytes: u64,
-    /// When the last one was.
-    last_sent_at: Instant,
-    /// Peers that wait for one.
-    waiting: u64,
-    /// Bytes of blocks that have come, from anybody.
-    pub(super) received_bytes: u64,
-    /// When the last one did.
-    pub(super) last_received_at: Instant,
-    /// Peers that owe one.
-    pub(super) owing: u64,
-}
-
-impl Peer {
-    /// Whether it has been handed something and has taken nothing for `after` while our line let
-    /// others through, or for `clogged_after` while nobody took anything.
-    pub(super) fn takes_nothing(
-        &self,
-        line: &Line,
-        now: Instant,
-        after: Duration,
-        clogged_after: Duration,
-    ) -> bool {
-        let Some(first) = self.sending.front() else { return false };
-        let waits = now.since(self.last_sent_block_at);
-        let passed_by = line.sent_bytes.saturating_sub(self.line_sent_bytes);
-        let turn = u64::from(first.len.max(BLOCK_SIZE)) * line.waiting;
-        let passed_over = passed_by >= PASSED_OVER_TURNS * turn;
-        waits >= after && passed_over
-            || waits >= clogged_after && now.since(line.last_sent_at) >= clogged_after
-    }
-
-    /// Whether it has no claim on a slot, since it asked for blocks and does not take them.
-    fn is_not_reading(&self, line: &Line, now: Instant) -> bool {
-        self.takes_nothing(line, now, SLOT_LOST_AFTER, SLOT_LOST_AFTER)
-    }
-
-    /// It has taken a block, or waits for its first one from now on.
-    fn waits_from(&mut self, now: Instant, line_sent_bytes: u64) {
-        self.last_sent_block_at = now;
-        self.line_sent_bytes = line_sent_bytes;
-    }
-}
-
 impl Swarm {
-    /// How our line does.
-    pub(super) fn line(&self) -> Line {
-        Line {
-            sent_bytes: self.totals.uploaded_bytes,
-            last_sent_at: self.last_sent_at,
-            waiting: self.peers.values().filter(|p| !p.sending.is_empty()).count() as u64,
-            received_bytes: self.totals.downloaded_bytes,
-            last_received_at: self.last_received_at,
-            owing: self.peers.values().filter(|p| !p.orders.is_empty()).count() as u64,
-        }
-    }
-
     pub(super) fn interest(
         &mut self,
         now: Instant,
@@ -114,31 +55,6 @@ impl Swarm {
             self.fill_free_slots(now);
         }
         Ok(())
-    }
-
-    /// A free slot is of no use to anyone until the next round: give it away at once.
-    pub(super) fn fill_free_slots(&mut self, now: Instant) {
-        if !self.is_running() || self.phase != Phase::Active {
-            return;
-        }
-        let taken = self.peers.values().filter(|p| !p.choked).count();
-        let free = self.slots().saturating_sub(taken);
-        if free == 0 {
-            return;
-        }
-        let piece_bytes = self.metainfo.as_ref().map_or(0, |m| u64::from(m.piece_length()));
-        let seeding = self.is_complete();
-        let waiting: Vec<ConnId> = self
-            .peers
-            .iter()
-            .filter(|(_, p)| p.choked && p.interested_in_us)
-            .filter(|(_, p)| seeding || !p.is_indebted(now, piece_bytes))
-            .map(|(conn, _)| *conn)
-            .take(free)
-            .collect();
-        for conn in waiting {
-            self.unchoke(now, conn);
-        }
     }
 
     pub(super) fn choke_round(&mut self, now: Instant) {
@@ -176,10 +92,10 @@ impl Swarm {
     fn choke_candidates(&self, now: Instant, seeding: bool) -> Vec<ChokeCandidate> {
         let rare = if seeding { self.rare_pieces() } else { Vec::new() };
         let piece_bytes = self.metainfo.as_ref().map_or(0, |m| u64::from(m.piece_length()));
-        let interested = || self.peers.iter().filter(|(_, p)| p.interested_in_us);
-        let line = self.line();
-        // Unless our own line is so slow that nobody gets anything.
-        let somebody_reads = interested().any(|(_, p)| !p.is_not_reading(&line, now));
+        // Who wastes slots has only those that nobody else can use.
+        let (mut line, before) = self.line_for_slots(now, |p| p.interested_in_us);
+        line.truncate(before.max(self.slots()));
+        line.sort_unstable();
         let candidate = |(conn, p): (&ConnId, &Peer)| {
             let (gives, takes) = p.choke_rates(now);
             let (gave, took) = p.balance();
@@ -198,8 +114,7 @@ impl Swarm {
                 ..ChokeCandidate::new(*conn)
             }
         };
-        let waiting = |(_, p): &(&ConnId, &Peer)| !(somebody_reads && p.is_not_reading(&line, now));
-        interested().filter(waiting).map(candidate).collect()
+        line.iter().filter_map(|conn| self.peers.get_key_value(conn)).map(candidate).collect()
     }
 
     /// A peer leaves: what it gave and took is remembered by its address, so that nobody gets rid of
@@ -238,9 +153,11 @@ impl Swarm {
         }
     }
 
-    fn unchoke(&mut self, now: Instant, conn: ConnId) {
+    pub(super) fn unchoke(&mut self, now: Instant, conn: ConnId) {
         if let Some(peer) = self.peers.get_mut(&conn).filter(|p| p.choked) {
             peer.choked = false;
+            peer.had_slot = true;
+            peer.last_sent_block_at = now;
             self.send(now, conn, Message::Unchoke);
         }
     }
@@ -336,7 +253,8 @@ impl Swarm {
         if self.shares {
             self.send_by_shares(now);
         } else {
-            while self.send_next(now, conn, SEND_AHEAD_MAX) {}
+            let ahead = self.send_ahead(now, conn);
+            while self.send_next(now, conn, ahead) {}
         }
     }
 
@@ -344,12 +262,12 @@ impl Swarm {
     fn send_next(&mut self, now: Instant, conn: ConnId, ahead: u32) -> bool {
         let Some(peer) = self.peers.get_mut(&conn) else { return false };
         let Some(block) = peer.wanted_by_it.front().copied() else { return false };
-        if peer.sending_bytes + counted(block) > ahead {
+        if !peer.sending.is_empty() && peer.sending_bytes + counted(block) > ahead {
             return false;
         }
         peer.wanted_by_it.pop_front();
         if peer.sending.is_empty() {
-            peer.waits_from(now, self.totals.uploaded_bytes);
+            peer.last_sent_block_at = now;
         }
         peer.sending.push_back(block);
         peer.sending_bytes += counted(block);
@@ -408,9 +326,9 @@ impl Swarm {
         peer.sending_bytes -= counted(block);
         peer.upload.add(now, block.len);
         peer.last_said_at = now;
+        peer.last_sent_block_at = now;
+        peer.slot_wasted_at = None;
         self.totals.uploaded_bytes += u64::from(block.len);
-        peer.waits_from(now, self.totals.uploaded_bytes);
-        self.last_sent_at = now;
         self.watch_spread(now, conn, block);
         self.shown_block_sent(now, conn, block);
         self.send_on(now, conn);

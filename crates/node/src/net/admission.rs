@@ -9,6 +9,7 @@ use crate::limits::{
     KEY_EXCHANGES_PER_S_MAX,
 };
 use althing_base::Instant;
+use althing_bittorrent::swarm::limits::{FLOODERS_MAX, KEPT_OUT_FOR};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,6 +34,8 @@ struct State {
     waiting: BTreeMap<u64, (IpAddr, Arc<Notify>)>,
     next: u64,
     banned: BTreeSet<IpAddr>,
+    /// Until when flooders are not let in.
+    flooders: BTreeMap<IpAddr, Instant>,
 }
 
 /// Whose encrypted handshakes had keys computed in the second that runs. No more entries than
@@ -120,6 +123,8 @@ pub(crate) enum Refusal {
     /// By the user's list.
     Filtered,
     Banned,
+    /// It flooded us not long ago.
+    Flooder,
     TooManyHalfOpen,
 }
 
@@ -139,7 +144,7 @@ impl Admission {
     }
 
     /// Lets an incoming connection from `ip` in, for its handshake.
-    pub(crate) fn admit(&self, ip: IpAddr) -> Result<Half, Refusal> {
+    pub(crate) fn admit(&self, now: Instant, ip: IpAddr) -> Result<Half, Refusal> {
         let ip = ip.to_canonical();
         if !self.reach.allows(ip) {
             return Err(Refusal::OutOfReach);
@@ -153,6 +158,9 @@ impl Admission {
         let mut state = lock(&self.state);
         if state.banned.contains(&ip) {
             return Err(Refusal::Banned);
+        }
+        if state.flooders.get(&ip).is_some_and(|until| *until > now) {
+            return Err(Refusal::Flooder);
         }
         let source = source(ip);
         let of_source = state.half_open.get(&source).copied().unwrap_or(0);
@@ -210,6 +218,23 @@ impl Admission {
         new
     }
 
+    /// Lets nobody in from `ip` for [`KEPT_OUT_FOR`]; but what many on one machine share is not held
+    /// against all of them. Of too many the one whose time is up first is let in again.
+    pub(crate) fn keep_out(&self, now: Instant, ip: IpAddr) {
+        let ip = ip.to_canonical();
+        if ip.is_loopback() {
+            return;
+        }
+        let flooders = &mut lock(&self.state).flooders;
+        flooders.retain(|_, until| *until > now);
+        if flooders.len() >= FLOODERS_MAX
+            && let Some(first) = flooders.iter().min_by_key(|(_, until)| **until).map(|(ip, _)| *ip)
+        {
+            flooders.remove(&first);
+        }
+        flooders.insert(ip, now + KEPT_OUT_FOR);
+    }
+
     /// How many addresses are kept out.
     pub(crate) fn banned(&self) -> usize {
         lock(&self.state).banned.len()
@@ -265,14 +290,15 @@ mod tests {
     #[test]
     fn one_address_has_so_many_places_and_gets_them_back() {
         let door = Admission::new(Reach::Any, None);
-        let mut places: Vec<Half> =
-            (0..HALF_OPEN_PER_IP_MAX).map(|_| door.admit(ip(1)).expect("room")).collect();
-        assert_eq!(door.admit(ip(1)).err(), Some(Refusal::TooManyHalfOpen));
+        let mut places: Vec<Half> = (0..HALF_OPEN_PER_IP_MAX)
+            .map(|_| door.admit(Instant::ORIGIN, ip(1)).expect("room"))
+            .collect();
+        assert_eq!(door.admit(Instant::ORIGIN, ip(1)).err(), Some(Refusal::TooManyHalfOpen));
         let mapped = "::ffff:10.0.0.1".parse().expect("an address");
-        assert_eq!(door.admit(mapped).err(), Some(Refusal::TooManyHalfOpen));
-        assert!(door.admit(ip(2)).is_ok());
+        assert_eq!(door.admit(Instant::ORIGIN, mapped).err(), Some(Refusal::TooManyHalfOpen));
+        assert!(door.admit(Instant::ORIGIN, ip(2)).is_ok());
         places.pop();
-        assert!(door.admit(ip(1)).is_ok());
+        assert!(door.admit(Instant::ORIGIN, ip(1)).is_ok());
         drop(places);
         assert_eq!(door.half_open(), 0);
     }
@@ -286,12 +312,13 @@ mod tests {
     #[test]
     fn all_addresses_together_have_so_many_and_the_oldest_gives_way() {
         let door = Admission::new(Reach::Any, None);
-        let mut places: Vec<_> =
-            (0..HALF_OPEN_MAX as u32).map(|at| door.admit(ip(at)).expect("room")).collect();
+        let mut places: Vec<_> = (0..HALF_OPEN_MAX as u32)
+            .map(|at| door.admit(Instant::ORIGIN, ip(at)).expect("room"))
+            .collect();
         let through = places.remove(0);
         drop(through);
-        let _last = door.admit(ip(99_998)).expect("room");
-        let _newest = door.admit(ip(99_999)).expect("the oldest gives way");
+        let _last = door.admit(Instant::ORIGIN, ip(99_998)).expect("room");
+        let _newest = door.admit(Instant::ORIGIN, ip(99_999)).expect("the oldest gives way");
         assert!(is_evicted(&places[0]) && !is_evicted(&places[1]));
         assert_eq!(door.half_open(), HALF_OPEN_MAX);
         // What has given way is not counted twice.
@@ -334,17 +361,33 @@ mod tests {
     }
 
     #[test]
+    fn who_flooded_is_kept_out_for_a_while() {
+        let door = Admission::new(Reach::Any, None);
+        let begin = Instant::ORIGIN;
+        door.keep_out(begin, ip(1));
+        door.keep_out(begin, IpAddr::from([127, 0, 0, 1]));
+        assert_eq!(door.admit(begin, ip(1)).err(), Some(Refusal::Flooder));
+        assert!(door.admit(begin, ip(2)).is_ok());
+        assert!(door.admit(begin, IpAddr::from([127, 0, 0, 1])).is_ok());
+        assert!(door.admit(begin + KEPT_OUT_FOR, ip(1)).is_ok());
+        for at in 0..2 * FLOODERS_MAX as u32 {
+            door.keep_out(begin, ip(at));
+        }
+        assert_eq!(lock(&door.state).flooders.len(), FLOODERS_MAX);
+    }
+
+    #[test]
     fn the_banned_and_the_far_stay_out() {
         let door = Admission::new(Reach::Any, None);
         assert!(door.ban(ip(1)) && !door.ban(ip(1)));
-        assert_eq!(door.admit(ip(1)).err(), Some(Refusal::Banned));
+        assert_eq!(door.admit(Instant::ORIGIN, ip(1)).err(), Some(Refusal::Banned));
         assert!(!door.may_connect(ip(1)) && door.may_connect(ip(2)));
         for last in 0..=BANNED_MAX as u32 {
             door.ban(ip(last));
         }
         assert_eq!(door.banned(), BANNED_MAX);
         let near = Admission::new(Reach::Loopback, None);
-        assert_eq!(near.admit(ip(1)).err(), Some(Refusal::OutOfReach));
-        assert!(near.admit("127.0.0.1".parse().expect("an address")).is_ok());
+        assert_eq!(near.admit(Instant::ORIGIN, ip(1)).err(), Some(Refusal::OutOfReach));
+        assert!(near.admit(Instant::ORIGIN, "127.0.0.1".parse().expect("an address")).is_ok());
     }
 }

@@ -241,7 +241,7 @@ async fn accept(listener: TcpListener, way: Way, admission: Admission, route: Ro
             debug!(%addr, %error, "an incoming connection came by another way");
             continue;
         }
-        match admission.admit(addr.ip()) {
+        match admission.admit(clock::now(), addr.ip()) {
             Ok(half) => {
                 let (admission, route) = (admission.clone(), route.clone());
                 tokio::spawn(async move {

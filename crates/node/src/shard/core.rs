@@ -293,6 +293,7 @@ impl Core {
             Output::MetadataReceived { metainfo } => self.metadata_received(key, metainfo),
             Output::LayersReceived { metainfo } => self.layers_received(key, &metainfo),
             Output::Ban { ip } => self.ban(ip),
+            Output::KeepOut { ip } => self.shared.admission.keep_out(clock::now(), ip),
             Output::UploadDemand { wanted } => self.share_slots(key, wanted),
             Output::WebSeedLied { seed, piece } => self.web_seed_lied(key, seed, piece),
             // The router keeps this to itself.

@@ -69,6 +69,8 @@ impl World {
             // Of one torrent, slots are not shared.
             swarm::Output::UploadDemand { .. } => {}
             swarm::Output::Ban { ip } => self.banned(id, ip),
+            // The swarm itself does so, too.
+            swarm::Output::KeepOut { .. } => {}
             swarm::Output::ReadLeaves { piece } => {
                 let leaves = match self.host(id).disk.read(piece) {
                     Ok(()) => self.torrent.leaves_of(piece),

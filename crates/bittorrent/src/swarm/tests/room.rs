@@ -68,6 +68,19 @@ fn who_takes_blocks_stays_and_who_has_taken_none_for_long_goes() {
 }
 
 #[test]
+fn blocks_that_anybody_may_have_keep_no_place() {
+    let mut table = table(12, &[0, 1, 2, 3]);
+    for n in 1..=12 {
+        settle(&mut table, 1, n);
+        // All are in everybody's fast set (BEP 6), slot or no slot.
+        table.hear(n, Message::Request(block(0, 0)));
+        table.tell(Input::BlockSent { conn: ConnId(n), block: block(0, 0) });
+    }
+    let outputs = come(&mut table, 2, 13, Direction::Incoming);
+    assert_eq!((dropped(&outputs, 12), dropped(&outputs, 13)), (REFUSED, None));
+}
+
+#[test]
 fn those_who_promise_everything_do_not_keep_us_from_calling_others() {
     let mut table = table(3, &[]);
     for n in 1..=3 {
@@ -84,22 +97,6 @@ fn those_who_promise_everything_do_not_keep_us_from_calling_others() {
     assert_eq!((dropped(&outputs, 3), dropped(&outputs, 9)), (REFUSED, None));
     // What was on order with who is gone is asked for again.
     assert!(!requests(&table.seed_says(9), 9).is_empty());
-}
-
-#[test]
-fn nobody_is_called_for_whom_there_would_be_no_place() {
-    let mut table = table(3, &[]);
-    for n in 1..=3 {
-        come(&mut table, n as u8, n, Direction::Incoming);
-        table.hear(n, Message::HaveAll);
-        table.hear(n, Message::Unchoke);
-    }
-    // Each network has one place, and so would the newcomer's.
-    come(&mut table, 1, 4, Direction::Incoming);
-    let peers = vec![SocketAddr::from(([10, 2, 0, 9], 7000))];
-    let outputs = table.tell(Input::PeersFound { source: PeerSource::Tracker, peers });
-    assert!(!outputs.iter().any(|o| matches!(o, Output::Connect { .. })), "{outputs:?}");
-    assert!(!table.wait(10).iter().any(|o| matches!(o, Output::Connect { .. })));
 }
 
 impl Table {

@@ -129,3 +129,32 @@ fn connections_to_peers_are_counted_without_it() {
     assert_eq!(dropped(&table.connect(1), 1), None);
     assert_eq!(dropped(&table.connect(2), 2), Some(DisconnectReason::TooManyConnections));
 }
+
+#[test]
+fn what_web_seeds_owe_and_do_not_send_is_had_from_a_peer() {
+    // Fewer blocks than are on order with the first of them.
+    let mut table = Table::new(6, &[]);
+    (0..8).for_each(|n| drop(table.web_seed(n, n as u16, 0..6)));
+    let mut todo = requests(&table.seed(1), 1);
+    let mut got = 0;
+    while let Some(block) = todo.pop() {
+        got += 1;
+        todo.extend(requests(&table.give(1, block), 1));
+    }
+    assert_eq!(got, 24, "all of them, and at once");
+}
+
+#[test]
+fn a_web_seed_that_sends_nothing_owes_little_as_long_as_others_give() {
+    let mut table = Table::new(60, &[]);
+    let asked = table.web_seed(0, 0, 0..60);
+    assert_eq!(asked.len(), PIPELINE_MIN);
+    let given = requests(&table.seed(1), 1);
+    table.give(1, given[0]);
+    let outputs = table.wait(SNUBBED_AFTER_NOTHING_SOON.as_secs() + 1);
+    let cancels = said(&outputs, WEB).len();
+    assert_eq!(cancels, PIPELINE_MIN - PIPELINE_SNUBBED);
+    // What it sends after all counts.
+    table.give(WEB, asked[0]);
+    assert!(!table.swarm.peers[&ConnId(WEB)].snubs_us);
+}
