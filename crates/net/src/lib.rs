@@ -5,6 +5,7 @@
 //! * [`socks5`]: the protocol of proxies (RFC 1928, RFC 1929).
 //! * [`filter`]: lists of addresses that are to be kept out.
 //! * [`portmap`]: asking a router for a port.
+//! * [`reach`]: what our address is, and whether others can reach us.
 //!
 //! None of it opens a socket. The `node` crate's drivers move the bytes and decide by which
 //! interface they go.
@@ -13,4 +14,5 @@ pub mod dns;
 pub mod filter;
 pub mod limits;
 pub mod portmap;
+pub mod reach;
 pub mod socks5;
