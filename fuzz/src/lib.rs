@@ -24,6 +24,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dont_have_message", targets::dont_have_message::run),
     ("extension_handshake", targets::extension_handshake::run),
     ("handshake", targets::handshake::run),
+    ("holepunch_message", targets::holepunch_message::run),
     ("ip_filter", targets::ip_filter::run),
     ("lsd_packet", targets::lsd_packet::run),
     ("magnet", targets::magnet::run),

@@ -7,7 +7,9 @@ use althing_base::bencode::{Document, Limits};
 use althing_base::time::Duration;
 use althing_base::{Instant, Machine as _, Rng, Seed};
 use althing_bittorrent::metainfo::Metainfo;
-use althing_bittorrent::swarm::{ConnId, Direction, Input, Output, Source, Swarm, SwarmConfig};
+use althing_bittorrent::swarm::{
+    ConnId, Direction, Input, Output, Source, Swarm, SwarmConfig, Transport,
+};
 use althing_bittorrent::wire::mse::Rc4;
 use althing_bittorrent::wire::{
     BLOCK_HEADER_LEN, DecodeLimits, Decoded, Handshake, Message, decode, encode_block_header,
@@ -134,7 +136,13 @@ impl Table {
         let addr = "10.0.0.1:1".parse().expect("an address");
         let handshake = Handshake::new(info_hash, PeerId(*b"-XX0100-000000000000"), false);
         let direction = Direction::Incoming;
-        table.tell(Input::Connected { conn: PEER, addr, direction, handshake });
+        table.tell(Input::Connected {
+            conn: PEER,
+            addr,
+            direction,
+            transport: Transport::Tcp,
+            handshake,
+        });
         table
     }
 

@@ -78,6 +78,12 @@ pub enum Input {
         /// What came back.
         result: Result<AnnounceResponse, TrackerError>,
     },
+    /// This machine is elsewhere now, or others find it at another port: trackers are told soon, and
+    /// peers from now on.
+    Moved {
+        /// Where we listen, if we do.
+        listen_port: Option<u16>,
+    },
     /// Somebody on our own network has a torrent that is [`Output::FindLocally`].
     FoundLocally {
         /// Which torrent.
@@ -136,9 +142,11 @@ pub enum Output {
         /// Whether it is to be announced from now on.
         wanted: bool,
     },
-    /// A tracker said what our address is (BEP 24). One tracker's word.
+    /// A tracker (BEP 24) or a peer (BEP 10) said what our address is. One voice among others.
     ExternalAddress {
-        /// The address.
+        /// Its own address, if that is known.
+        by: Option<IpAddr>,
+        /// Ours, as it says.
         ip: IpAddr,
     },
 }
@@ -301,6 +309,18 @@ impl Machine for Router {
                 torrent.announced(now, id, result);
                 self.settle(now, key);
             }
+            Input::Moved { listen_port } => {
+                let keys: Vec<TorrentKey> = self.torrents.keys().copied().collect();
+                for key in keys {
+                    let Some(torrent) = self.torrents.get_mut(&key) else { continue };
+                    torrent.listen_at(now, listen_port);
+                    self.settle(now, key);
+                    if let Some(torrent) = self.torrents.get_mut(&key) {
+                        torrent.moved(now);
+                    }
+                    self.settle(now, key);
+                }
+            }
             Input::FoundLocally { torrent: key, peers } => {
                 let Some(torrent) = self.torrents.get_mut(&key) else { return };
                 torrent.found_locally(now, peers);
@@ -334,7 +354,7 @@ impl Machine for Router {
 mod tests {
     use super::*;
     use althing_bittorrent::PeerId;
-    use althing_bittorrent::swarm::{ConnId, Direction};
+    use althing_bittorrent::swarm::{ConnId, Direction, Transport};
     use althing_bittorrent::tracker::Event;
     use althing_bittorrent::wire::Handshake;
 
@@ -478,6 +498,7 @@ mod tests {
             conn: ConnId(1),
             addr: liar,
             direction: Direction::Incoming,
+            transport: Transport::Tcp,
             handshake: Handshake {
                 info_hash: HASH.parse().expect("a hash"),
                 peer_id: PeerId([1; 20]),

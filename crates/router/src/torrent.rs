@@ -94,6 +94,18 @@ impl Torrent {
         swarm.into_iter().chain(announcer).chain(web).min()
     }
 
+    /// Others find us at this port from now on.
+    pub(crate) fn listen_at(&mut self, now: Instant, port: Option<u16>) {
+        self.announcer.set_port(port.unwrap_or(NO_PORT));
+        self.swarm.handle_input(now, swarm::Input::ListenPort(port));
+    }
+
+    /// Trackers are to be told soon where we are.
+    pub(crate) fn moved(&mut self, now: Instant) {
+        self.report();
+        self.announcer.handle_input(now, announcer::Input::Moved);
+    }
+
     pub(crate) fn announced(
         &mut self,
         now: Instant,
@@ -125,7 +137,13 @@ impl Torrent {
                         steps.push_back(Step::Announcer(announcer::Input::NeedPeers));
                         continue;
                     }
-                    swarm::Output::Connect { addr } if banned.contains(&addr.ip()) => {
+                    swarm::Output::ExternalAddress { by, ip } => {
+                        outputs.push_back(Output::ExternalAddress { by: Some(*by), ip: *ip });
+                        continue;
+                    }
+                    swarm::Output::Connect { addr } | swarm::Output::Punch { addr }
+                        if banned.contains(&addr.ip()) =>
+                    {
                         steps.push_back(Step::Swarm(swarm::Input::ConnectFailed { addr: *addr }));
                         continue;
                     }
@@ -168,8 +186,8 @@ impl Torrent {
                     announcer::Output::Cancel { id } => {
                         outputs.push_back(Output::CancelAnnounce { torrent: key, id });
                     }
-                    announcer::Output::ExternalAddress { ip } => {
-                        outputs.push_back(Output::ExternalAddress { ip });
+                    announcer::Output::ExternalAddress { by, ip } => {
+                        outputs.push_back(Output::ExternalAddress { by, ip });
                     }
                 }
             }

@@ -6,6 +6,7 @@ pub mod dont_have_message;
 pub mod encrypted_handshake;
 pub mod extension_handshake;
 pub mod handshake;
+pub mod holepunch_message;
 pub mod ip_filter;
 pub mod lsd_packet;
 pub mod magnet;

@@ -26,6 +26,8 @@ pub enum Input {
     Start(Sha1Digest),
     /// It does not any more.
     Stop(Sha1Digest),
+    /// We are on another network: all are announced anew.
+    Moved,
     /// A packet came to a group. The driver has looked whether the sender is near.
     Packet {
         /// Who sent it.
@@ -183,6 +185,10 @@ impl Machine for Lsd {
                 if let Some(at) = self.torrents.remove(&hash) {
                     self.turns.remove(&(at, hash));
                 }
+            }
+            Input::Moved => {
+                let all: Vec<Sha1Digest> = self.torrents.keys().copied().collect();
+                all.into_iter().for_each(|hash| self.plan(hash, now + GATHER_TIME));
             }
             Input::Packet { from, packet } => self.heard(now, from, &packet),
         }

@@ -54,7 +54,7 @@ pub(super) struct Candidates {
 }
 
 /// Addresses nobody can be reached at.
-fn is_reachable(addr: SocketAddr) -> bool {
+pub(super) fn is_reachable(addr: SocketAddr) -> bool {
     let ip = addr.ip().to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
     addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
@@ -249,6 +249,22 @@ impl Candidates {
     /// How many addresses are left to try, now or later.
     pub(super) fn untried(&self, seeding: bool) -> usize {
         self.known.values().filter(|c| Self::is_worth_trying(c, seeding).is_some()).count()
+    }
+
+    /// Begins an attempt out of turn, if there is not one under way or a connection, and the address is
+    /// neither unknown nor our own. Says whether it did.
+    pub(super) fn begin(&mut self, addr: SocketAddr) -> bool {
+        let waits =
+            |c: &&mut Candidate| matches!(c.state, State::Waiting(_)) && c.failures != OURSELVES;
+        let Some(candidate) = self.known.get_mut(&addr).filter(waits) else { return false };
+        candidate.state = State::Connecting;
+        self.connecting += 1;
+        true
+    }
+
+    /// Whether an address is known to be our own.
+    pub(super) fn is_ourselves(&self, addr: SocketAddr) -> bool {
+        self.known.get(&addr).is_some_and(|c| c.failures == OURSELVES)
     }
 
     /// Attempts under way.

@@ -1,6 +1,6 @@
 //! Who is connected: new connections, lost ones, silent ones, and whom to try next.
 
-use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource};
+use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource, Transport};
 use super::limits::{
     ASKED_IN_VAIN_MAX, CANDIDATES_LOW, EXTRA_ATTEMPTS_MAX, FIND_PEERS_INTERVAL, HASH_TIMEOUT,
     IDLE_AFTER, KEEP_ALIVE_AFTER, METADATA_TIMEOUT, PEERS_ENOUGH, SEND_STALLED_AFTER,
@@ -40,8 +40,10 @@ impl Swarm {
         conn: ConnId,
         addr: SocketAddr,
         direction: Direction,
+        transport: Transport,
         handshake: Handshake,
     ) {
+        let punched = self.holes.is_through(addr);
         if let Some(reason) = self.refuse(now, conn, addr, direction, handshake) {
             if direction == Direction::Outgoing {
                 match reason {
@@ -66,6 +68,8 @@ impl Swarm {
         };
         self.asked_in_vain = 0;
         let mut peer = Peer::new(now, addr, direction, &handshake, v2, pieces);
+        peer.transport = transport;
+        peer.punched = punched;
         peer.past = self.ledger.get(&addr.ip().to_canonical()).copied().unwrap_or_default();
         self.peers.insert(conn, peer);
         self.choke_at.get_or_insert(now + CHOKE_INTERVAL);

@@ -24,6 +24,15 @@ pub enum Direction {
     Outgoing,
 }
 
+/// What a connection runs over.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// uTP (BEP 29).
+    Utp,
+}
+
 /// How an address became known.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum PeerSource {
@@ -82,10 +91,12 @@ pub enum Input {
         addr: SocketAddr,
         /// Who opened it.
         direction: Direction,
+        /// What it runs over.
+        transport: Transport,
         /// What the peer said.
         handshake: Handshake,
     },
-    /// [`Output::Connect`] came to nothing.
+    /// [`Output::Connect`] or [`Output::Punch`] came to nothing.
     ConnectFailed {
         /// The address that was tried.
         addr: SocketAddr,
@@ -184,6 +195,8 @@ pub enum Input {
         /// Which.
         pieces: Vec<PieceIndex>,
     },
+    /// Peers that we connect to from now on are told that we listen there (BEP 10's `p`).
+    ListenPort(Option<u16>),
     /// The user wants the torrent to be super-seeded, or not any more (BEP 16).
     SuperSeed(bool),
     /// These pieces come from elsewhere, perhaps: they are not ordered from peers until
@@ -209,6 +222,20 @@ pub enum Output {
     Connect {
         /// Where.
         addr: SocketAddr,
+    },
+    /// Connect over uTP at once and without giving up after the first packets: whoever is there does the
+    /// same, so that both make a hole in what translates their addresses (BEP 55). Answer as to
+    /// [`Connect`](Output::Connect). Asked for only if [`SwarmConfig::utp`](super::SwarmConfig::utp).
+    Punch {
+        /// Where.
+        addr: SocketAddr,
+    },
+    /// A peer said what our address is (BEP 10's `yourip`). One peer's word.
+    ExternalAddress {
+        /// The peer's address.
+        by: IpAddr,
+        /// Ours, as it says.
+        ip: IpAddr,
     },
     /// Close a connection; answer [`Input::Disconnected`].
     Disconnect {

@@ -308,6 +308,32 @@ pub const PEX_FAILED_MANY: usize = 12;
 /// What a peer named and nobody was met at counts against it for so long after it was given up.
 pub const PEX_REMEMBERED_FOR: Duration = Duration::from_secs(30 * 60);
 
+/// Holes that are made at a peer's word or for it, at once, times [`HOLEPUNCH_COST`]: two dozen (guess:
+/// what somebody asks for who has just come to know a page of peers).
+pub const HOLEPUNCH_BURST: u64 = 24 * HOLEPUNCH_COST;
+
+/// And then one in so many seconds. A hole costs us two messages of 14 bytes, and whoever we send out
+/// some packets of 20: no more than peer exchange makes us send by naming strangers.
+pub const HOLEPUNCH_COST: u64 = 5;
+
+/// Addresses for which it is remembered who could bring us together with whoever is there; further ones
+/// are not remembered.
+pub const INTRODUCED_MAX: usize = PEX_CANDIDATES_MAX;
+
+/// Peers that are remembered for each: after so many refusals it is given up.
+pub const INTRODUCERS_MAX: usize = 3;
+
+/// Answers to our own requests to be brought together that are waited for at once; with more, nobody is
+/// asked (guess: those under way at once).
+pub const RENDEZVOUS_MAX: usize = CONNECTING_MAX;
+
+/// An answer that has not come for so long does not come (guess: it costs both of the others a round
+/// trip).
+pub const RENDEZVOUS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Holes that are being made at once (guess: half of the attempts at connecting otherwise).
+pub const PUNCHING_MAX: usize = CONNECTING_MAX / 2;
+
 /// Changes in what we have that a peer is told of one by one; with more, it is cheaper for both to
 /// connect anew.
 pub const HAVES_AT_ONCE_MAX: u32 = 2000;

@@ -8,7 +8,9 @@ use super::metadata::{MetadataFetch, Progress};
 use super::peer::{Peer, Pieces};
 use super::{Phase, Swarm};
 use crate::types::{Bitfield, PieceIndex};
-use crate::wire::{ExtensionHandshake, LT_DONTHAVE, Message, MetadataMessage, UT_METADATA, UT_PEX};
+use crate::wire::{
+    ExtensionHandshake, LT_DONTHAVE, Message, MetadataMessage, UT_HOLEPUNCH, UT_METADATA, UT_PEX,
+};
 use althing_base::Instant;
 use althing_base::time::Duration;
 use bytes::Bytes;
@@ -23,6 +25,9 @@ const OUR_UT_PEX: u8 = 2;
 
 /// The same for `lt_donthave`.
 const OUR_LT_DONTHAVE: u8 = 3;
+
+/// The same for `ut_holepunch`.
+const OUR_UT_HOLEPUNCH: u8 = 4;
 
 /// Why a message ends the connection.
 type Broken = DisconnectReason;
@@ -64,6 +69,9 @@ impl Swarm {
             }
             Message::Extended { id: OUR_LT_DONTHAVE, payload } => {
                 self.peer_lost(now, conn, &payload)?;
+            }
+            Message::Extended { id: OUR_UT_HOLEPUNCH, payload } => {
+                self.holepunch_message(now, conn, &payload)?;
             }
             Message::Extended { .. } => self.overlook(now, conn, "unknown extensions")?,
             Message::HashRequest(request) => self.hashes_requested(now, conn, request)?,
@@ -297,13 +305,18 @@ impl Swarm {
     ) {
         let Some(peer) = self.peers.get(&conn) else { return };
         let metadata_size = self.metainfo.as_ref().map(|m| m.info_bytes().len() as u32);
+        let mut extensions = BTreeMap::from([
+            (UT_METADATA.to_vec(), OUR_UT_METADATA),
+            // 0 takes it back, if the torrent has turned out to be private (BEP 10).
+            (UT_PEX.to_vec(), if self.exchanges_peers() { OUR_UT_PEX } else { 0 }),
+            (LT_DONTHAVE.to_vec(), OUR_LT_DONTHAVE),
+        ]);
+        if self.config.utp {
+            let id = if self.makes_holes() { OUR_UT_HOLEPUNCH } else { 0 };
+            extensions.insert(UT_HOLEPUNCH.to_vec(), id);
+        }
         let handshake = ExtensionHandshake {
-            extensions: BTreeMap::from([
-                (UT_METADATA.to_vec(), OUR_UT_METADATA),
-                // 0 takes it back, if the torrent has turned out to be private (BEP 10).
-                (UT_PEX.to_vec(), if self.exchanges_peers() { OUR_UT_PEX } else { 0 }),
-                (LT_DONTHAVE.to_vec(), OUR_LT_DONTHAVE),
-            ]),
+            extensions,
             client: Some(self.config.client.clone()),
             port: self.config.listen_port,
             request_queue: Some(UPLOAD_QUEUE_MAX as u32),
@@ -327,6 +340,10 @@ impl Swarm {
         })?;
         let complete = self.is_complete();
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        if let (None, Some(ip)) = (peer.extensions.your_ip, handshake.your_ip) {
+            let by = peer.addr.ip().to_canonical();
+            self.outputs.push_back(Output::ExternalAddress { by, ip });
+        }
         // A size is believed once: orders refer to it.
         let size = peer.extensions.metadata_size;
         peer.extensions.update(handshake);

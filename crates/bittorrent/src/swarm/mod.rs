@@ -12,7 +12,8 @@
 //! `download` (ordering blocks), `urgent` (those that somebody waits for), `wishes` (what is wanted
 //! changes), `upload` (giving them, choking), `claims` (slots that go to
 //! waste), `slots` (whom all torrents share), `superseed` (BEP 16), `spread` (who passes on what is
-//! rare), `pex` (BEP 11), `lost` (BEP 54), `hashes` (BEP 52's trees), `stats` (what a user sees). The
+//! rare), `pex` (BEP 11), `holepunch` (BEP 55), `lost` (BEP 54), `hashes` (BEP 52's trees), `stats`
+//! (what a user sees). The
 //! policies are types of their own: [`Picker`] and [`Choker`].
 
 mod availability;
@@ -26,6 +27,7 @@ mod deadlines;
 mod download;
 mod elsewhere;
 mod hashes;
+mod holepunch;
 mod io;
 pub mod limits;
 mod lost;
@@ -52,7 +54,9 @@ mod wishes;
 
 pub use choker::{ChokeCandidate, Choker, ChokerKind, SeedingKind, Unchoked, Weight};
 pub use deadlines::ReaderId;
-pub use io::{ConnId, Direction, DisconnectReason, Input, Output, PeerSource, StorageFault};
+pub use io::{
+    ConnId, Direction, DisconnectReason, Input, Output, PeerSource, StorageFault, Transport,
+};
 pub use picker::{Picker, PickerKind};
 pub use piece_wishes::PieceWishes;
 pub use priority::FilePriorities;
@@ -69,6 +73,7 @@ use candidates::Candidates;
 use conduct::Conduct;
 use deadlines::Deadlines;
 use hashes::HashFetch;
+use holepunch::Holes;
 use limits::{CHOKE_INTERVAL, CONNECTING_MAX, CONNECTIONS_MAX, UNCHOKE_SLOTS};
 use metadata::MetadataFetch;
 use peer::Peers;
@@ -109,6 +114,9 @@ pub struct SwarmConfig {
     pub super_seed: bool,
     /// Tell peers of each other, and believe them (BEP 11); never for private torrents.
     pub pex: bool,
+    /// The driver connects over uTP: peers bring each other together through us, and us with others (BEP
+    /// 55). With [`pex`](Self::pex) only.
+    pub utp: bool,
     /// How much each file is wanted at the start; [`Input::SetPriorities`] changes it.
     pub priorities: FilePriorities,
     /// Name and version of this program (BEP 10's `v`).
@@ -130,6 +138,7 @@ impl SwarmConfig {
             seeding: SeedingKind::default(),
             super_seed: false,
             pex: true,
+            utp: false,
             priorities: FilePriorities::default(),
             client: concat!("Althing ", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -215,6 +224,7 @@ pub struct Swarm {
     ledger: BTreeMap<IpAddr, (u64, u64)>,
     availability: Availability,
     exchange: Exchange,
+    holes: Holes,
     spread: SpreadLog,
     super_seed: SuperSeed,
     choke_at: Option<Instant>,
@@ -254,6 +264,7 @@ impl Swarm {
             ledger: BTreeMap::new(),
             availability: Availability::default(),
             exchange: Exchange::default(),
+            holes: Holes::default(),
             spread: SpreadLog::default(),
             super_seed: SuperSeed::default(),
             phase: if metainfo.is_some() { Phase::Opening } else { Phase::Metadata },
@@ -419,14 +430,15 @@ impl Machine for Swarm {
                 self.piece_corrupt(now, piece, block_digests);
             }
             Input::PartialPiece { piece, blocks } => self.partial_piece(now, piece, &blocks),
-            Input::Connected { conn, addr, direction, handshake } => {
-                self.connected(now, conn, addr, direction, handshake);
+            Input::Connected { conn, addr, direction, transport, handshake } => {
+                self.connected(now, conn, addr, direction, transport, handshake);
             }
             Input::WebSeedOpened { conn, seed, have } => {
                 self.web_seed_opened(now, conn, seed, have);
             }
             Input::ConnectFailed { addr } => {
                 self.candidates.failed(now, addr);
+                self.not_reached(now, addr);
                 self.connect_more(now);
             }
             Input::Disconnected { conn } => {
@@ -454,6 +466,7 @@ impl Machine for Swarm {
             Input::Resume => self.resume(now),
             Input::Recheck => self.recheck(now),
             Input::PiecesLost { pieces } => self.pieces_lost(now, &pieces),
+            Input::ListenPort(port) => self.config.listen_port = port,
             Input::SuperSeed(on) => self.set_super_seed(now, on),
             Input::Hold { pieces } => self.hold(now, &pieces),
             Input::Release { pieces } => self.release_held(now, &pieces),

@@ -2,11 +2,11 @@
 
 use super::blame::Sender;
 use super::choker::Weight;
-use super::io::{ConnId, Direction};
+use super::io::{ConnId, Direction, Transport};
 use super::limits::{
-    ALLOWED_FAST_SET, EARLY_HAVES_MAX, EARLY_LOSSES_MAX, PIPELINE_MAX, PIPELINE_MIN,
-    PIPELINE_SNUBBED, PIPELINE_TIME_S, RATE_WINDOW_S, TRUST_BYTES, TRUST_FACTOR, WASTE_BURST,
-    WASTE_PER_S,
+    ALLOWED_FAST_SET, EARLY_HAVES_MAX, EARLY_LOSSES_MAX, HOLEPUNCH_BURST, PIPELINE_MAX,
+    PIPELINE_MIN, PIPELINE_SNUBBED, PIPELINE_TIME_S, RATE_WINDOW_S, TRUST_BYTES, TRUST_FACTOR,
+    WASTE_BURST, WASTE_PER_S,
 };
 use super::pex::PexState;
 use super::pieces::Opening;
@@ -111,6 +111,9 @@ pub(super) struct Peer {
     /// Where it listens, if known: the address of an outgoing connection, or as it says.
     pub(super) listens_at: Option<SocketAddr>,
     pub(super) direction: Direction,
+    pub(super) transport: Transport,
+    /// It was reached through a hole that both have made: nobody else can call it there.
+    pub(super) punched: bool,
     pub(super) id: PeerId,
     /// It is a web seed: no messages are exchanged but requests, cancels and rejects.
     pub(super) web: Option<WebSeedId>,
@@ -177,6 +180,8 @@ pub(super) struct Peer {
     pub(super) metadata_orders: Vec<(u32, Instant)>,
     pub(super) metadata_refused_until: Instant,
     waste: TokenBucket,
+    /// What holes may be made at its word, or for it.
+    pub(super) punches: TokenBucket,
 
     /// It was told what we have, and of every change since.
     pub(super) introduced: bool,
@@ -205,6 +210,8 @@ impl Peer {
             addr,
             listens_at: (direction == Direction::Outgoing).then_some(addr),
             direction,
+            transport: Transport::Tcp,
+            punched: false,
             id: handshake.peer_id,
             web: None,
             fast: handshake.supports_fast(),
@@ -247,6 +254,7 @@ impl Peer {
             metadata_orders: Vec::new(),
             metadata_refused_until: Instant::ORIGIN,
             waste: TokenBucket::new(now, WASTE_PER_S, WASTE_BURST),
+            punches: TokenBucket::new(now, 1, HOLEPUNCH_BURST),
             introduced: false,
             mask: None,
             spread: Spread::default(),

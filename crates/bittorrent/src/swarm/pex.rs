@@ -6,18 +6,15 @@
 //! choker's rounds: peer exchange has no timer.
 
 use super::Swarm;
-use super::io::{ConnId, Direction, DisconnectReason, PeerSource};
+use super::io::{ConnId, Direction, DisconnectReason, PeerSource, Transport};
 use super::limits::{
     PEX_CONTACTS_MAX, PEX_DEPARTURES_MAX, PEX_EARLY_AFTER, PEX_EARLY_MAX, PEX_INTERVAL,
 };
 use super::peer::Peer;
-use crate::wire::{Message, PexFlags, PexMessage, PexPeer, UT_PEX};
+use crate::wire::{Message, PexFlags, PexMessage, PexPeer, UT_HOLEPUNCH, UT_PEX};
 use althing_base::Instant;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-
-/// The extension by which peers help others through address translation (BEP 55).
-const UT_HOLEPUNCH: &[u8] = b"ut_holepunch";
 
 /// Who left after having been told of.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +69,7 @@ impl PexState {
 
 /// How far an address can be heard of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Scope {
+pub(super) enum Scope {
     /// On one machine.
     Machine,
     /// In one network.
@@ -82,7 +79,7 @@ enum Scope {
 }
 
 impl Scope {
-    fn of(ip: IpAddr) -> Scope {
+    pub(super) fn of(ip: IpAddr) -> Scope {
         match ip.to_canonical() {
             ip if ip.is_loopback() => Scope::Machine,
             IpAddr::V4(ip) => {
@@ -100,7 +97,7 @@ impl Scope {
 
 /// Whether an address may be named to, or by, a peer at `peer`: never one that cannot be reached from
 /// there.
-fn may_be_named(addr: IpAddr, peer: IpAddr) -> bool {
+pub(super) fn may_be_named(addr: IpAddr, peer: IpAddr) -> bool {
     Scope::of(addr) >= Scope::of(peer)
 }
 
@@ -110,8 +107,9 @@ fn flags_of(peer: &Peer) -> PexFlags {
     PexFlags::default()
         .with(PexFlags::PREFERS_ENCRYPTION, peer.extensions.prefers_encryption == Some(true))
         .with(PexFlags::SEED, seed)
+        .with(PexFlags::UTP, peer.transport == Transport::Utp)
         .with(PexFlags::HOLEPUNCH, peer.extensions.id(UT_HOLEPUNCH).is_some())
-        .with(PexFlags::OUTGOING, peer.direction == Direction::Outgoing)
+        .with(PexFlags::OUTGOING, peer.direction == Direction::Outgoing && !peer.punched)
 }
 
 impl Swarm {
@@ -235,6 +233,9 @@ impl Swarm {
                 let is_global = Scope::of(ip) == Scope::Global;
                 let is_seed = contact.flags.has(PexFlags::SEED);
                 self.candidates.add_named(now, contact.addr, by, is_global, is_seed);
+                if contact.flags.has(PexFlags::HOLEPUNCH) {
+                    self.could_be_introduced(conn, contact.addr);
+                }
             }
         }
         self.connect_more(now);

@@ -143,6 +143,7 @@ pub fn parse_announce(body: &[u8]) -> Result<AnnounceResponse, TrackerError> {
             .filter(|id| id.len() <= TRACKER_ID_BYTES_MAX)
             .map(Bytes::copy_from_slice),
         external_ip: dict.bytes(b"external ip").and_then(packed_ip),
+        answered_by: None,
     })
 }
 
@@ -342,6 +343,7 @@ mod tests {
             warning: Some("be\u{fffd}ware".into()),
             tracker_id: Some(Bytes::from_static(b"abc")),
             external_ip: Some([9, 8, 7, 6].into()),
+            answered_by: None,
         };
         assert_eq!(parsed(body), expected);
     }

@@ -61,6 +61,13 @@ pub const RETRY_FIRST: Duration = Duration::from_secs(10);
 /// torrents started together do not stay together. Trackers keep peers for longer than that.
 pub const INTERVAL_SPREAD: f64 = 1.0 / 16.0;
 
+/// Time within which trackers are told that we are elsewhere (guess: what is bearable without peers, and
+/// spreads ten thousand torrents).
+pub const MOVED_SPREAD: Duration = Duration::from_secs(30);
+
+/// They are told so once in this time at most, however often it happens (guess: a telephone on a train).
+pub const MOVED_INTERVAL: Duration = Duration::from_secs(300);
+
 /// Longest time until a retry (libtorrent's bound).
 pub const RETRY_MAX: Duration = Duration::from_secs(60 * 60);
 

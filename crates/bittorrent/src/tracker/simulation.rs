@@ -204,7 +204,9 @@ impl World {
             }
             announcer::Output::PeersFound { peers } => self.nodes[node].found.extend(peers),
             announcer::Output::TrackerChanged => {}
-            announcer::Output::ExternalAddress { ip } => assert_eq!(ip, self.nodes[node].addr.ip()),
+            announcer::Output::ExternalAddress { ip, .. } => {
+                assert_eq!(ip, self.nodes[node].addr.ip());
+            }
         }
     }
 

@@ -109,6 +109,8 @@ pub struct AnnounceResponse {
     pub tracker_id: Option<Bytes>,
     /// Our address as the tracker sees it (BEP 24).
     pub external_ip: Option<IpAddr>,
+    /// The tracker's own address, if whoever asked it knows: not through a proxy.
+    pub answered_by: Option<IpAddr>,
 }
 
 /// A swarm's size (BEP 15, 48).

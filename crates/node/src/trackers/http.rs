@@ -31,7 +31,8 @@ impl HttpClient {
         HttpClient { way, clients: Default::default() }
     }
 
-    /// Gets `url`, from an address of the given family if one is named; the body of the answer.
+    /// Gets `url`, from an address of the given family if one is named; the body of the answer, and
+    /// who gave it, unless a proxy is between.
     ///
     /// # Errors
     /// Says why there is none, as a user should read it.
@@ -39,14 +40,18 @@ impl HttpClient {
         &self,
         url: &str,
         family: Option<Family>,
-    ) -> Result<Vec<u8>, TrackerError> {
+    ) -> Result<(Vec<u8>, Option<IpAddr>), TrackerError> {
         let malformed = |error| TrackerError::Unreachable(format!("its URL is no URL: {error}"));
         let mut url = Url::parse(url).map_err(malformed)?;
         let getting = async {
             for _ in 0..=HTTP_REDIRECTS_MAX {
                 let response = self.request(&url, family).await?;
                 match redirection(&response) {
-                    None => return body(response).await,
+                    None => {
+                        let proxied = self.way.proxy().is_some();
+                        let by = response.remote_addr().filter(|_| !proxied);
+                        return Ok((body(response).await?, by.map(|addr| addr.ip())));
+                    }
                     Some(location) => url = url.join(location).map_err(malformed)?,
                 }
             }
@@ -273,7 +278,9 @@ mod tests {
         let addr = serve(answers).await;
         let client = HttpClient::new(Way::new(&Network::default()));
         let body = client.get(&format!("http://{addr}{path}"), Some(Family::V4)).await;
-        body.map(|body| String::from_utf8(body).expect("text")).map_err(|error| error.to_string())
+        let (body, by) = body.map_err(|error| error.to_string())?;
+        assert_eq!(by, Some(addr.ip()));
+        Ok(String::from_utf8(body).expect("text"))
     }
 
     #[tokio::test]

@@ -257,8 +257,11 @@ impl Asker {
         match url.scheme() {
             Scheme::Http | Scheme::Https => {
                 let full = tracker::http::announce_url(url, request);
-                let body = self.http.get(&full, family).await;
-                Step::Done(body.and_then(|body| tracker::http::parse_announce(&body)))
+                let answer = self.http.get(&full, family).await;
+                Step::Done(answer.and_then(|(body, answered_by)| {
+                    let response = tracker::http::parse_announce(&body)?;
+                    Ok(AnnounceResponse { answered_by, ..response })
+                }))
             }
             Scheme::Udp => match self.over_udp(announce).await {
                 Ok(id) => Step::OverUdp(id),

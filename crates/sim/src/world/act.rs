@@ -28,7 +28,7 @@ impl World {
             router::Output::CancelAnnounce { id: number, .. } => self.cancel_announce(id, number),
             // Simulated hosts have no network of their own.
             router::Output::FindLocally { .. } => {}
-            router::Output::ExternalAddress { ip } => {
+            router::Output::ExternalAddress { ip, .. } => {
                 if ip != self.hosts[id.index()].ip() {
                     self.violated(id, || format!("takes {ip} for its address"));
                 }
@@ -61,6 +61,8 @@ impl World {
             swarm::Output::Completed => self.completed(id),
             swarm::Output::SuperSeedingEnded => {}
             swarm::Output::Connect { addr } => self.connect(id, addr),
+            // Simulated hosts speak TCP alone, and the router keeps what peers call us to itself.
+            swarm::Output::Punch { .. } | swarm::Output::ExternalAddress { .. } => {}
             swarm::Output::Disconnect { conn, reason } => self.disconnect(id, conn, reason),
             swarm::Output::FindPeers => {
                 self.violated(id, || "lets a request for peers past the router".to_owned());

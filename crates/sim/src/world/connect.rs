@@ -6,7 +6,7 @@ use crate::limits::{CONNECT_TIMEOUT, TRACKER_THINKS};
 use crate::network::Side;
 use crate::queue::Event;
 use crate::units::HostId;
-use althing_bittorrent::swarm::{self, ConnId, Direction};
+use althing_bittorrent::swarm::{self, ConnId, Direction, Transport};
 use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{AnnounceRequest, AnnounceResponse, TrackerError, TrackerUrl};
 use althing_bittorrent::wire::Handshake;
@@ -80,7 +80,9 @@ impl World {
         let ip = self.host(opener).ip();
         let addr = SocketAddr::new(ip, EPHEMERAL_PORT + (conn.0 % 20_000) as u16);
         let direction = Direction::Incoming;
-        self.tell(callee, swarm::Input::Connected { conn, addr, direction, handshake: theirs });
+        let (transport, handshake) = (Transport::Tcp, theirs);
+        let input = swarm::Input::Connected { conn, addr, direction, transport, handshake };
+        self.tell(callee, input);
     }
 
     /// The handshakes of both sides, if the callee takes the call.
@@ -106,7 +108,9 @@ impl World {
         self.network.establish(conn, Side::Opener);
         let addr = self.hosts[callee.index()].addr();
         let direction = Direction::Outgoing;
-        self.tell(opener, swarm::Input::Connected { conn, addr, direction, handshake });
+        let transport = Transport::Tcp;
+        let input = swarm::Input::Connected { conn, addr, direction, transport, handshake };
+        self.tell(opener, input);
         if opener == callee {
             self.network.forget(conn);
         }

@@ -244,7 +244,7 @@ impl World {
         let input = match input {
             router::Input::Swarm { input, .. } => input,
             // Simulated hosts have no network of their own.
-            router::Input::FoundLocally { .. } => return,
+            router::Input::FoundLocally { .. } | router::Input::Moved { .. } => return,
             // No torrent here names web seeds.
             router::Input::Web { .. } => return,
             router::Input::Announced { result, .. } => {

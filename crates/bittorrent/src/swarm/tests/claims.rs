@@ -14,7 +14,13 @@ fn want(table: &mut Table, network: u8, n: u64) -> Vec<Output> {
     };
     let (conn, direction) = (ConnId(n), Direction::Incoming);
     let addr = SocketAddr::from((ip, 7000));
-    let mut outputs = table.tell(Input::Connected { conn, addr, direction, handshake });
+    let mut outputs = table.tell(Input::Connected {
+        conn,
+        addr,
+        direction,
+        transport: Transport::Tcp,
+        handshake,
+    });
     outputs.extend(table.hear(n, Message::HaveNone));
     outputs.extend(table.hear(n, Message::Interested));
     outputs

@@ -162,7 +162,13 @@ fn whom_a_peer_names_is_called() {
         reserved: Handshake::RESERVED,
     };
     let direction = Direction::Outgoing;
-    table.tell(Input::Connected { conn: ConnId(50), addr: addr(50), direction, handshake });
+    table.tell(Input::Connected {
+        conn: ConnId(50),
+        addr: addr(50),
+        direction,
+        transport: Transport::Tcp,
+        handshake,
+    });
     let source = |n| table.swarm.peers(table.now).iter().find(|p| p.conn.0 == n)?.source;
     assert_eq!(source(50), Some(PeerSource::Pex));
     assert_eq!(source(1), Some(PeerSource::Incoming));
@@ -221,7 +227,13 @@ fn another_tracker_has_other_peers() {
         let reserved = Handshake::RESERVED;
         let handshake = Handshake { info_hash, peer_id: peer_id(n), reserved };
         let (conn, direction) = (ConnId(n), Direction::Outgoing);
-        table.tell(Input::Connected { conn, addr: addr(n), direction, handshake })
+        table.tell(Input::Connected {
+            conn,
+            addr: addr(n),
+            direction,
+            transport: Transport::Tcp,
+            handshake,
+        })
     };
     called(&mut table, 1);
     table.connect(4);

@@ -354,12 +354,14 @@ fn of_two_connections_between_the_same_peers_both_sides_keep_the_same_one() {
             conn: ConnId(conn),
             addr: addr(1),
             direction: Direction::Outgoing,
+            transport: Transport::Tcp,
             handshake,
         };
         let theirs = |conn| Input::Connected {
             conn: ConnId(conn),
             addr: addr(1),
             direction: Direction::Incoming,
+            transport: Transport::Tcp,
             handshake,
         };
         let (first, second) = if ours_first { (ours(1), theirs(2)) } else { (theirs(2), ours(1)) };
@@ -389,8 +391,13 @@ fn who_is_connected_is_not_called() {
                 reserved: Handshake::RESERVED,
             };
             let (conn, direction) = (ConnId(2), Direction::Outgoing);
-            let outputs =
-                table.tell(Input::Connected { conn, addr: listens_at, direction, handshake });
+            let outputs = table.tell(Input::Connected {
+                conn,
+                addr: listens_at,
+                direction,
+                transport: Transport::Tcp,
+                handshake,
+            });
             assert_eq!(dropped(&outputs, 2), Some(DisconnectReason::Duplicate));
             table.tell(Input::Disconnected { conn });
         } else {
@@ -413,7 +420,13 @@ fn ourselves_are_not_called_again() {
     let reserved = Handshake::RESERVED;
     let handshake = Handshake { info_hash: table.info_hash, peer_id: our_id(), reserved };
     let (conn, direction) = (ConnId(1), Direction::Outgoing);
-    let outputs = table.tell(Input::Connected { conn, addr: addr(1), direction, handshake });
+    let outputs = table.tell(Input::Connected {
+        conn,
+        addr: addr(1),
+        direction,
+        transport: Transport::Tcp,
+        handshake,
+    });
     assert_eq!(dropped(&outputs, 1), Some(DisconnectReason::OurOwnId));
     let outputs = [table.wait(10_000), table.tell(found)].concat();
     assert!(!outputs.iter().any(|o| matches!(o, Output::Connect { .. })));

@@ -23,7 +23,13 @@ fn an_attempt_that_succeeded_makes_room_for_the_next() {
         reserved: Handshake::RESERVED,
     };
     let (conn, direction) = (ConnId(1), Direction::Outgoing);
-    let outputs = table.tell(Input::Connected { conn, addr: called[0], direction, handshake });
+    let outputs = table.tell(Input::Connected {
+        conn,
+        addr: called[0],
+        direction,
+        transport: Transport::Tcp,
+        handshake,
+    });
     assert_eq!(calls(&outputs).len(), 1);
 }
 

@@ -6,6 +6,7 @@ mod company;
 mod elsewhere;
 mod exchange;
 mod hashes;
+mod holepunch;
 mod idlers;
 mod metadata;
 mod room;
@@ -119,7 +120,13 @@ impl Table {
     fn connect_with(&mut self, n: u64, reserved: [u8; 8]) -> Vec<Output> {
         let handshake = Handshake { info_hash: self.info_hash, peer_id: peer_id(n), reserved };
         let (conn, direction) = (ConnId(n), Direction::Incoming);
-        self.tell(Input::Connected { conn, addr: addr(n), direction, handshake })
+        self.tell(Input::Connected {
+            conn,
+            addr: addr(n),
+            direction,
+            transport: Transport::Tcp,
+            handshake,
+        })
     }
 
     fn connect(&mut self, n: u64) -> Vec<Output> {

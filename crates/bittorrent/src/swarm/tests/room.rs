@@ -17,7 +17,13 @@ fn come(table: &mut Table, network: u8, n: u64, direction: Direction) -> Vec<Out
         reserved: Handshake::RESERVED,
     };
     let addr = SocketAddr::from((ip, 7000));
-    table.tell(Input::Connected { conn: ConnId(n), addr, direction, handshake })
+    table.tell(Input::Connected {
+        conn: ConnId(n),
+        addr,
+        direction,
+        transport: Transport::Tcp,
+        handshake,
+    })
 }
 
 /// Takes a place and says that it wants something.

@@ -37,6 +37,9 @@ pub enum Input {
     Stop,
     /// It has become complete. Not to be said of one that was complete from the start (BEP 3).
     Completed,
+    /// We are elsewhere now, or listen at another port ([`Announcer::set_port`](super::Announcer::set_port)):
+    /// trackers are told soon, whatever they want to hear otherwise.
+    Moved,
     /// More peers are wanted. Ignored where the tracker does not want to be asked yet.
     NeedPeers,
     /// [`Output::Announce`] is through.
@@ -86,7 +89,9 @@ pub enum Output {
     TrackerChanged,
     /// A tracker said what our address is (BEP 24). One tracker's word.
     ExternalAddress {
-        /// The address.
+        /// The tracker's own address, if the driver said it.
+        by: Option<IpAddr>,
+        /// Ours.
         ip: IpAddr,
     },
 }

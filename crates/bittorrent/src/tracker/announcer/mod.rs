@@ -24,7 +24,8 @@ pub use io::{AnnounceId, AnnouncerConfig, Input, Output, Reason, TrackerState, T
 
 use super::limits::{
     ANNOUNCE_TIMEOUT, INTERVAL_DEFAULT, INTERVAL_MAX, INTERVAL_MIN, INTERVAL_SPREAD,
-    MIN_INTERVAL_DEFAULT, NUM_WANT, RETRY_FIRST, RETRY_MAX, TRACKERS_MAX,
+    MIN_INTERVAL_DEFAULT, MOVED_INTERVAL, MOVED_SPREAD, NUM_WANT, RETRY_FIRST, RETRY_MAX,
+    TRACKERS_MAX,
 };
 use super::{AnnounceRequest, AnnounceResponse, Event, TrackerError, Transfer};
 use crate::types::PeerId;
@@ -46,6 +47,8 @@ pub struct Announcer {
     /// Whether the torrent is private, and which tracker answered last if it is (BEP 27).
     private: bool,
     answered_last: Option<usize>,
+    /// When trackers were told last that we are elsewhere.
+    moved_at: Option<Instant>,
     trackers: Vec<Tracker>,
     groups: Vec<Group>,
     /// Announces under way: the tracker, its endpoint, and until when an answer is waited for.
@@ -127,6 +130,7 @@ impl Announcer {
             running: false,
             private: config.private,
             answered_last: None,
+            moved_at: None,
             trackers,
             groups,
             asked: BTreeMap::new(),
@@ -145,6 +149,11 @@ impl Announcer {
     /// wants, and not everything.
     pub fn set_partial_seed(&mut self, partial_seed: bool) {
         self.partial_seed = partial_seed;
+    }
+
+    /// Sets where the next announces say that we listen.
+    pub fn set_port(&mut self, port: u16) {
+        self.port = port;
     }
 
     /// Whether announces are under way; after [`Input::Stop`] they are the last words.
@@ -259,6 +268,20 @@ impl Announcer {
         }
     }
 
+    /// At random within half a minute, so that thousands of torrents do not come at once; however often
+    /// it changes, once in a while is enough.
+    fn moved(&mut self, now: Instant) {
+        let earliest = self.moved_at.map_or(now, |before| now.max(before + MOVED_INTERVAL));
+        for group in &mut self.groups {
+            if let State::Waiting { at, .. } = &mut group.state {
+                // Not at once: an address often comes a moment after another one has gone.
+                let soon = earliest + MOVED_SPREAD.mul_f64(0.1 + 0.9 * self.rng.unit());
+                *at = soon.min(*at);
+                self.moved_at = Some(earliest);
+            }
+        }
+    }
+
     fn begin_round(&mut self, now: Instant, group: usize) {
         let rest = self.groups[group].candidates().collect();
         self.try_next(now, group, rest);
@@ -340,7 +363,7 @@ impl Announcer {
             }
         }
         if let Some(ip) = response.external_ip {
-            self.outputs.push_back(Output::ExternalAddress { ip });
+            self.outputs.push_back(Output::ExternalAddress { by: response.answered_by, ip });
         }
         if !response.peers.is_empty() {
             let peers = std::mem::take(&mut response.peers);
@@ -498,6 +521,7 @@ impl Machine for Announcer {
             Input::Start => self.start(now),
             Input::Stop => self.stop(now),
             Input::Completed => self.completed(now),
+            Input::Moved => self.moved(now),
             Input::NeedPeers => self.need_peers(now),
             Input::Response { id, response } => self.response(now, id, response),
             Input::Failed { id, error } => self.failed(now, id, &error),

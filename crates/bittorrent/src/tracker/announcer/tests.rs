@@ -120,6 +120,40 @@ fn within(waited: Duration, min: u64, max: u64) {
 }
 
 #[test]
+fn trackers_hear_soon_that_we_are_elsewhere_and_not_all_the_time() {
+    let mut test = Test::started(&config(&[&["a"]]));
+    let id = test.only().id;
+    test.respond(
+        id,
+        &AnnounceResponse {
+            interval: Some(SECOND * 1800),
+            min_interval: Some(SECOND * 1800),
+            ..AnnounceResponse::default()
+        },
+    );
+    test.announcer.set_port(4000);
+    test.input(Input::Moved);
+    assert_eq!(test.said(), [] as [String; 0]);
+    let (waited, _) = test.wait();
+    within(waited, 1, MOVED_SPREAD.as_secs());
+    let again = test.only();
+    assert_eq!((again.request.port, again.request.event), (4000, Event::None));
+    test.succeed(again.id);
+    // A train goes from tunnel to tunnel.
+    for _ in 0..10 {
+        test.now += SECOND;
+        test.input(Input::Moved);
+    }
+    let (waited, _) = test.wait();
+    within(waited, MOVED_INTERVAL.as_secs() - MOVED_SPREAD.as_secs() - 10, 400);
+    test.only();
+    // One that rests says nothing.
+    let mut test = Test::new(&config(&[&["a"]]));
+    test.input(Input::Moved);
+    assert!(test.announcer.poll_timeout().is_none());
+}
+
+#[test]
 fn one_tracker_of_each_tier_is_asked() {
     let mut test = Test::started(&config(&[&["a", "b", "c"], &["d"], &["e"]]));
     let hosts = test.said();
@@ -454,6 +488,7 @@ enum Step {
     Stop,
     Completed,
     NeedPeers,
+    Moved,
     Respond(usize, u64),
     Fail(usize, TrackerError),
     Wait,
@@ -471,6 +506,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Stop),
         1 => Just(Step::Completed),
         2 => Just(Step::NeedPeers),
+        1 => Just(Step::Moved),
         4 => (any::<usize>(), any::<u64>()).prop_map(|(n, interval)| Step::Respond(n, interval)),
         4 => (any::<usize>(), error).prop_map(|(n, error)| Step::Fail(n, error)),
         4 => Just(Step::Wait),
@@ -504,6 +540,7 @@ proptest! {
                 }
                 Step::Completed => test.input(Input::Completed),
                 Step::NeedPeers => test.input(Input::NeedPeers),
+                Step::Moved => test.input(Input::Moved),
                 Step::Respond(n, interval) => if let Some(id) = pick(n) {
                     let interval = Some(Duration::from_secs(interval));
                     test.respond(id, &AnnounceResponse { interval, ..Default::default() });

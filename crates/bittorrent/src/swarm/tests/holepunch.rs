@@ -1,0 +1,267 @@
+//! Peers that are brought together, and ourselves with others (BEP 55).
+
+use super::*;
+use crate::wire::{
+    ExtensionHandshake, HolepunchMessage, HolepunchRefusal, PexFlags, PexMessage, PexPeer,
+    UT_HOLEPUNCH, UT_PEX,
+};
+use std::collections::BTreeMap;
+
+/// The numbers under which the other side wants its extensions' messages.
+const THEIR_HOLEPUNCH: u8 = 9;
+const THEIR_PEX: u8 = 7;
+/// And we ours.
+const OUR_PEX: u8 = 2;
+const OUR_HOLEPUNCH: u8 = 4;
+
+/// The port that a peer sends from, where that is not the one it listens on.
+fn sends_from(n: u64) -> SocketAddr {
+    SocketAddr::new(addr(n).ip(), 41_000)
+}
+
+fn over_utp() -> Table {
+    let config = SwarmConfig { utp: true, listen_port: Some(7716), ..SwarmConfig::new(our_id()) };
+    Table::with(config, 3, &[0])
+}
+
+impl Table {
+    /// A peer that listens at `addr(n)` and sends from another port; it knows the extension or not.
+    fn meet(&mut self, n: u64, transport: Transport, knows: bool) -> Vec<Output> {
+        let (info_hash, peer_id) = (self.info_hash, peer_id(n));
+        let handshake = Handshake { info_hash, peer_id, reserved: Handshake::RESERVED };
+        let (conn, direction, addr) = (ConnId(n), Direction::Incoming, sends_from(n));
+        let mut outputs =
+            self.tell(Input::Connected { conn, addr, direction, transport, handshake });
+        let mut extensions = BTreeMap::from([(UT_PEX.to_vec(), THEIR_PEX)]);
+        if knows {
+            extensions.insert(UT_HOLEPUNCH.to_vec(), THEIR_HOLEPUNCH);
+        }
+        let handshake = ExtensionHandshake {
+            extensions,
+            port: Some(super::addr(n).port()),
+            your_ip: Some(our_ip()),
+            ..ExtensionHandshake::default()
+        };
+        let payload = handshake.encode();
+        outputs.extend(self.hear(n, Message::Extended { id: 0, payload }));
+        outputs
+    }
+
+    fn hear_punch(&mut self, n: u64, message: HolepunchMessage) -> Vec<Output> {
+        let payload = message.encode();
+        self.hear(n, Message::Extended { id: OUR_HOLEPUNCH, payload })
+    }
+
+    /// The `n`th peer names whoever is at `addr` as one that knows the extension.
+    fn name(&mut self, n: u64, addr: SocketAddr) -> Vec<Output> {
+        let added = vec![PexPeer { addr, flags: PexFlags::HOLEPUNCH }];
+        let payload = PexMessage { added, dropped: Vec::new() }.encode();
+        self.hear(n, Message::Extended { id: OUR_PEX, payload })
+    }
+}
+
+fn our_ip() -> IpAddr {
+    IpAddr::from([10, 9, 9, 9])
+}
+
+/// What is said of holes to a peer.
+fn told(outputs: &[Output], n: u64) -> Vec<HolepunchMessage> {
+    said(outputs, n)
+        .into_iter()
+        .filter_map(|message| match message {
+            Message::Extended { id: THEIR_HOLEPUNCH, payload } => {
+                HolepunchMessage::parse(payload).ok()
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn punches(outputs: &[Output]) -> Vec<SocketAddr> {
+    outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Punch { addr } => Some(*addr),
+            _ => None,
+        })
+        .collect()
+}
+
+fn refusal(addr: SocketAddr, why: HolepunchRefusal) -> [HolepunchMessage; 1] {
+    [HolepunchMessage::Error { addr, why }]
+}
+
+#[test]
+fn both_are_told_where_the_other_one_sends_from() {
+    let mut table = over_utp();
+    table.meet(1, Transport::Utp, true);
+    table.meet(2, Transport::Utp, true);
+    // By where it listens, as peer exchange names it, and by where it sends from.
+    for named in [addr(2), sends_from(2)] {
+        let outputs = table.hear_punch(1, HolepunchMessage::Rendezvous(named));
+        assert_eq!(told(&outputs, 1), [HolepunchMessage::Connect(sends_from(2))]);
+        assert_eq!(told(&outputs, 2), [HolepunchMessage::Connect(sends_from(1))]);
+    }
+    // Of one that came over TCP nobody knows where its datagrams come from.
+    table.meet(3, Transport::Tcp, true);
+    let outputs = table.hear_punch(3, HolepunchMessage::Rendezvous(addr(2)));
+    assert_eq!(told(&outputs, 2), [HolepunchMessage::Connect(addr(3))]);
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let mut table = over_utp();
+    table.meet(1, Transport::Utp, true);
+    table.meet(2, Transport::Utp, false);
+    let mut ask = |addr: SocketAddr| {
+        let outputs = table.hear_punch(1, HolepunchMessage::Rendezvous(addr));
+        assert!(punches(&outputs).is_empty());
+        told(&outputs, 1)
+    };
+    let nowhere = SocketAddr::from(([10, 1, 0, 2], 0));
+    assert_eq!(ask(nowhere), refusal(nowhere, HolepunchRefusal::NoSuchPeer));
+    assert_eq!(ask(addr(9)), refusal(addr(9), HolepunchRefusal::NotConnected));
+    assert_eq!(ask(addr(1)), refusal(addr(1), HolepunchRefusal::NotConnected));
+    assert_eq!(ask(addr(2)), refusal(addr(2), HolepunchRefusal::NoSupport));
+    let ours = SocketAddr::new(our_ip(), 7716);
+    assert_eq!(ask(ours), refusal(ours, HolepunchRefusal::NoSelf));
+}
+
+#[test]
+fn who_asks_too_often_is_not_heard_and_who_is_asked_for_too_often_is_left_alone() {
+    let mut table = over_utp();
+    let all = HOLEPUNCH_BURST / HOLEPUNCH_COST;
+    for n in 1..=3 {
+        table.meet(n, Transport::Utp, true);
+    }
+    let ask = HolepunchMessage::Rendezvous(addr(2));
+    let mut passed_on = 0;
+    for _ in 0..all * 3 {
+        passed_on += told(&table.hear_punch(1, ask), 2).len() as u64;
+    }
+    assert_eq!(passed_on, all);
+    // The one that was asked for has been told enough for now, whoever asks.
+    assert_eq!(told(&table.hear_punch(3, ask), 2), []);
+    table.wait(HOLEPUNCH_COST);
+    assert_eq!(told(&table.hear_punch(3, ask), 2).len(), 1);
+}
+
+#[test]
+fn neighbours_and_strangers_are_not_brought_together() {
+    let mut table = over_utp();
+    table.meet(1, Transport::Utp, true);
+    let (info_hash, peer_id) = (table.info_hash, peer_id(2));
+    let handshake = Handshake { info_hash, peer_id, reserved: Handshake::RESERVED };
+    let far = SocketAddr::from(([203, 0, 113, 5], 7716));
+    let (conn, direction, transport) = (ConnId(2), Direction::Incoming, Transport::Utp);
+    table.tell(Input::Connected { conn, addr: far, direction, transport, handshake });
+    let extensions = BTreeMap::from([(UT_HOLEPUNCH.to_vec(), THEIR_HOLEPUNCH)]);
+    let payload = ExtensionHandshake { extensions, ..ExtensionHandshake::default() }.encode();
+    table.hear(2, Message::Extended { id: 0, payload });
+    let outputs = table.hear_punch(1, HolepunchMessage::Rendezvous(far));
+    assert_eq!(told(&outputs, 1), refusal(far, HolepunchRefusal::NoSuchPeer));
+    assert_eq!(told(&outputs, 2), []);
+    // Nor is a stranger believed who names a neighbour of ours.
+    let outputs = table.hear_punch(2, HolepunchMessage::Connect(addr(7)));
+    assert_eq!(punches(&outputs), []);
+}
+
+#[test]
+fn whom_nobody_reaches_is_asked_for_at_those_who_named_it() {
+    let mut table = over_utp();
+    for n in [1, 2, 3] {
+        table.meet(n, Transport::Utp, n != 3);
+        table.name(n, addr(8));
+    }
+    assert_eq!(table.swarm.candidates.connecting(), 1);
+    // The last one does not know the extension itself.
+    let outputs = table.tell(Input::ConnectFailed { addr: addr(8) });
+    assert_eq!(told(&outputs, 2), [HolepunchMessage::Rendezvous(addr(8))]);
+    assert_eq!(told(&outputs, 1), []);
+    let why = HolepunchRefusal::NotConnected;
+    let outputs = table.hear_punch(2, HolepunchMessage::Error { addr: addr(8), why });
+    assert_eq!(told(&outputs, 1), [HolepunchMessage::Rendezvous(addr(8))]);
+    // It sends from another port than the one it listens on.
+    let outputs = table.hear_punch(1, HolepunchMessage::Connect(sends_from(8)));
+    assert_eq!(punches(&outputs), [sends_from(8)]);
+    let outputs = table.tell(Input::ConnectFailed { addr: sends_from(8) });
+    assert_eq!(told(&outputs, 1), []);
+    assert_eq!(table.swarm.candidates.connecting(), 0);
+}
+
+#[test]
+fn who_was_reached_through_a_hole_is_not_said_to_be_reachable() {
+    let mut table = over_utp();
+    table.meet(1, Transport::Utp, true);
+    let outputs = table.hear_punch(1, HolepunchMessage::Connect(addr(8)));
+    assert_eq!(punches(&outputs), [addr(8)]);
+    // Told again while it is at it, it does nothing more.
+    assert_eq!(punches(&table.hear_punch(1, HolepunchMessage::Connect(addr(8)))), []);
+    let (info_hash, peer_id) = (table.info_hash, peer_id(8));
+    let handshake = Handshake { info_hash, peer_id, reserved: Handshake::RESERVED };
+    let (conn, direction, transport) = (ConnId(8), Direction::Outgoing, Transport::Utp);
+    table.tell(Input::Connected { conn, addr: addr(8), direction, transport, handshake });
+    let outputs = table.wait(10);
+    let news = said(&outputs, 1).into_iter().find_map(|message| match message {
+        Message::Extended { id: THEIR_PEX, payload } => PexMessage::parse(payload).ok(),
+        _ => None,
+    });
+    let named = news.expect("somebody has come").added;
+    assert_eq!(named.iter().map(|peer| peer.addr).collect::<Vec<_>>(), [addr(8)]);
+    assert!(named[0].flags.has(PexFlags::UTP) && !named[0].flags.has(PexFlags::OUTGOING));
+}
+
+#[test]
+fn nobody_can_send_us_to_many_places() {
+    let mut table = over_utp();
+    table.meet(1, Transport::Utp, true);
+    let mut sent = 0;
+    for n in 0..1000 {
+        let outputs = table.hear_punch(1, HolepunchMessage::Connect(addr(100 + n)));
+        for addr in punches(&outputs) {
+            sent += 1;
+            table.tell(Input::ConnectFailed { addr });
+        }
+    }
+    assert_eq!(sent, HOLEPUNCH_BURST / HOLEPUNCH_COST);
+    // And to no more than a few at once.
+    let mut table = over_utp();
+    table.meet(1, Transport::Utp, true);
+    let told = (0..1000).map(|n| HolepunchMessage::Connect(addr(100 + n)));
+    let sent: usize = told.map(|message| punches(&table.hear_punch(1, message)).len()).sum();
+    assert_eq!(sent, PUNCHING_MAX);
+}
+
+#[test]
+fn without_utp_none_of_it_is_offered_or_done() {
+    let mut table = Table::new(3, &[0]);
+    let outputs = table.meet(1, Transport::Tcp, true);
+    let offered = said(&outputs, 1).into_iter().any(|message| match message {
+        Message::Extended { id: 0, payload } => {
+            ExtensionHandshake::parse(payload).expect("ours").id(UT_HOLEPUNCH).is_some()
+        }
+        _ => false,
+    });
+    assert!(!offered);
+    assert_eq!(punches(&table.hear_punch(1, HolepunchMessage::Connect(addr(8)))), []);
+    table.name(1, addr(8));
+    assert_eq!(told(&table.tell(Input::ConnectFailed { addr: addr(8) }), 1), []);
+}
+
+#[test]
+fn what_a_peer_calls_us_is_passed_on_once() {
+    let mut table = over_utp();
+    let told = |outputs: &[Output]| -> Vec<(IpAddr, IpAddr)> {
+        let mut told = Vec::new();
+        for output in outputs {
+            if let Output::ExternalAddress { by, ip } = output {
+                told.push((*by, *ip));
+            }
+        }
+        told
+    };
+    assert_eq!(told(&table.meet(1, Transport::Tcp, true)), [(addr(1).ip(), our_ip())]);
+    let again = ExtensionHandshake { your_ip: Some(our_ip()), ..ExtensionHandshake::default() };
+    let payload = again.encode();
+    assert_eq!(told(&table.hear(1, Message::Extended { id: 0, payload })), []);
+}
