@@ -93,6 +93,9 @@ pub(crate) enum Command {
     /// Say how the daemon is: totals, and how it is connected to the world.
     Status,
 
+    /// Say whether others can reach this computer, how that is known, and what to do about it.
+    Net(Net),
+
     /// List torrents.
     Ls(Ls),
 
@@ -511,6 +514,18 @@ pub(crate) enum ConfigCommand {
     Path,
     /// Print every setting there is, with its default and what it does.
     Reference,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Net {
+    #[command(subcommand)]
+    pub(crate) what: Option<NetCommand>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Subcommand)]
+pub(crate) enum NetCommand {
+    /// Say how it is now; what a bare `net` does.
+    Status,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -3,6 +3,7 @@
 use crate::rates::Flow;
 use crate::session::SessionStats;
 use crate::session::shared::Shared;
+use althing_bittorrent::swarm::Direction;
 use std::fmt::Write as _;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,17 @@ pub(crate) struct Counters {
     payload_received: AtomicU64,
     /// Payload of blocks sent.
     payload_sent: AtomicU64,
+    /// Connections to peers there are: those that they opened, and those that we did.
+    connections: [AtomicU64; 2],
+}
+
+/// A connection that counts for as long as this is there.
+pub(crate) struct Counted<'a>(&'a AtomicU64);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Counters {
@@ -35,6 +47,19 @@ impl Counters {
 
     pub(crate) fn sent_payload(&self, len: u64) {
         self.payload_sent.fetch_add(len, Ordering::Relaxed);
+    }
+
+    /// Counts one more connection to a peer.
+    pub(crate) fn connection(&self, direction: Direction) -> Counted<'_> {
+        let count = &self.connections[usize::from(direction == Direction::Outgoing)];
+        count.fetch_add(1, Ordering::Relaxed);
+        Counted(count)
+    }
+
+    /// Connections to peers there are: those that they opened, and those that we did.
+    pub(crate) fn connections(&self) -> (u64, u64) {
+        let [incoming, outgoing] = &self.connections;
+        (incoming.load(Ordering::Relaxed), outgoing.load(Ordering::Relaxed))
     }
 
     /// Payload received and sent since the start, in bytes.

@@ -8,6 +8,7 @@ mod get;
 mod inspect;
 mod list;
 mod make;
+mod network;
 mod pieces;
 mod places;
 mod play;
@@ -20,7 +21,7 @@ mod steer;
 mod tracker;
 mod up;
 
-use crate::cli::{Cli, Command, ConfigCommand};
+use crate::cli::{Cli, Command, ConfigCommand, NetCommand};
 use crate::demo;
 use crate::exit::Failure;
 use crate::screen::Screen;
@@ -35,6 +36,9 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
         Command::Up(args) => up::up(global, args, screen, signals).await,
         Command::Down => up::down(global, screen).await,
         Command::Status => status::status(global, screen).await,
+        Command::Net(args) => match args.what {
+            None | Some(NetCommand::Status) => network::status(global, screen).await,
+        },
         Command::Ls(args) => list::ls(global, args, screen).await,
         Command::Show(args) => list::show(global, args, screen).await,
         Command::Files(args) => files::files(global, args, screen).await,

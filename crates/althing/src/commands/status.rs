@@ -41,7 +41,7 @@ fn amount(per_second: u64, total: u64) -> String {
     format!("{}/s, {} since the start", units::bytes(per_second), units::bytes(total))
 }
 
-fn router(mapping: &PortMappingInfo) -> String {
+pub(super) fn router(mapping: &PortMappingInfo) -> String {
     match (mapping.state, &mapping.error) {
         (PortMappingState::Asking, _) => "asked for the port, no answer yet".to_owned(),
         (PortMappingState::Failed, why) => {

@@ -300,18 +300,13 @@ impl Reach {
         if own == self.own {
             return;
         }
-        let places = |all: &BTreeSet<IpAddr>, family: Family| -> BTreeSet<IpAddr> {
-            all.iter().filter(|ip| Family::of(**ip) == family).map(|ip| place(*ip)).collect()
-        };
         let mut gone = self.own.is_empty();
         for family in Family::BOTH {
-            let (before, after) = (places(&self.own, family), places(&own, family));
-            let left = !before.is_subset(&after);
-            // What was said of a family stays true as long as no place of it has gone.
-            if left || before.is_empty() && !after.is_empty() {
+            let change = Change::of(&self.own, &own, family);
+            if change != Change::Nothing {
                 self.votes_mut(family).clear();
             }
-            gone |= left;
+            gone |= change == Change::Gone;
         }
         if gone {
             self.forget_who_came();
@@ -349,6 +344,40 @@ impl Reach {
         }
         if judgement != self.said.2 {
             self.outputs.push_back(Output::Judged(self.said.2));
+        }
+    }
+}
+
+/// Whether a machine that had some addresses and has others now is elsewhere: one of its places in the
+/// network is gone, or it has come into one of a kind that it had none of. That others come beside those
+/// it has changes nothing for them.
+pub fn has_moved(before: &[IpAddr], after: &[IpAddr]) -> bool {
+    let set = |ips: &[IpAddr]| ips.iter().map(|ip| ip.to_canonical()).collect::<BTreeSet<_>>();
+    let (before, after) = (set(before), set(after));
+    Family::BOTH.iter().any(|family| Change::of(&before, &after, *family) != Change::Nothing)
+}
+
+/// What has become of a machine's addresses of one kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Change {
+    /// What there was is there.
+    Nothing,
+    /// There was none.
+    Come,
+    /// One that there was is gone.
+    Gone,
+}
+
+impl Change {
+    fn of(before: &BTreeSet<IpAddr>, after: &BTreeSet<IpAddr>, family: Family) -> Self {
+        let places = |all: &BTreeSet<IpAddr>| -> BTreeSet<IpAddr> {
+            all.iter().filter(|ip| Family::of(**ip) == family).map(|ip| place(*ip)).collect()
+        };
+        let (before, after) = (places(before), places(after));
+        match () {
+            () if !before.is_subset(&after) => Change::Gone,
+            () if before.is_empty() && !after.is_empty() => Change::Come,
+            () => Change::Nothing,
         }
     }
 }

@@ -3,14 +3,15 @@
 use super::change;
 use super::types as api;
 use crate::session::{
-    Encrypted, FileSnapshot, IpFilterStats, PeerSnapshot, PortMapping, TorrentDetail,
-    TorrentSnapshot, TorrentState, TrackerSnapshot, TrackerStatus,
+    Encrypted, FileSnapshot, IpFilterStats, NetworkStatus, PeerSnapshot, PortMapping, Reachable,
+    TorrentDetail, TorrentSnapshot, TorrentState, TrackerSnapshot, TrackerStatus, Translation,
 };
 use althing_base::UnixTime;
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::{File, Magnet, Metainfo};
 use althing_bittorrent::swarm::{Direction, PeerSource};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 pub(super) fn torrent(snapshot: &TorrentSnapshot) -> api::Torrent {
@@ -184,6 +185,47 @@ pub(super) fn port_mapping(status: PortMapping) -> api::PortMappingInfo {
         external_ip: external_ip.map(|ip| ip.to_string()),
         external_port,
         error,
+    }
+}
+
+pub(super) fn network(status: NetworkStatus) -> api::NetInfo {
+    let address = |(ip, agree, differ, own): &(IpAddr, usize, usize, bool)| api::NetAddress {
+        ip: ip.to_string(),
+        networks_agree: *agree as u32,
+        networks_differ: *differ as u32,
+        own: *own,
+    };
+    api::NetInfo {
+        reachable: match status.reachable {
+            Reachable::Open => api::Reachable::Open,
+            Reachable::Mapped => api::Reachable::Mapped,
+            Reachable::Unproven => api::Reachable::Unproven,
+            Reachable::Closed => api::Reachable::Closed,
+            Reachable::Offline => api::Reachable::Offline,
+            Reachable::NotListening => api::Reachable::NotListening,
+            Reachable::ThisMachineOnly => api::Reachable::ThisMachineOnly,
+        },
+        summary: status.summary,
+        because: status.because,
+        advice: status.advice,
+        addresses: status.addresses.iter().map(address).collect(),
+        listening: status.listening.iter().map(ToString::to_string).collect(),
+        port: status.told_port,
+        translation: match status.translation {
+            Translation::Unknown => api::Translation::Unknown,
+            Translation::None => api::Translation::None,
+            Translation::Steady => api::Translation::Steady,
+            Translation::Varying => api::Translation::Varying,
+        },
+        port_mapping: status.port_mapping.map(port_mapping),
+        interface: status.interface,
+        bind: status.bind.iter().map(ToString::to_string).collect(),
+        proxy: status.proxy,
+        connections_in: status.incoming,
+        connections_out: status.outgoing,
+        arrived_tcp: status.arrived_tcp,
+        arrived_utp: status.arrived_utp,
+        last_arrived_s: status.last_arrived.as_ref().map(Duration::as_secs),
     }
 }
 

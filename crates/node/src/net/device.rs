@@ -51,6 +51,21 @@ pub(crate) fn interfaces() -> io::Result<Vec<Interface>> {
     if_addrs::get_if_addrs()
 }
 
+/// The addresses of this machine that packets to others can leave from, in order: those of loopback and
+/// those that mean something on one cable only are left out. Of one interface, if it is named.
+pub(crate) fn own(of: Option<&str>) -> io::Result<Vec<IpAddr>> {
+    let mut own: Vec<IpAddr> = interfaces()?
+        .iter()
+        .filter(|one| of.is_none_or(|name| one.name == name))
+        .filter(|one| works(one) && !one.is_loopback())
+        .filter(|one| one.ip().is_ipv4() || !one.is_link_local())
+        .map(|one| one.ip())
+        .collect();
+    own.sort_unstable();
+    own.dedup();
+    Ok(own)
+}
+
 /// Looks for an interface by its name.
 pub(crate) fn find(name: &str) -> io::Result<Found> {
     let all = interfaces()?;

@@ -51,6 +51,8 @@ pub(crate) struct Route {
     pub(crate) hand_on: Arc<dyn Fn(Arrival) -> bool + Send + Sync>,
     /// The torrent with that lookup key of encrypted handshakes, if it is here.
     pub(crate) find: Arc<dyn Fn(Sha1Digest) -> Option<Sha1Digest> + Send + Sync>,
+    /// Told of everybody who connects, before anything is known of them.
+    pub(crate) arrived: Arc<dyn Fn(IpAddr) + Send + Sync>,
     /// Whether handshakes have to be, or may be, encrypted.
     pub(crate) encryption: Encryption,
     /// What the keys of encrypted handshakes are drawn from, and how many have been.
@@ -241,6 +243,7 @@ async fn accept(listener: TcpListener, way: Way, admission: Admission, route: Ro
             debug!(%addr, %error, "an incoming connection came by another way");
             continue;
         }
+        (route.arrived)(addr.ip());
         match admission.admit(clock::now(), addr.ip()) {
             Ok(half) => {
                 let (admission, route) = (admission.clone(), route.clone());

@@ -69,7 +69,10 @@ impl Names {
                     net.heard(&mut machine, &received, &packet6);
                 }
                 () = clock::sleep_until(deadline) => machine.handle_timeout(clock::now()),
-                Ok(()) = changes.changed() => net = Net::open(net.way),
+                Ok(()) = changes.changed() => {
+                    net = Net::open(net.way);
+                    machine.handle_input(clock::now(), Input::Moved);
+                }
             }
             while let Some(output) = machine.poll_output() {
                 match output {

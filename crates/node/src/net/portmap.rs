@@ -196,7 +196,13 @@ impl<'a> Driver<'a> {
                         return false;
                     }
                 }
-                Ok(()) = changes.changed(), if !asked_to_stop => return false,
+                Ok(()) = changes.changed(), if !asked_to_stop => {
+                    // An address that came beside others changes nothing for the router.
+                    let bound = way.is_bound();
+                    if bound || settings(way, self.settings.port).await != Some(self.settings) {
+                        return false;
+                    }
+                }
             }
         }
         true

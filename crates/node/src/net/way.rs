@@ -19,6 +19,10 @@ use tokio::sync::watch;
 /// long it may take until work goes on when it is back.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether this machine has other addresses than before, where sockets are bound
+/// to none: two questions to the kernel, some 50 µs (guess: nobody notices that it took so long).
+const FREE_LOOK_INTERVAL: Duration = Duration::from_secs(3);
+
 /// What sockets are bound to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Bound {
@@ -35,6 +39,8 @@ pub(super) enum Bound {
 pub(crate) struct Look {
     pub(crate) v4: Option<Local>,
     pub(crate) v6: Option<Local>,
+    /// The addresses that packets can leave from.
+    pub(crate) own: Vec<IpAddr>,
     /// Why nothing goes out, as a user should read it.
     pub(crate) blocked: Option<String>,
 }
@@ -128,33 +134,37 @@ impl Way {
         &self.0.dns
     }
 
-    /// Looks every second whether what sockets are bound to is there, for as long as it is polled.
-    /// `say` is told when it goes and when it comes.
-    pub(crate) async fn watch(self, say: impl Fn(&Look)) {
-        if self.0.bound == Bound::No {
-            return;
-        }
+    /// Looks again and again what there is, for as long as it is polled. `say` is told of every change:
+    /// what there was, and what there is.
+    pub(crate) async fn watch(self, say: impl Fn(&Look, &Look)) {
+        let interval = match self.0.bound {
+            // Nothing of this machine's network is used.
+            Bound::No if self.0.reach == Reach::Loopback => return,
+            Bound::No => FREE_LOOK_INTERVAL,
+            _ => LOOK_INTERVAL,
+        };
         loop {
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            tokio::time::sleep(interval).await;
             self.look_again(&say);
         }
     }
 
-    fn look_again(&self, say: impl Fn(&Look)) {
+    fn look_again(&self, say: impl Fn(&Look, &Look)) {
         let now = self.0.bound.look();
+        // A machine that cannot say what addresses it has may have run out of descriptors.
+        if self.0.bound == Bound::No && now.own.is_empty() && device::interfaces().is_err() {
+            return;
+        }
         let mut said = None;
         self.0.look.send_if_modified(|before| {
             if *before == now {
                 return false;
             }
-            if before.blocked != now.blocked {
-                said = Some(now.clone());
-            }
-            *before = now;
+            said = Some((std::mem::replace(before, now.clone()), now));
             true
         });
-        if let Some(look) = said {
-            say(&look);
+        if let Some((before, now)) = said {
+            say(&before, &now);
         }
     }
 
@@ -254,9 +264,12 @@ impl Way {
 impl Bound {
     pub(super) fn look(&self) -> Look {
         match self {
-            Bound::No => {
-                Look { v4: Some(Local::any(false)), v6: Some(Local::any(true)), blocked: None }
-            }
+            Bound::No => Look {
+                v4: Some(Local::any(false)),
+                v6: Some(Local::any(true)),
+                own: device::own(None).unwrap_or_default(),
+                blocked: None,
+            },
             Bound::Addresses(ips) => {
                 let all = device::interfaces().unwrap_or_default();
                 let local = |v6: bool| {
@@ -273,11 +286,15 @@ impl Bound {
                      BitTorrent goes out until it has"
                         .to_owned()
                 });
-                Look { v4, v6, blocked }
+                let own = [&v4, &v6].into_iter().flatten().map(|local| local.ip).collect();
+                Look { v4, v6, own, blocked }
             }
             Bound::Interface(name) => {
                 let state = match device::find(name) {
-                    Ok(Found::Up { v4, v6 }) => return Look { v4, v6, blocked: None },
+                    Ok(Found::Up { v4, v6 }) => {
+                        let own = device::own(Some(name)).unwrap_or_default();
+                        return Look { v4, v6, own, blocked: None };
+                    }
                     Ok(Found::Missing) => "is not there".to_owned(),
                     Ok(Found::Down) => "is down".to_owned(),
                     Ok(Found::NoAddress) => "has no address".to_owned(),
@@ -287,7 +304,7 @@ impl Bound {
                     "the interface {name:?} of network.interface {state}, so nothing of BitTorrent \
                      goes out until that changes"
                 );
-                Look { v4: None, v6: None, blocked: Some(blocked) }
+                Look { blocked: Some(blocked), ..Look::default() }
             }
         }
     }
@@ -357,11 +374,11 @@ mod tests {
     fn nothing_is_said_twice() {
         let way = way("interface = 'no-such-if'");
         let said = std::cell::Cell::new(0);
-        way.look_again(|_| said.set(said.get() + 1));
+        way.look_again(|_, _| said.set(said.get() + 1));
         assert_eq!(said.get(), 0);
         way.0.look.send_replace(Look::default());
-        way.look_again(|look| {
-            assert!(!look.is_open());
+        way.look_again(|before, look| {
+            assert!(before.is_open() && !look.is_open());
             said.set(said.get() + 1);
         });
         assert_eq!(said.get(), 1);

@@ -12,6 +12,7 @@ mod event;
 mod id;
 mod live;
 mod load;
+mod network;
 mod options;
 pub(crate) mod persist;
 mod queue;
@@ -34,6 +35,7 @@ pub use error::{AddError, ChangeConfigError, CommandError, CreateError, StartErr
 pub use event::Event;
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};
 pub use live::ConfigChanged;
+pub use network::{NetworkStatus, Reachable, Translation};
 pub use options::{AddOptions, AddSource, CreateOptions, TorrentKind};
 pub use queue::QueueMove;
 pub use reading::{FileReader, OpenFile, Viewer};

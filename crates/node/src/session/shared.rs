@@ -8,7 +8,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::equal;
 use crate::metrics::Counters;
-use crate::net::{Admission, LocalDiscovery, Places, Way};
+use crate::net::{Admission, Desk, LocalDiscovery, Places, Way};
 use crate::paths::Paths;
 use crate::rates::{Governor, Slots};
 use crate::shard::{Command, ShardHandle, Spent, Uptime};
@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) equals: equal::Index,
     /// The port that peers can connect to, if any.
     pub(crate) listen_port: Option<u16>,
+    /// What is known of our address, and of whether others can reach us.
+    pub(crate) reach: Arc<Desk>,
     /// How asking the router for the port goes, if it is asked.
     pub(crate) port_mapping: watch::Sender<Option<Status>>,
     /// Where peers can connect to at the moment.
@@ -115,6 +117,16 @@ impl Shared {
     pub(crate) fn send(&self, entry: &Entry, command: Command) {
         if let Some(shard) = self.shards().get(entry.shard) {
             shard.send(command);
+        }
+    }
+
+    /// The port that others are told: the router's, if it forwards another one to ours.
+    pub(crate) fn told_port(&self) -> Option<u16> {
+        match &*self.port_mapping.borrow() {
+            Some(Status::Mapped { external_port, .. }) => {
+                self.listen_port.and(Some(*external_port))
+            }
+            _ => self.listen_port,
         }
     }
 

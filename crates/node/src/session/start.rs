@@ -12,16 +12,18 @@ use crate::limits::{
 };
 use crate::metrics::Counters;
 use crate::net::{
-    self, Admission, Arrival, Blocklist, Listening, LocalDiscovery, Places, Route, Way,
+    self, Admission, Arrival, Blocklist, Desk, Listening, LocalDiscovery, Places, Route, Way,
 };
 use crate::paths::Paths;
 use crate::rates::{Governor, Slots};
 use crate::shard::{Command, Prepared};
 use crate::trackers::{self, Trackers};
 use althing_base::{Seed, Sha1Digest};
+use althing_net::portmap::Status;
+use althing_net::reach::{Mapped, Over, has_moved};
 use althing_store::lock::{FolderLock, LockError};
 use althing_store::pieces::{Pool, PoolConfig};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -87,6 +89,7 @@ pub(super) async fn start(
     let hears = config.network.lsd && config.network.reach == Reach::Any;
     let port_found = listen_port.filter(|_| hears && net::listens(&config.network));
     let (local, names) = port_found.map(|_| LocalDiscovery::new()).unzip();
+    let reach = Arc::new(Desk::new(&way, net::listens(&config.network)));
     let shared = Arc::new(Shared {
         trackers,
         families: trackers::families(&config, &way),
@@ -111,6 +114,7 @@ pub(super) async fn start(
         queue_last: AtomicI64::new(0),
         config,
         listen_port,
+        reach,
         peer_addrs: Arc::new(Mutex::new(peer_addrs)),
         port_mapping: tokio::sync::watch::Sender::new(None),
         events,
@@ -149,6 +153,9 @@ pub(super) async fn start(
     };
     tasks.push(tokio::spawn(listening.run(listeners)));
     tasks.push(tokio::spawn(watch_way(&shared)));
+    let reach = Arc::clone(&shared.reach);
+    tasks.push(tokio::spawn(async move { reach.run().await }));
+    tasks.push(tokio::spawn(follow_mapping(&shared)));
     tasks.extend(watch_blocklist(&shared).map(tokio::spawn));
     if let (Some(names), Some(port)) = (names, shared.listen_port) {
         let found = found_locally(&shared);
@@ -179,6 +186,7 @@ pub(super) async fn start(
 fn route(shared: &Arc<Shared>, seed: &Seed) -> Route {
     let finder = Arc::downgrade(shared);
     let encryption = shared.config.network.encryption;
+    let reach = Arc::clone(&shared.reach);
     let shared = Arc::downgrade(shared);
     Route {
         hand_on: Arc::new(move |arrival: Arrival| {
@@ -188,6 +196,7 @@ fn route(shared: &Arc<Shared>, seed: &Seed) -> Route {
             true
         }),
         find: Arc::new(move |key| finder.upgrade()?.torrents.by_lookup_key(key)),
+        arrived: Arc::new(move |ip| reach.arrived(ip, Over::Tcp)),
         encryption,
         seed: seed.fork("handshakes", 0),
         drawn: Arc::default(),
@@ -222,7 +231,36 @@ fn watch_blocklist(shared: &Arc<Shared>) -> Option<impl Future<Output = ()> + us
     }))
 }
 
-/// Says when the interface that is named goes and comes, and lets the shards know.
+/// Tells who has to know how asking the router for the port stands; trackers and peers hear of another
+/// port than ours.
+fn follow_mapping(shared: &Arc<Shared>) -> impl Future<Output = ()> + use<> {
+    let mut status = shared.port_mapping.subscribe();
+    let mut told = shared.listen_port;
+    let shared = Arc::downgrade(shared);
+    async move {
+        while status.changed().await.is_ok() {
+            let mapped = match &*status.borrow_and_update() {
+                None => Mapped::NotAsked,
+                Some(Status::Asking) => Mapped::Asking,
+                Some(Status::Failed(_)) => Mapped::Failed,
+                Some(Status::Mapped { external_ip: ip, external_port: port, .. }) => {
+                    Mapped::To { ip: *ip, port: *port }
+                }
+            };
+            let Some(shared) = shared.upgrade() else { return };
+            shared.reach.mapped(mapped);
+            let port = shared.told_port();
+            // What it was is likely to be what it will be, once the router has answered.
+            if mapped != Mapped::Asking && port != told {
+                told = port;
+                shared.shards().iter().for_each(|shard| shard.send(Command::ListenAt(port)));
+            }
+        }
+    }
+}
+
+/// Says when the interface that is named goes and comes, and when this machine's addresses change, and
+/// lets the shards know.
 fn watch_way(shared: &Arc<Shared>) -> impl Future<Output = ()> + use<> {
     if let Some(sentence) = shared.way.look().blocked {
         warn!("{sentence}");
@@ -230,8 +268,12 @@ fn watch_way(shared: &Arc<Shared>) -> impl Future<Output = ()> + use<> {
     }
     let way = shared.way.clone();
     let shared = Arc::downgrade(shared);
-    way.watch(move |look| {
+    way.watch(move |before, look| {
         let Some(shared) = shared.upgrade() else { return };
+        shared.reach.moved(look.own.clone());
+        if before.blocked == look.blocked {
+            return moved(&shared, &before.own, &look.own);
+        }
         let sentence = match &look.blocked {
             Some(sentence) => {
                 warn!("{sentence}");
@@ -248,6 +290,21 @@ fn watch_way(shared: &Arc<Shared>) -> impl Future<Output = ()> + use<> {
             shard.send(Command::Way { open });
         }
     })
+}
+
+/// This machine has other addresses than before.
+fn moved(shared: &Shared, before: &[IpAddr], own: &[IpAddr]) {
+    let gone: Arc<[IpAddr]> = before.iter().filter(|ip| !own.contains(ip)).copied().collect();
+    let elsewhere = has_moved(before, own);
+    if elsewhere && !own.is_empty() {
+        info!("this machine is on another network");
+        let sentence = "this machine is on another network: peers and trackers are being told";
+        shared.emit(Event::Note { id: None, sentence: sentence.into() });
+    }
+    let port = (elsewhere && !own.is_empty()).then(|| shared.told_port());
+    for shard in shared.shards() {
+        shard.send(Command::Elsewhere { gone: Arc::clone(&gone), port });
+    }
 }
 
 impl Running {

@@ -14,16 +14,17 @@ use crate::peer::seal::Seal;
 use crate::peer::send::{Budget, Sender};
 use crate::rates::{Flow, Gate, Meter, Paced};
 use althing_base::Sha1Digest;
-use althing_bittorrent::swarm::{ConnId, Direction, Input};
+use althing_bittorrent::swarm::{ConnId, Direction, Input, Transport};
 use althing_bittorrent::wire::Handshake;
 use althing_bittorrent::wire::mse::{Ciphers, Rc4};
 use althing_bittorrent::{BlockRef, InfoHashes, PeerId};
 use althing_router::TorrentKey;
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSliceMut, Read as _};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -33,6 +34,8 @@ use tracing::{Instrument as _, debug, debug_span};
 pub(super) struct Conn {
     pub(super) id: ConnId,
     pub(super) torrent: TorrentKey,
+    /// This side's address.
+    pub(super) local: Option<IpAddr>,
     pub(super) encrypted: Encrypted,
     pub(super) sender: RefCell<Sender>,
     budget: Rc<Budget>,
@@ -62,6 +65,7 @@ impl Conn {
         Conn {
             id,
             torrent: whom.torrent,
+            local: whom.local,
             encrypted: whom.encrypted,
             sender: RefCell::new(Sender::new(Rc::clone(&budget))),
             budget,
@@ -108,9 +112,11 @@ pub(super) async fn dial(shard: Rc<Shard>, torrent: TorrentKey, addr: SocketAddr
     match outcome {
         Ok((line, handshake)) => {
             let encrypted = line.link.encrypted;
-            let direction = Direction::Outgoing;
-            serve(shard, Whom { torrent, addr, direction, handshake, encrypted }, line, place)
-                .await;
+            let (direction, transport) = (Direction::Outgoing, Transport::Tcp);
+            let local = own_address(&line.stream);
+            shard.shared.reach.reached(addr.ip());
+            let whom = Whom { torrent, addr, local, direction, transport, handshake, encrypted };
+            serve(shard, whom, line, place).await;
         }
         Err(error) => {
             debug!(torrent = torrent.0, %addr, %error, "no connection");
@@ -223,9 +229,10 @@ pub(super) async fn welcome(shard: Rc<Shard>, torrent: TorrentKey, arrival: Arri
     match answered {
         Ok(Ok((line, handshake))) => {
             let encrypted = line.link.encrypted;
-            let direction = Direction::Incoming;
-            serve(shard, Whom { torrent, addr, direction, handshake, encrypted }, line, place)
-                .await;
+            let (direction, transport) = (Direction::Incoming, Transport::Tcp);
+            let local = own_address(&line.stream);
+            let whom = Whom { torrent, addr, local, direction, transport, handshake, encrypted };
+            serve(shard, whom, line, place).await;
         }
         Ok(Err(error)) => debug!(torrent = torrent.0, %addr, %error, "handshake failed"),
         Err(_) => debug!(torrent = torrent.0, %addr, "handshake took too long"),
@@ -237,14 +244,23 @@ pub(super) async fn welcome(shard: Rc<Shard>, torrent: TorrentKey, arrival: Arri
 pub(super) struct Whom {
     pub(super) torrent: TorrentKey,
     pub(super) addr: SocketAddr,
+    /// This side's address.
+    pub(super) local: Option<IpAddr>,
     pub(super) direction: Direction,
+    pub(super) transport: Transport,
     pub(super) handshake: Handshake,
     pub(super) encrypted: Encrypted,
+}
+
+fn own_address(stream: &TcpStream) -> Option<IpAddr> {
+    Some(stream.local_addr().ok()?.ip().to_canonical())
 }
 
 /// Moves bytes both ways until either side has had enough.
 async fn serve(shard: Rc<Shard>, whom: Whom, line: Line<TcpStream>, place: Place) {
     let Line { stream, link } = line;
+    let shared = Arc::clone(&shard.shared);
+    let _counted = shared.counters.connection(whom.direction);
     let conn = shard.connected(whom);
     let span = debug_span!("conn", torrent = whom.torrent.0, conn = conn.id.0);
     async {

@@ -18,7 +18,7 @@ use crate::shard::Command;
 use crate::trackers::{Announce, Whose};
 use althing_base::{Instant, Machine as _, Rng, Seed};
 use althing_bittorrent::metainfo::Metainfo;
-use althing_bittorrent::swarm::{ConnId, DisconnectReason, Input, Output, State, Swarm};
+use althing_bittorrent::swarm::{ConnId, DisconnectReason, Input, Output, PeerStats, State, Swarm};
 use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{AnnounceResponse, TrackerError};
 use althing_bittorrent::webseed;
@@ -224,8 +224,10 @@ impl Core {
                             local.want(info_hash, wanted);
                         }
                     }
-                    router::Output::ExternalAddress { ip } => {
-                        debug!(%ip, "a tracker told our address");
+                    router::Output::ExternalAddress { by, ip } => {
+                        if let Some(by) = by {
+                            self.shared.reach.told(by, ip, None);
+                        }
                     }
                 }
             }
@@ -286,6 +288,10 @@ impl Core {
                 None => self.defer(Deferred::Input(key, Input::Leaves { piece, leaves: None })),
             },
             Output::Connect { addr } => self.dials.push_back((key, addr)),
+            // Not asked for without uTP.
+            Output::Punch { addr } => {
+                self.defer(Deferred::Input(key, Input::ConnectFailed { addr }));
+            }
             Output::Disconnect { conn, reason } => self.disconnect(conn, reason),
             Output::PieceVerified { piece } => self.piece_verified(key, piece),
             Output::Completed => self.completed(key),
@@ -296,8 +302,8 @@ impl Core {
             Output::KeepOut { ip } => self.shared.admission.keep_out(clock::now(), ip),
             Output::UploadDemand { wanted } => self.share_slots(key, wanted),
             Output::WebSeedLied { seed, piece } => self.web_seed_lied(key, seed, piece),
-            // The router keeps this to itself.
-            Output::FindPeers => {}
+            // The router keeps these to itself.
+            Output::FindPeers | Output::ExternalAddress { .. } => {}
         }
     }
 
@@ -330,18 +336,43 @@ impl Core {
 
     /// Ends all connections to an address that lied to another shard.
     pub(super) fn banned_elsewhere(&mut self, ip: IpAddr) {
-        self.close_where("it lied elsewhere", |addr| addr.ip().to_canonical() == ip);
+        self.close_where("it lied elsewhere", |_, peer| peer.addr.ip().to_canonical() == ip);
     }
 
     /// Ends all connections to addresses that the user's list keeps out.
     pub(super) fn close_filtered(&mut self) {
         let admission = self.shared.admission.clone();
-        self.close_where("the IP filter keeps it out", |addr| admission.filters(addr.ip()));
+        let filtered = |_: &Core, peer: &PeerStats| admission.filters(peer.addr.ip());
+        self.close_where("the IP filter keeps it out", filtered);
     }
 
     /// Ends all connections: the interface that they went by is gone.
     pub(super) fn close_all(&mut self) {
-        self.close_where("there is no way out", |_| true);
+        self.close_where("there is no way out", |_, _| true);
+    }
+
+    /// This machine has other addresses. What went by those that are gone leads nowhere; if it is elsewhere,
+    /// trackers are told, and everybody is tried again.
+    pub(super) fn elsewhere(&mut self, gone: &[IpAddr], port: Option<Option<u16>>) {
+        if !gone.is_empty() {
+            let is_dead = |core: &Core, conn| {
+                core.conns
+                    .get(&conn)
+                    .and_then(|conn| conn.local)
+                    .is_some_and(|ip| gone.contains(&ip))
+            };
+            self.close_where("its own address is gone", |core, peer| is_dead(core, peer.conn));
+        }
+        if let Some(port) = port {
+            self.listen_at(port);
+            self.go_on();
+        }
+    }
+
+    /// Others find us at this port: trackers are told soon.
+    pub(super) fn listen_at(&mut self, listen_port: Option<u16>) {
+        self.router.handle_input(clock::now(), router::Input::Moved { listen_port });
+        self.drain();
     }
 
     /// There is a way out again: peers that were lost with it are tried at once.
@@ -354,13 +385,13 @@ impl Core {
         }
     }
 
-    fn close_where(&mut self, why: &'static str, which: impl Fn(SocketAddr) -> bool) {
+    fn close_where(&mut self, why: &'static str, which: impl Fn(&Core, &PeerStats) -> bool) {
         let chosen: Vec<ConnId> = self
             .router
             .torrents()
             .filter_map(|key| self.router.swarm(key))
             .flat_map(|swarm| swarm.peers(clock::now()))
-            .filter(|peer| which(peer.addr))
+            .filter(|peer| which(self, peer))
             .map(|peer| peer.conn)
             .collect();
         for conn in chosen {
@@ -402,9 +433,10 @@ impl Core {
         let gates = self.gates(whom.torrent, whom.addr.ip());
         let conn = Rc::new(Conn::new(id, whom, Rc::clone(&self.budget), gates));
         self.conns.insert(id, Rc::clone(&conn));
-        let Whom { torrent, addr, direction, handshake, encrypted: _ } = whom;
+        let Whom { torrent, addr, direction, transport, handshake, .. } = whom;
         if self.torrents.contains_key(&torrent) {
-            self.input(torrent, Input::Connected { conn: id, addr, direction, handshake });
+            let input = Input::Connected { conn: id, addr, direction, transport, handshake };
+            self.input(torrent, input);
         } else {
             self.close(id, "the torrent is gone");
             self.drain();

@@ -119,6 +119,13 @@ pub(crate) enum Command {
     FoundLocally(TorrentKey, SocketAddr),
     /// The list of addresses to keep out has changed.
     Filtered,
+    /// This machine has lost these addresses; if it is elsewhere now, where others find it.
+    Elsewhere {
+        gone: Arc<[IpAddr]>,
+        port: Option<Option<u16>>,
+    },
+    /// Others find us at this port from now on.
+    ListenAt(Option<u16>),
     /// The interface that is named has come or gone.
     Way {
         open: bool,

@@ -128,6 +128,8 @@ impl Shard {
             Command::Banned(ip) => core.banned_elsewhere(ip),
             Command::FoundLocally(torrent, addr) => core.found_locally(torrent, addr),
             Command::Filtered => core.close_filtered(),
+            Command::Elsewhere { gone, port } => core.elsewhere(&gone, port),
+            Command::ListenAt(port) => core.listen_at(port),
             Command::Way { open: true } => core.go_on(),
             Command::Way { open: false } => core.close_all(),
             // The loop takes it out before.

@@ -197,7 +197,7 @@ impl Core {
         let peer_id = self.new_peer_id(key);
         let config = self.shared.current();
         let mut swarm = SwarmConfig::new(peer_id);
-        swarm.listen_port = self.shared.listen_port;
+        swarm.listen_port = self.shared.told_port();
         let (connections, upload_slots) = bounds(&config, &new.settings);
         swarm.connections_max = connections;
         swarm.priorities = wishes::wanted(&new.link_wants, &new.settings);

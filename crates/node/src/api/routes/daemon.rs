@@ -1,7 +1,8 @@
 //! The daemon as a whole: its figures, settings and end.
 
 use super::super::app::App;
-use super::super::types::{ConfigInfo, SessionInfo};
+use super::super::convert;
+use super::super::types::{ConfigInfo, NetInfo, SessionInfo};
 use crate::Config;
 use axum::Json;
 use axum::extract::State;
@@ -12,6 +13,14 @@ use utoipa::openapi::OpenApi;
 #[utoipa::path(get, path = "/session", tag = "daemon", responses((status = OK, body = SessionInfo)))]
 pub(super) async fn session(State(app): State<App>) -> Json<SessionInfo> {
     Json(app.session_info())
+}
+
+/// How the daemon is connected to the world
+///
+/// Whether others can reach it, how that is known, and what can be done about it.
+#[utoipa::path(get, path = "/net", tag = "daemon", responses((status = OK, body = NetInfo)))]
+pub(super) async fn network(State(app): State<App>) -> Json<NetInfo> {
+    Json(convert::network(app.session().network()))
 }
 
 /// The settings in force

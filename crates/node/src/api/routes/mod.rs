@@ -119,6 +119,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(making::jobs))
         .routes(routes!(making::job))
         .routes(routes!(daemon::session))
+        .routes(routes!(daemon::network))
         .routes(routes!(daemon::config, settings::change))
         .routes(routes!(settings::categories))
         .routes(routes!(settings::set_category, settings::remove_category))

@@ -5,9 +5,10 @@ use super::{
     AddPeersRequest, AddRequest, Category, ChangeRequest, ConfigChange, ConfigInfo, CreateOptions,
     CreateRequest, Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo,
     FilePriority, FileProgress, Format, InspectReport, InspectRequest, Job, JobKind, JobState,
-    NoLimit, Peer, PeerSource, PieceMap, PieceRange, Protocol, QueueMove, QueuePlace, QueueRequest,
-    RatioLimit, SessionInfo, ShareRequest, StreamInfo, TimeLimit, Torrent, TorrentDetail,
-    TorrentSettings, TorrentState, TrackerInfo, TrackerState, Version,
+    NetAddress, NetInfo, NoLimit, Peer, PeerSource, PieceMap, PieceRange, Protocol, QueueMove,
+    QueuePlace, QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest, StreamInfo,
+    TimeLimit, Torrent, TorrentDetail, TorrentSettings, TorrentState, TrackerInfo, TrackerState,
+    Translation, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -59,6 +60,7 @@ pub fn schema_examples() -> Vec<SchemaExample> {
         entry::<InspectReport>("InspectReport"),
         entry::<InspectRequest>("InspectRequest"),
         entry::<Job>("Job"),
+        entry::<NetInfo>("NetInfo"),
         entry::<Peer>("Peer"),
         entry::<PieceMap>("PieceMap"),
         entry::<SessionInfo>("SessionInfo"),
@@ -402,6 +404,36 @@ impl Example for SessionInfo {
                 external_port: Some(7716),
                 error: None,
             }),
+        }
+    }
+}
+
+impl Example for NetInfo {
+    fn example() -> Self {
+        NetInfo {
+            reachable: Reachable::Open,
+            summary: "Others can reach you.".into(),
+            because: "you have been connected to from outside 3 times over TCP, last 5 minutes ago"
+                .into(),
+            advice: None,
+            addresses: vec![NetAddress {
+                ip: "203.0.113.7".into(),
+                networks_agree: 7,
+                networks_differ: 0,
+                own: false,
+            }],
+            listening: vec!["0.0.0.0:7716".into(), "[::]:7716".into()],
+            port: Some(7716),
+            translation: Translation::Unknown,
+            port_mapping: SessionInfo::example().port_mapping,
+            interface: None,
+            bind: Vec::new(),
+            proxy: None,
+            connections_in: 3,
+            connections_out: 9,
+            arrived_tcp: 3,
+            arrived_utp: 0,
+            last_arrived_s: Some(312),
         }
     }
 }

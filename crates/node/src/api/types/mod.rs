@@ -10,6 +10,7 @@
 mod error;
 mod event;
 mod example;
+mod network;
 mod places;
 mod request;
 mod session;
@@ -20,6 +21,7 @@ mod watch;
 pub use error::{ErrorBody, ErrorCode, ErrorReply};
 pub use event::Event;
 pub use example::{Example, SchemaExample, schema_examples};
+pub use network::{NetAddress, NetInfo, Reachable, Translation};
 pub use places::{LocateReport, LocateRequest, MoveRequest};
 pub use request::{
     AddPeersRequest, AddRequest, CreateOptions, CreateRequest, Format, InspectRequest, PeersQuery,

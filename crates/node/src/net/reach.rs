@@ -1,0 +1,147 @@
+//! Where everything is told that bears on our address and on whether others can reach us. Machines and
+//! sockets of all threads tell it; it keeps the machine that judges.
+
+use super::way::Way;
+use crate::clock;
+use althing_base::{Instant, Machine as _};
+use althing_net::reach::{Input, Mapped, Output, Over, Reach, View, is_global};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+use tracing::{debug, info};
+
+/// See the [module](self).
+pub(crate) struct Desk {
+    inner: Mutex<Inner>,
+    /// The machine wants to be woken earlier than before.
+    wake: Notify,
+    /// What goes out goes through a proxy, so that others see its address and not ours.
+    proxied: bool,
+}
+
+struct Inner {
+    machine: Reach,
+    armed: Option<Instant>,
+}
+
+impl Desk {
+    /// For a session that goes out by `way`, and listens or does not.
+    pub(crate) fn new(way: &Way, listens: bool) -> Self {
+        let inner = Inner { machine: Reach::new(), armed: None };
+        let proxied = way.proxy().is_some();
+        let desk = Desk { inner: Mutex::new(inner), wake: Notify::new(), proxied };
+        desk.tell(Input::Listening(listens));
+        desk.moved(way.look().own);
+        desk
+    }
+
+    /// Somebody said what our address is; `port` is what it sees our datagrams come from.
+    pub(crate) fn told(&self, by: IpAddr, ip: IpAddr, port: Option<u16>) {
+        if !self.proxied && is_global(by) {
+            self.tell(Input::Told { by, ip, port });
+        }
+    }
+
+    /// A peer connected to us, other than through a hole.
+    pub(crate) fn arrived(&self, from: IpAddr, over: Over) {
+        if is_global(from) {
+            self.tell(Input::Arrived { from, over });
+        }
+    }
+
+    /// We connected to a peer.
+    pub(crate) fn reached(&self, to: IpAddr) {
+        if !self.proxied && is_global(to) {
+            self.tell(Input::Reached { to });
+        }
+    }
+
+    /// Asking the router for the port stands otherwise.
+    pub(crate) fn mapped(&self, mapped: Mapped) {
+        self.tell(Input::Mapped(mapped));
+    }
+
+    /// This machine has other addresses.
+    pub(crate) fn moved(&self, own: Vec<IpAddr>) {
+        self.tell(Input::Own(own));
+    }
+
+    /// All that is known.
+    pub(crate) fn view(&self) -> View {
+        self.lock().machine.view(clock::now())
+    }
+
+    fn tell(&self, input: Input) {
+        let mut inner = self.lock();
+        inner.machine.handle_input(clock::now(), input);
+        inner.drain();
+        let next = inner.machine.poll_timeout().map(|(at, _)| at);
+        let earlier = next.is_some_and(|next| inner.armed.is_none_or(|armed| next < armed));
+        drop(inner);
+        if earlier {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Wakes the machine when it wants to be, for as long as it is polled.
+    pub(crate) async fn run(&self) {
+        loop {
+            let next = {
+                let mut inner = self.lock();
+                inner.armed = inner.machine.poll_timeout().map(|(at, _)| at);
+                inner.armed
+            };
+            tokio::select! {
+                () = clock::sleep_until(next) => {
+                    let mut inner = self.lock();
+                    inner.machine.handle_timeout(clock::now());
+                    inner.drain();
+                }
+                () = self.wake.notified() => {}
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn drain(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::External { family, ip } => debug!(?family, ?ip, "our address"),
+                Output::Judged(judgement) => info!(?judgement, "whether others can reach us"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use althing_net::reach::Judgement;
+
+    #[tokio::test(start_paused = true)]
+    async fn many_say_it_and_behind_a_proxy_nobody_knows() {
+        let own = || vec![IpAddr::from([192, 168, 1, 2])];
+        for (settings, expected) in [
+            ("interface = 'no-such-if'", Some(IpAddr::from([203, 0, 113, 7]))),
+            ("interface = 'no-such-if'\nproxy = 'socks5://127.0.0.1:1'", None),
+        ] {
+            let way = Way::new(&toml::from_str(settings).expect("valid settings"));
+            let desk = Desk::new(&way, true);
+            assert_eq!(desk.view().judgement, Judgement::Offline);
+            desk.moved(own());
+            for n in 0..5 {
+                desk.told(IpAddr::from([40, n, 0, 1]), IpAddr::from([203, 0, 113, 7]), None);
+            }
+            assert_eq!(desk.view().v4.ip, expected);
+            desk.arrived(IpAddr::from([10, 0, 0, 1]), Over::Tcp);
+            assert_eq!(desk.view().judgement, Judgement::Unproven);
+            desk.arrived(IpAddr::from([40, 0, 0, 1]), Over::Tcp);
+            assert_eq!(desk.view().judgement, Judgement::Open);
+        }
+    }
+}
