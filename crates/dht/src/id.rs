@@ -133,12 +133,24 @@ fn prefix(ip: IpAddr, last: u8) -> [u8; 3] {
     [a, b, c & !FREE_BITS]
 }
 
-/// Whether `ip` is on a network that nobody outside can reach.
-fn is_exempt(ip: IpAddr) -> bool {
+/// Whether `ip` is on a network that nobody outside can reach. Bounds that keep one address from being
+/// many nodes do not hold there: it deceives only itself.
+pub(crate) fn is_exempt(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || v4.is_loopback(),
         IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback(),
     }
+}
+
+/// The network of `ip` that most likely is one operator's: /24, or /48 of IPv6; `None` where
+/// [`is_exempt`].
+pub(crate) fn subnet(ip: IpAddr) -> Option<u64> {
+    let ip = ip.to_canonical();
+    (!is_exempt(ip)).then(|| match ip {
+        IpAddr::V4(v4) => u64::from(u32::from(v4) >> 8),
+        // No IPv6 network is as small a number as an IPv4 network, for 2000::/3 begins so much higher.
+        IpAddr::V6(v6) => (u128::from(v6) >> 80) as u64,
+    })
 }
 
 /// CRC-32C (Castagnoli) of a few bytes.

@@ -32,3 +32,187 @@ pub const SALT_BYTES_MAX: usize = 64;
 
 /// Bytes of an error's text that are kept, for the log.
 pub const ERROR_TEXT_BYTES_MAX: usize = 100;
+
+/// Nodes in a bucket, nodes that an answer names, and nodes that something is stored on (BEP 5's K).
+pub const K: usize = 8;
+
+/// Nodes that wait for a place in a bucket; the oldest goes when one more comes. As many as the bucket
+/// has, so that all of it may die at once (BEP 5 says "a replacement cache", not how large).
+pub const SPARE_NODES_MAX: usize = K;
+
+/// Nodes of one network (/24, or /48 of IPv6) in a bucket, so that one operator cannot be all of it.
+/// libtorrent's default is one; two let a university have both of its nodes.
+pub const SUBNET_NODES_MAX: usize = 2;
+
+/// Seconds after which a node that was not heard of is questionable (BEP 5).
+pub const NODE_GOOD_S: u32 = 15 * 60;
+
+/// Questions in a row without an answer that make a node bad ("multiple" in BEP 5; libtorrent's: 20
+/// minutes' worth, which is of no use to who asks for nodes).
+pub const NODE_FAILURES_MAX: u8 = 2;
+
+/// Questions of one lookup under way at a time, those that are late not counted. Kademlia says three,
+/// Jimenez 2011 shows that more buys speed at little cost.
+pub const LOOKUP_IN_FLIGHT_MAX: usize = 4;
+
+/// Paths of a lookup, which share no node (S/Kademlia, Baumgart and Mies 2007).
+pub const LOOKUP_PATHS: u8 = 3;
+
+/// Nodes that a lookup knows of at a time; past them the farthest is forgotten.
+pub const LOOKUP_NODES_MAX: usize = 128;
+
+/// Nodes of each family that a lookup takes from one answer: one who answers cannot fill it alone.
+pub const LOOKUP_NODES_PER_ANSWER_MAX: usize = 16;
+
+/// Questions of one lookup in one family, after which it ends with what it has. A healthy network takes
+/// 15 to 30; one of which half is dead, twice that.
+pub const LOOKUP_QUESTIONS_MAX: usize = 96;
+
+/// Nodes in one subnet that count towards the nearest (see [`SUBNET_NODES_MAX`]).
+pub const LOOKUP_SUBNET_MAX: usize = 2;
+
+/// Nodes whose name does not fit their address (BEP 42) that count towards the nearest wherever they
+/// are; beyond them only as many as the size of the network lets expect. Then half of the places
+/// at least are out of the reach of who chooses names freely.
+pub const UNFIT_NODES_FREE: f64 = 2.0;
+
+/// How many times as many nodes as expected may be near a key before those with unfit names do
+/// not count any more.
+pub const UNFIT_CROWD: f64 = 2.0;
+
+/// Nodes that something is stored on at the most: [`K`], and further ones that are nearer than the
+/// expected distance of the K-th.
+pub const STORE_NODES_MAX: usize = K + K / 2;
+
+/// The least and the most time until a question counts as late and another node is asked besides,
+/// milliseconds. Between them it is what nine of ten answers took.
+pub const PATIENCE_MS: (u64, u64) = (60, 1_500);
+
+/// The same before anything was measured.
+pub const PATIENCE_FIRST_MS: u64 = 600;
+
+/// After how many times the patience a late answer is not waited for any more, though still taken.
+pub const PATIENCE_LATE: u32 = 3;
+
+/// Milliseconds until a question is lost. Beyond it few answers come (Jimenez 2011).
+pub const QUERY_TIMEOUT_MS: u64 = 4_000;
+
+/// Questions under way at a time, all purposes together; more wait.
+pub const QUERIES_IN_FLIGHT_MAX: usize = 512;
+
+/// Searches under way at a time that the owner asked for; more wait in a queue of as many.
+pub const SEARCHES_MAX: usize = 64;
+
+/// Peers that a search hands out; a swarm needs no more.
+pub const PEERS_FOUND_MAX: usize = 2_000;
+
+/// Messages a second to one node, on average and at once. libtorrent blocks whoever sends it 50 in 10 s.
+pub const OUT_PER_NODE_PER_S: (u64, u64) = (2, 6);
+
+/// Nodes whose rate is remembered; they are forgotten when they would be allowed anything again.
+pub const OUT_NODES_MAX: usize = 4_096;
+
+/// Questions a second, all together and at once: about 60 kB/s. Ten thousand torrents announced each half
+/// hour take about 250.
+pub const OUT_QUESTIONS_PER_S: (u64, u64) = (500, 500);
+
+/// Messages of one source in [`IN_WINDOW_S`] past which it is not heard for [`IN_BAN_S`] (libtorrent's).
+pub const IN_PER_SOURCE_MAX: u16 = 50;
+
+/// See [`IN_PER_SOURCE_MAX`], seconds.
+pub const IN_WINDOW_S: u64 = 10;
+
+/// See [`IN_PER_SOURCE_MAX`], seconds.
+pub const IN_BAN_S: u64 = 5 * 60;
+
+/// Sources that are counted at a time; those beyond share what [`STRANGER_ANSWERS_PER_S`] leaves.
+pub const SOURCES_MAX: usize = 4_096;
+
+/// Sources that are not heard, at a time; the one whose time ends first goes.
+pub const BANNED_MAX: usize = 1_024;
+
+/// Answers a second, and at once, to addresses that have not proven that they exist. Answers to known
+/// nodes do not count. With [`REFLECTION_MAX`] it bounds what a forger of senders gets out of us.
+pub const STRANGER_ANSWERS_PER_S: (u64, u64) = (2_000, 2_000);
+
+/// Bytes of an answer for each byte of the question, if who asks has not proven that it is where it
+/// says. The payloads of datagrams are compared.
+pub const REFLECTION_MAX: usize = 7;
+
+/// Answers a second, and at once, that are longer than [`REFLECTION_MAX`] allows: items of BEP 44, which
+/// come whole or not at all (at most 16 times the question).
+pub const LARGE_ANSWERS_PER_S: (u64, u64) = (20, 40);
+
+/// Bytes of an answer. Tunnels leave 1,280 of IPv6 (RFC 8200), less 48 of headers.
+pub const ANSWER_BYTES_MAX: usize = 1_200;
+
+/// Seconds after which a new secret makes the tokens; those of the one before still count (BEP 5).
+pub const TOKEN_S: u64 = 5 * 60;
+
+/// Torrents whose peers are kept. Past them the one farthest from us goes, or is not taken.
+pub const STORED_TORRENTS_MAX: usize = 2_000;
+
+/// Peers that are kept of a torrent. Past them one goes at random.
+pub const STORED_PEERS_MAX: usize = 500;
+
+/// Seconds that an announce counts; BEP 5 leaves it open, 45 minutes are common, and half-hourly
+/// announces outlive a lost datagram.
+pub const STORED_PEER_S: u64 = 45 * 60;
+
+/// Torrents, and items, that one address may have stored here.
+pub const STORED_PER_SOURCE_MAX: u16 = 100;
+
+/// Items that are kept (BEP 44). Past them the one farthest from us goes, or is not taken.
+pub const STORED_ITEMS_MAX: usize = 700;
+
+/// Seconds that an item is kept (BEP 44).
+pub const STORED_ITEM_S: u64 = 2 * 3_600;
+
+/// Torrents in an answer to `sample_infohashes` (BEP 51).
+pub const SAMPLES_SENT_MAX: usize = 20;
+
+/// Seconds that a sample stays what it is (BEP 51 allows up to 21,600).
+pub const SAMPLES_S: u64 = 10 * 60;
+
+/// Seconds between two sweeps of what is stored.
+pub const SWEEP_S: u64 = 5 * 60;
+
+/// Torrents that are wanted at a time.
+pub const WANTED_MAX: usize = 100_000;
+
+/// Seconds from one search and announce of a wanted torrent to the next, less up to a fifth of it.
+pub const ANNOUNCE_S: u64 = 30 * 60;
+
+/// Seconds until a search that reached nobody is tried again.
+pub const ANNOUNCE_RETRY_S: u64 = 60;
+
+/// Seconds between two searches of a torrent that is in a hurry.
+pub const HURRY_S: u64 = 60;
+
+/// Searches for wanted torrents under way at a time.
+pub const WANTED_SEARCHES_MAX: usize = 16;
+
+/// Addresses that wait to be asked whether there is a node.
+pub const CONTACTS_MAX: usize = 256;
+
+/// Addresses that are asked so at a time.
+pub const CONTACTS_IN_FLIGHT_MAX: usize = 8;
+
+/// Seconds between two questions that only keep the table fresh.
+pub const MAINTENANCE_S: u64 = 6;
+
+/// Seconds between two lookups of our own name.
+pub const SELF_LOOKUP_S: u64 = 30 * 60;
+
+/// Seconds without any node until contacts are asked for again, at first and at the most.
+pub const NEED_CONTACTS_S: (u64, u64) = (10, 10 * 60);
+
+/// Nodes of each family that are saved and read.
+pub const SAVED_NODES_MAX: usize = 200;
+
+const _: () = {
+    assert!(STORE_NODES_MAX <= LOOKUP_NODES_MAX);
+    assert!(STORED_PEER_S > ANNOUNCE_S);
+    assert!(OUT_PER_NODE_PER_S.0 * IN_WINDOW_S + OUT_PER_NODE_PER_S.1 < IN_PER_SOURCE_MAX as u64);
+    assert!(ANSWER_BYTES_MAX <= DATAGRAM_BYTES_MAX);
+};

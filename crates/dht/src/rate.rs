@@ -1,0 +1,209 @@
+//! How much is heard and said: per source in, per node out, and what unproven addresses get.
+
+use crate::id::is_exempt;
+use crate::limits::{
+    BANNED_MAX, IN_BAN_S, IN_PER_SOURCE_MAX, IN_WINDOW_S, LARGE_ANSWERS_PER_S, OUT_NODES_MAX,
+    OUT_PER_NODE_PER_S, OUT_QUESTIONS_PER_S, SOURCES_MAX, STRANGER_ANSWERS_PER_S,
+};
+use althing_base::{Instant, TokenBucket};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What comes in: who says too much is not heard for a while, as libtorrent does it.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    counts: BTreeMap<SocketAddr, u16>,
+    window_until: Instant,
+    banned: BTreeMap<SocketAddr, Instant>,
+    strangers: TokenBucket,
+    large: TokenBucket,
+}
+
+/// Sources are addresses; at home, where one may be many nodes, with their ports.
+fn source(addr: SocketAddr) -> SocketAddr {
+    let port = if is_exempt(addr.ip()) { addr.port() } else { 0 };
+    SocketAddr::new(addr.ip(), port)
+}
+
+impl Incoming {
+    pub(crate) fn new(now: Instant) -> Self {
+        let (strangers, strangers_burst) = STRANGER_ANSWERS_PER_S;
+        let (large, large_burst) = LARGE_ANSWERS_PER_S;
+        Incoming {
+            counts: BTreeMap::new(),
+            window_until: now,
+            banned: BTreeMap::new(),
+            strangers: TokenBucket::new(now, strangers, strangers_burst),
+            large: TokenBucket::new(now, large, large_burst),
+        }
+    }
+
+    /// Whether a message from `from` is to be looked at. A source that goes on while it is not
+    /// heard has to wait anew.
+    pub(crate) fn is_heard(&mut self, now: Instant, from: SocketAddr) -> bool {
+        let source = source(from);
+        if now >= self.window_until {
+            self.counts.clear();
+            self.window_until = now + Duration::from_secs(IN_WINDOW_S);
+        }
+        if let Some(until) = self.banned.get(&source) {
+            if now < *until {
+                return false;
+            }
+            self.banned.remove(&source);
+        }
+        if self.counts.len() >= SOURCES_MAX && !self.counts.contains_key(&source) {
+            return true;
+        }
+        let count = self.counts.entry(source).or_default();
+        *count += 1;
+        if *count <= IN_PER_SOURCE_MAX {
+            return true;
+        }
+        if self.banned.len() >= BANNED_MAX {
+            let first = self.banned.iter().min_by_key(|(_, until)| **until);
+            if let Some(first) = first.map(|(source, _)| *source) {
+                self.banned.remove(&first);
+            }
+        }
+        self.banned.insert(source, now + Duration::from_secs(IN_BAN_S));
+        self.counts.remove(&source);
+        false
+    }
+
+    /// Whether an address that has not proven itself is answered.
+    pub(crate) fn may_answer_stranger(&mut self, now: Instant) -> bool {
+        self.strangers.take(now, 1)
+    }
+
+    /// Whether it gets an answer that is longer than usual.
+    pub(crate) fn may_answer_at_length(&mut self, now: Instant) -> bool {
+        self.large.take(now, 1)
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.counts.len() + self.banned.len()
+    }
+}
+
+/// What goes out.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// When each node may be asked again, with the questions so far paid for in advance: the time until
+    /// which its rate is used up (a leaky bucket in one number).
+    nodes: BTreeMap<SocketAddr, Instant>,
+    all: TokenBucket,
+}
+
+impl Outgoing {
+    pub(crate) fn new(now: Instant) -> Self {
+        let (rate, burst) = OUT_QUESTIONS_PER_S;
+        Outgoing { nodes: BTreeMap::new(), all: TokenBucket::new(now, rate, burst) }
+    }
+
+    /// Takes leave to ask a node.
+    ///
+    /// # Errors
+    /// When to try again.
+    pub(crate) fn take(&mut self, now: Instant, to: SocketAddr) -> Result<(), Instant> {
+        let (rate, burst) = OUT_PER_NODE_PER_S;
+        let each = Duration::from_secs(1) / rate as u32;
+        let ahead = each * (burst as u32 - 1);
+        let used = self.nodes.get(&to).copied().unwrap_or(now).max(now);
+        // A clock that jumped back must not silence us.
+        let used = used.min(now + ahead + each);
+        if used.since(now) > ahead {
+            return Err(now + (used.since(now) - ahead));
+        }
+        if !self.all.take(now, 1) {
+            return Err(now + Duration::from_millis(20));
+        }
+        if self.nodes.len() >= OUT_NODES_MAX {
+            self.nodes.retain(|_, used| *used > now);
+            if self.nodes.len() >= OUT_NODES_MAX {
+                return Err(now + each);
+            }
+        }
+        self.nodes.insert(to, used + each);
+        Ok(())
+    }
+
+    /// Forgets nodes that may be asked again anyhow.
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        self.nodes.retain(|_, used| *used > now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::IpAddr;
+
+    fn at(millis: u64) -> Instant {
+        Instant::ORIGIN + Duration::from_millis(millis)
+    }
+
+    fn addr(n: u32, port: u16) -> SocketAddr {
+        SocketAddr::new(IpAddr::from((n + 0x0800_0000).to_be_bytes()), port)
+    }
+
+    #[test]
+    fn who_says_too_much_is_not_heard_for_five_minutes_whatever_his_port() {
+        let mut incoming = Incoming::new(at(0));
+        let heard = (0..1_000u16).filter(|n| incoming.is_heard(at(0), addr(1, *n))).count();
+        assert_eq!(heard, usize::from(IN_PER_SOURCE_MAX));
+        assert!(incoming.is_heard(at(0), addr(2, 1)));
+        assert!(!incoming.is_heard(at(299_999), addr(1, 1)));
+        assert!(incoming.is_heard(at(300_000), addr(1, 1)));
+    }
+
+    #[test]
+    fn what_libtorrent_bears_is_borne() {
+        let mut incoming = Incoming::new(at(0));
+        assert!((0..1_000).all(|n| incoming.is_heard(at(n * 200 + 1), addr(1, 1))));
+    }
+
+    #[test]
+    fn a_million_sources_take_no_memory() {
+        let mut incoming = Incoming::new(at(0));
+        for n in 0..100_000 {
+            incoming.is_heard(at(n / 20), addr(n as u32, 1));
+        }
+        assert!(incoming.len() <= SOURCES_MAX + BANNED_MAX);
+    }
+
+    #[test]
+    fn a_node_is_asked_less_than_libtorrent_blocks() {
+        let mut outgoing = Outgoing::new(at(0));
+        let mut most = 0;
+        let mut asked = Vec::new();
+        for n in 0..60_000u64 {
+            if outgoing.take(at(n), addr(1, 1)).is_ok() {
+                asked.push(n);
+            }
+        }
+        for start in &asked {
+            let within = asked.iter().filter(|n| (*start..start + 10_000).contains(n)).count();
+            most = most.max(within);
+        }
+        assert!((20..u64::from(IN_PER_SOURCE_MAX) as usize).contains(&most), "{most} in 10 s");
+    }
+
+    #[test]
+    fn leave_comes_when_it_was_said() {
+        let mut outgoing = Outgoing::new(at(0));
+        let mut now = at(0);
+        for _ in 0..100 {
+            match outgoing.take(now, addr(1, 1)) {
+                Ok(()) => {}
+                Err(until) => {
+                    assert!(until > now);
+                    now = until;
+                    assert_eq!(outgoing.take(now, addr(1, 1)), Ok(()));
+                }
+            }
+        }
+    }
+}
