@@ -6,6 +6,7 @@
 //! * [`lsd`]: finding peers on the same network.
 //! * [`swarm`]: the machine that decides, for one torrent, whom to talk to, what to ask for and
 //!   what to give.
+//! * [`utp`]: streams over UDP that give way to other traffic.
 //! * [`webseed`]: HTTP servers that have a torrent's files.
 //!
 //! None of it opens a socket or a file. A driver (the `node` crate's on tokio, the `sim` crate's
@@ -18,6 +19,7 @@ pub mod swarm;
 mod text;
 pub mod tracker;
 pub mod types;
+pub mod utp;
 pub mod webseed;
 pub mod wire;
 

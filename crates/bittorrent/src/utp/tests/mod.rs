@@ -1,0 +1,4 @@
+mod delivery;
+mod rates;
+mod strangers;
+mod world;
