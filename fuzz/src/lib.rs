@@ -19,6 +19,7 @@ pub type Target = fn(&[u8]);
 /// All targets by name.
 pub const TARGETS: &[(&str, Target)] = &[
     ("bencode", targets::bencode::run),
+    ("dht_message", targets::dht_message::run),
     ("dns_answer", targets::dns_answer::run),
     ("encrypted_handshake", targets::encrypted_handshake::run),
     ("dont_have_message", targets::dont_have_message::run),

@@ -1,6 +1,7 @@
 //! One file for each target.
 
 pub mod bencode;
+pub mod dht_message;
 pub mod dns_answer;
 pub mod dont_have_message;
 pub mod encrypted_handshake;
