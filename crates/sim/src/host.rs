@@ -259,18 +259,19 @@ impl Host {
     }
 }
 
-/// A host's address. Each has a network of its own, 10.x.y.0/24, as hosts of one swarm do: some
-/// choices follow from the network (BEP 6's sets of pieces).
+/// The first byte of addresses.
+const FIRST_NETWORK: u8 = 11;
+
+/// A host's address. Each has a network of its own, 11.x.0.0/16 and what comes after those, as hosts of
+/// one swarm do: who gives way to whom and which pieces are allowed fast follow from the network.
 pub(crate) fn ip_of(host: HostId) -> IpAddr {
     let [_, _, x, y] = host.0.to_be_bytes();
-    IpAddr::V4(Ipv4Addr::new(10, x, y, 1))
+    IpAddr::V4(Ipv4Addr::new(FIRST_NETWORK.wrapping_add(x), y, 0, 1))
 }
 
 /// The host at an address.
 pub(crate) fn host_at(ip: IpAddr) -> Option<HostId> {
     let IpAddr::V4(ip) = ip.to_canonical() else { return None };
-    match ip.octets() {
-        [10, x, y, _] => Some(HostId(u32::from_be_bytes([0, 0, x, y]))),
-        _ => None,
-    }
+    let [x, y, ..] = ip.octets();
+    Some(HostId(u32::from_be_bytes([0, 0, x.checked_sub(FIRST_NETWORK)?, y])))
 }

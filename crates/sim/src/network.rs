@@ -2,7 +2,7 @@
 //! that take time, and distances.
 //!
 //! A host's **uplink** is shared by its connections in turns of one block. In a connection
-//! messages overtake the blocks that wait, as in the tokio driver. Data then **flies** for the time
+//! messages overtake the blocks that wait and are not begun, as in the tokio driver. Data then **flies** for the time
 //! that the distance takes and **lands** through the receiver's downlink. So much and no more may
 //! be under way and unread in one direction ([`WINDOW_BYTES`]): a receiver that is slow, or does not
 //! read at all, holds the sender up. Acknowledgements take no bytes, and on a good line no time.
@@ -79,8 +79,10 @@ struct Stream {
     messages: VecDeque<Message>,
     message_bytes: usize,
     blocks: VecDeque<(BlockRef, Content)>,
-    /// It waits for its turn at the sender's uplink.
-    in_line: bool,
+    /// It waits for its turn at the sender's uplink with messages.
+    urgent: bool,
+    /// It waits with blocks.
+    bulk: bool,
     /// Bytes sent and not read, as far as the sender knows.
     unread: u32,
     /// Acknowledgements on their way back to the sender, if they take time.
@@ -91,12 +93,6 @@ struct Stream {
     landing_soon: bool,
     /// The sender has said that it is gone.
     closed: bool,
-}
-
-impl Stream {
-    fn has_data(&self) -> bool {
-        !self.messages.is_empty() || !self.blocks.is_empty()
-    }
 }
 
 /// How far a side of a connection is.
@@ -342,19 +338,16 @@ impl Network {
         connection.map_or(0, |c| c.streams[c.side_of(from).index()].message_bytes)
     }
 
-    /// Gives a direction a place in the line for its uplink, if it has data and may send.
+    /// Gives a direction its places in the lines for its uplink, if it has data and may send.
     fn line_up(&mut self, queue: &mut Queue, now: Instant, lane: Lane) {
-        let Some(connection) = self.get(lane.conn) else { return };
+        let connection = self.conns.get_mut(lane.conn.0 as usize);
+        let Some(connection) = connection.and_then(|conn| conn.as_deref_mut()) else { return };
         let host = connection.hosts[lane.from.index()];
         let stream = &mut connection.streams[lane.from.index()];
-        if stream.in_line || !stream.has_data() || stream.unread >= connection.window {
-            return;
-        }
-        stream.in_line = true;
-        let urgent = !stream.messages.is_empty();
         let access = &mut self.hosts[host.index()];
-        if urgent { &mut access.urgent } else { &mut access.bulk }.push_back(lane);
-        self.pump(queue, now, host);
+        if stream.line_up(access, lane, connection.window) {
+            self.pump(queue, now, host);
+        }
     }
 
     /// Lets the uplink take on the next batch, if it is idle.
@@ -366,9 +359,9 @@ impl Network {
         let mut batch = 0;
         while batch < BURST_BYTES {
             let access = &mut self.hosts[host.index()];
-            let Some(lane) = access.urgent.pop_front().or_else(|| access.bulk.pop_front()) else {
-                break;
-            };
+            let message = access.urgent.pop_front().map(|lane| (lane, true));
+            let next = message.or_else(|| access.bulk.pop_front().map(|lane| (lane, false)));
+            let Some((lane, urgent)) = next else { break };
             let up = access.line.up;
             let Some(connection) =
                 self.conns.get_mut(lane.conn.0 as usize).and_then(|conn| conn.as_deref_mut())
@@ -377,8 +370,7 @@ impl Network {
             };
             let (latency, window) = (connection.latency, connection.window);
             let stream = &mut connection.streams[lane.from.index()];
-            stream.in_line = false;
-            let burst = stream.take_burst();
+            let burst = stream.take_burst(urgent, window);
             let bytes: u32 = burst.iter().map(Packet::bytes).sum();
             if bytes == 0 {
                 continue;
@@ -414,11 +406,7 @@ impl Network {
                 }
                 stream.flying.push_back((lands, packet));
             }
-            if stream.has_data() && stream.unread < window {
-                stream.in_line = true;
-                let urgent = !stream.messages.is_empty();
-                if urgent { &mut access.urgent } else { &mut access.bulk }.push_back(lane);
-            }
+            stream.line_up(access, lane, window);
         }
         if batch > 0 {
             let access = &mut self.hosts[host.index()];
@@ -631,9 +619,36 @@ impl Connection {
 }
 
 impl Stream {
-    /// What is sent in one turn: the messages that wait, up to a block's length, else one block.
-    fn take_burst(&mut self) -> Vec<Packet> {
+    /// Takes its places at the uplink: one for its messages and one for its blocks, which they
+    /// overtake. Says whether it has taken any.
+    fn line_up(&mut self, access: &mut Access, lane: Lane, window: u32) -> bool {
+        let may_send = self.unread < window;
+        let urgent = may_send && !self.urgent && !self.messages.is_empty();
+        let bulk = may_send && !self.bulk && !self.blocks.is_empty();
+        if urgent {
+            self.urgent = true;
+            access.urgent.push_back(lane);
+        }
+        if bulk {
+            self.bulk = true;
+            access.bulk.push_back(lane);
+        }
+        urgent || bulk
+    }
+
+    /// What is sent in one turn: the messages that wait, up to a block's length, or one block.
+    /// Nothing if the window has been used up meanwhile.
+    fn take_burst(&mut self, urgent: bool, window: u32) -> Vec<Packet> {
+        *(if urgent { &mut self.urgent } else { &mut self.bulk }) = false;
         let mut burst = Vec::with_capacity(1);
+        if self.unread >= window {
+            return burst;
+        }
+        if !urgent {
+            let block = self.blocks.pop_front();
+            burst.extend(block.map(|(block, content)| Packet::Block(block, content)));
+            return burst;
+        }
         let mut bytes = 0;
         while bytes < BURST_BYTES
             && let Some(message) = self.messages.pop_front()
@@ -643,11 +658,56 @@ impl Stream {
             bytes += packet.bytes();
             burst.push(packet);
         }
-        if burst.is_empty()
-            && let Some((block, content)) = self.blocks.pop_front()
-        {
-            burst.push(Packet::Block(block, content));
-        }
         burst
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Rate;
+    use althing_bittorrent::PieceIndex;
+
+    /// A connection of one host that has many blocks to send on a slow line to several others.
+    #[test]
+    fn a_message_waits_for_the_block_begun_and_no_other() {
+        let (mut network, mut queue) = (Network::new(Seed::from_u64(1)), Queue::default());
+        let line = |rate| Line::new(rate, rate);
+        let slow = network.add_host((0.0, 0.0), line(Rate::kib_per_s(1)));
+        let mut conns = Vec::new();
+        for _ in 0..3 {
+            let other = network.add_host((0.0, 0.0), line(Rate::kib_per_s(1000)));
+            let conn = network.open(slow, other);
+            network.access(other).on = true;
+            [Side::Opener, Side::Callee].iter().for_each(|side| network.establish(conn, *side));
+            conns.push(conn);
+        }
+        let mut now = Instant::ORIGIN;
+        for n in 0..5 {
+            let block = BlockRef { piece: PieceIndex(n), begin: 0, len: 16 * 1024 };
+            for conn in &conns {
+                network.send_block(&mut queue, now, *conn, slow, block, Content::TRUE);
+            }
+        }
+        assert!(network.send(&mut queue, now, conns[2], slow, Message::Interested));
+        let mut read = Vec::new();
+        while let Some((at, event)) = queue.pop() {
+            now = at;
+            match event {
+                Event::UplinkFree(host) => drop(network.uplink_free(&mut queue, now, host)),
+                Event::Arrive(lane) => network.arrive(&mut queue, now, lane),
+                Event::Deliver(lane) => network.delivery_due(lane),
+                _ => continue,
+            }
+            for conn in &conns {
+                let lane = Lane { conn: *conn, from: Side::Opener };
+                while let Some(delivery) = network.deliver(&mut queue, now, lane) {
+                    read.push((*conn, delivery.packet));
+                }
+            }
+        }
+        assert_eq!(read.len(), 16);
+        assert!(matches!(read[0], (conn, Packet::Block(..)) if conn == conns[0]));
+        assert!(matches!(read[1], (conn, Packet::Message(_)) if conn == conns[2]));
     }
 }

@@ -58,6 +58,8 @@ pub struct Report {
     pub banned_liars: u32,
     /// Bans in all.
     pub bans: u32,
+    /// How often honest hosts tried to connect to somebody.
+    pub calls: u64,
     /// Why honest hosts ended connections, and how often.
     pub partings: BTreeMap<String, u64>,
     /// The largest values seen.
@@ -254,6 +256,8 @@ impl fmt::Display for Report {
                 ),
             )?;
         }
+        let each = self.calls as f64 / f64::from((self.hosts - self.liars).max(1));
+        row("calls", format!("{}, {each:.0} a host", self.calls))?;
         for (why, times) in &self.partings {
             row("ended connections", format!("{times}: {why}"))?;
         }

@@ -2,9 +2,9 @@
 
 use super::io::PeerSource;
 use super::limits::{
-    CANDIDATE_FAILURES_MAX, CANDIDATES_MAX, PEX_ATTEMPTS_PER_NETWORK, PEX_CANDIDATES_MAX,
-    PEX_CANDIDATES_PER_PEER, PEX_FAILED_MANY, PEX_FAILURES_MAX, PEX_PORTS_PER_IP,
-    PEX_REMEMBERED_FOR, RECONNECT_AFTER,
+    CALLED_SEED_FOR, CANDIDATE_FAILURES_MAX, CANDIDATES_MAX, DECLINED_DOUBLINGS_MAX,
+    PEX_ATTEMPTS_PER_NETWORK, PEX_CANDIDATES_MAX, PEX_CANDIDATES_PER_PEER, PEX_FAILED_MANY,
+    PEX_FAILURES_MAX, PEX_PORTS_PER_IP, PEX_REMEMBERED_FOR, RECONNECT_AFTER,
 };
 use super::room::Network;
 use althing_base::machine::is_due;
@@ -22,13 +22,25 @@ enum State {
     Connected,
 }
 
+/// Whether a peer has every piece: one of no use to a seed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum IsSeed {
+    No,
+    /// Another peer said so, and is believed until then.
+    Called(Instant),
+    /// It said so itself.
+    Met,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     source: PeerSource,
+    /// Calls in a row that nobody answered.
     failures: u8,
+    /// Connections in a row that ended before anything was exchanged.
+    declined: u8,
     state: State,
-    /// It has every piece: of no use to a seed.
-    is_seed: bool,
+    seed: IsSeed,
     /// Which peer named it, until somebody is met there.
     named_by: Option<IpAddr>,
 }
@@ -89,8 +101,9 @@ impl Candidates {
         let candidate = Candidate {
             source,
             failures: 0,
+            declined: 0,
             state: State::Waiting(now),
-            is_seed: false,
+            seed: IsSeed::No,
             named_by: None,
         };
         self.known.insert(addr, candidate);
@@ -107,7 +120,11 @@ impl Candidates {
         is_seed: bool,
     ) {
         let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
-        if self.known.contains_key(&addr) {
+        let seed = if is_seed { IsSeed::Called(now + CALLED_SEED_FOR) } else { IsSeed::No };
+        if let Some(known) = self.known.get_mut(&addr) {
+            if is_seed && known.seed != IsSeed::Met {
+                known.seed = seed;
+            }
             return;
         }
         let ports = SocketAddr::new(addr.ip(), 0)..=SocketAddr::new(addr.ip(), u16::MAX);
@@ -130,7 +147,7 @@ impl Candidates {
         self.add(now, addr, PeerSource::Pex);
         if let Some(candidate) = self.known.get_mut(&addr) {
             candidate.named_by = Some(by);
-            candidate.is_seed = is_seed;
+            candidate.seed = seed;
         }
     }
 
@@ -204,34 +221,40 @@ impl Candidates {
 
     fn is_worth_trying(candidate: &Candidate, seeding: bool) -> Option<Instant> {
         match candidate.state {
-            State::Waiting(from)
-                if candidate.failures < candidate.failures_max()
-                    && !(seeding && candidate.is_seed) =>
-            {
-                Some(from)
+            State::Waiting(from) if candidate.failures < candidate.failures_max() => {
+                match candidate.seed {
+                    IsSeed::Called(until) if seeding => Some(from.max(until)),
+                    IsSeed::Met if seeding => None,
+                    _ => Some(from),
+                }
             }
             _ => None,
         }
     }
 
-    /// Takes the address to try next: one that the user named, else the one with the fewest failures, of
-    /// these one that is not peers' word alone; by chance among equals.
+    /// Takes the address to try next of those that `fits` holds for: one that the user named, else the
+    /// one with the fewest failures, of these one that is not peers' word alone; by chance among equals.
     pub(super) fn next(
         &mut self,
         now: Instant,
         seeding: bool,
         rng: &mut Rng,
+        fits: impl Fn(IpAddr) -> bool,
     ) -> Option<SocketAddr> {
         let enough = self.named_enough();
-        let due = |c: &Candidate| is_due(now, Self::may_be_tried(c, seeding, &enough));
-        let rank = |c: &Candidate| {
-            (c.source != PeerSource::Manual, c.failures, c.source == PeerSource::Pex)
+        let due = |(addr, c): &(&SocketAddr, &Candidate)| {
+            is_due(now, Self::may_be_tried(c, seeding, &enough)) && fits(addr.ip())
         };
-        let first = self.known.values().filter(|c| due(c)).map(rank).min()?;
+        let rank = |c: &Candidate| {
+            let failed = c.failures.saturating_add(c.declined);
+            (c.source != PeerSource::Manual, failed, c.source == PeerSource::Pex)
+        };
+        let first = self.known.iter().filter(due).map(|(_, c)| rank(c)).min()?;
         let best: Vec<SocketAddr> = self
             .known
             .iter()
-            .filter(|(_, c)| rank(c) == first && due(c))
+            .filter(|(_, c)| rank(c) == first)
+            .filter(due)
             .map(|(addr, _)| *addr)
             .collect();
         let addr = *rng.choose(&best)?;
@@ -303,27 +326,41 @@ impl Candidates {
     pub(super) fn failed(&mut self, now: Instant, addr: SocketAddr) {
         self.leave(addr, |c| {
             c.failures = c.failures.saturating_add(1).min(OURSELVES - 1);
-            let wait = RECONNECT_AFTER * u32::from(c.failures).pow(2);
+            let failures = c.failures.saturating_add(c.declined);
+            let wait = RECONNECT_AFTER * u32::from(failures).pow(2);
             State::Waiting(now + wait)
         });
     }
 
     /// A useful connection ended; the address stays good.
     pub(super) fn disconnected(&mut self, now: Instant, addr: SocketAddr) {
-        self.leave(addr, |_| State::Waiting(now + RECONNECT_AFTER));
+        self.leave(addr, |c| {
+            c.declined = 0;
+            State::Waiting(now + RECONNECT_AFTER)
+        });
+    }
+
+    /// Somebody is there, and a connection ended before anything was exchanged: one side had no place
+    /// for it, or nothing to give. Unlike one that does not answer it is not given up.
+    pub(super) fn declined(&mut self, now: Instant, addr: SocketAddr) {
+        self.leave(addr, |c| {
+            let wait = RECONNECT_AFTER * (1 << c.declined.min(DECLINED_DOUBLINGS_MAX));
+            c.declined = (c.declined + 1).min(DECLINED_DOUBLINGS_MAX);
+            State::Waiting(now + wait)
+        });
     }
 
     /// The peer has every piece.
     pub(super) fn is_seed(&mut self, addr: SocketAddr) {
         if let Some(candidate) = self.known.get_mut(&addr) {
-            candidate.is_seed = true;
+            candidate.seed = IsSeed::Met;
         }
     }
 
     /// The peer lacks a piece after all.
     pub(super) fn is_no_seed(&mut self, addr: SocketAddr) {
         if let Some(candidate) = self.known.get_mut(&addr) {
-            candidate.is_seed = false;
+            candidate.seed = IsSeed::No;
         }
     }
 
@@ -356,7 +393,7 @@ impl Candidates {
     pub(super) fn retry_all(&mut self, now: Instant) {
         for candidate in self.known.values_mut() {
             if matches!(candidate.state, State::Waiting(_)) && candidate.failures != OURSELVES {
-                candidate.failures = 0;
+                (candidate.failures, candidate.declined) = (0, 0);
                 candidate.state = State::Waiting(now);
             }
         }
@@ -387,7 +424,7 @@ mod tests {
         while let Some(next) = table.next_at(false) {
             waits.push((next - now).as_secs());
             now = now.max(next);
-            let tried = table.next(now, false, &mut rng);
+            let tried = table.next(now, false, &mut rng, |_| true);
             assert_eq!(tried, Some(addr(1)));
             assert_eq!(table.connecting(), 1);
             table.failed(now, addr(1));
@@ -400,6 +437,56 @@ mod tests {
     }
 
     #[test]
+    fn who_answers_and_parts_is_called_ever_more_rarely_and_never_given_up() {
+        let mut rng = Rng::new(Seed::from_u64(1));
+        let mut table = Candidates::default();
+        table.add(at(0), addr(1), PeerSource::Tracker);
+        let mut now = at(0);
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            let next = table.next_at(false).expect("it is not given up");
+            waits.push((next - now).as_secs());
+            now = next;
+            assert_eq!(table.next(now, false, &mut rng, |_| true), Some(addr(1)));
+            table.connected(addr(1));
+            table.declined(now, addr(1));
+        }
+        assert_eq!(waits, [0, 30, 60, 120, 240, 480, 960, 960]);
+        // Something was exchanged at last: it is as good as others.
+        table.connected(addr(1));
+        table.disconnected(now, addr(1));
+        assert_eq!(table.next_at(false), Some(now + RECONNECT_AFTER));
+    }
+
+    #[test]
+    fn seeds_are_not_called_by_seeds() {
+        let mut table = Candidates::default();
+        let by = IpAddr::from([10, 9, 9, 9]);
+        (1..=3).for_each(|n| table.add(at(0), addr(n), PeerSource::Tracker));
+        // One is met, and another peer says it of the second, which was known already.
+        table.is_seed(addr(1));
+        table.add_named(at(0), addr(2), by, false, true);
+        let called = |table: &mut Candidates, now, seeding| {
+            let mut rng = Rng::new(Seed::from_u64(1));
+            let mut all = Vec::new();
+            while let Some(next) = table.next(now, seeding, &mut rng, |_| true) {
+                all.push(next);
+                table.disconnected(now, next);
+            }
+            all.sort();
+            all
+        };
+        assert_eq!(called(&mut table, at(1), true), [addr(3)]);
+        // Whoever wants something again calls them all.
+        assert_eq!(called(&mut table, at(100), false), [addr(1), addr(2), addr(3)]);
+        // What was said is not believed for ever, and what a peer says of itself counts more.
+        let later = at(100) + CALLED_SEED_FOR;
+        assert_eq!(called(&mut table, later, true), [addr(2), addr(3)]);
+        table.add_named(later, addr(1), by, false, true);
+        assert_eq!(called(&mut table, later + CALLED_SEED_FOR, true), [addr(2), addr(3)]);
+    }
+
+    #[test]
     fn the_table_is_bounded_and_prefers_what_has_not_failed() {
         let mut rng = Rng::new(Seed::from_u64(1));
         let mut table = Candidates::default();
@@ -409,7 +496,7 @@ mod tests {
         table.add(at(0), addr(60_000), PeerSource::Tracker);
         assert_eq!(table.len(), CANDIDATES_MAX);
         assert_eq!(table.source(addr(60_000)), None);
-        let failed = table.next(at(0), false, &mut rng).expect("many");
+        let failed = table.next(at(0), false, &mut rng, |_| true).expect("many");
         table.failed(at(0), failed);
         table.add(at(1), addr(60_000), PeerSource::Tracker);
         assert_eq!(table.len(), CANDIDATES_MAX);
@@ -450,7 +537,7 @@ mod tests {
         let mut table = Candidates::default();
         for n in 0..200 {
             table.add_named(at(0), addr(n), liar(1), false, false);
-            let met = table.next(at(0), false, &mut rng).expect("just named");
+            let met = table.next(at(0), false, &mut rng, |_| true).expect("just named");
             table.connected(met);
         }
         assert_eq!(table.len(), 200);
@@ -475,7 +562,7 @@ mod tests {
         let mut now = at(0);
         while let Some(next) = table.next_at(false) {
             now = now.max(next);
-            table.next(now, false, &mut rng);
+            table.next(now, false, &mut rng, |_| true);
             table.failed(now, addr(1));
         }
         assert_eq!(now, at(30));
@@ -504,7 +591,8 @@ mod tests {
         table.add_named(at(0), addr(1000), honest, false, false);
         table.add(at(0), addr(2000), PeerSource::Tracker);
         table.add(at(0), addr(3000), PeerSource::Manual);
-        let mut tried: Vec<_> = std::iter::from_fn(|| table.next(at(0), false, &mut rng)).collect();
+        let mut tried: Vec<_> =
+            std::iter::from_fn(|| table.next(at(0), false, &mut rng, |_| true)).collect();
         assert_eq!(tried[..2], [addr(3000), addr(2000)]);
         assert!(tried.contains(&addr(1000)));
         assert_eq!(tried.len(), PEX_ATTEMPTS_PER_NETWORK + 3);
@@ -516,7 +604,8 @@ mod tests {
             for tried in tried.iter().filter(|tried| is_false(tried)) {
                 table.failed(at(round), *tried);
             }
-            tried = std::iter::from_fn(|| table.next(at(round), false, &mut rng)).collect();
+            tried =
+                std::iter::from_fn(|| table.next(at(round), false, &mut rng, |_| true)).collect();
         }
         assert_eq!(tried.len(), 1);
         table.forget_named_by(IpAddr::from([10, 9, 9, 0]));

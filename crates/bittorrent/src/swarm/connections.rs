@@ -3,11 +3,12 @@
 use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource, Transport};
 use super::limits::{
     ASKED_IN_VAIN_MAX, CANDIDATES_LOW, EXTRA_ATTEMPTS_MAX, FIND_PEERS_INTERVAL, HASH_TIMEOUT,
-    IDLE_AFTER, KEEP_ALIVE_AFTER, METADATA_TIMEOUT, PEERS_ENOUGH, SEND_STALLED_AFTER,
-    SNUBBED_AFTER, SNUBBED_AFTER_NOTHING, SNUBBED_AFTER_NOTHING_SOON,
+    IDLE_AFTER, KEEP_ALIVE_AFTER, LINE_CLOGGED_AFTER, METADATA_TIMEOUT, PEERS_ENOUGH,
+    SEND_STALLED_AFTER, SNUBBED_AFTER, SNUBBED_AFTER_NOTHING, SNUBBED_AFTER_NOTHING_SOON,
 };
 use super::peer::{Order, Peer, Pieces};
-use super::room::Network;
+use super::room::{Network, Room};
+use super::upload::Line;
 use super::{CHOKE_INTERVAL, Phase, Swarm};
 use crate::types::Bitfield;
 use crate::wire::{Handshake, Message};
@@ -49,6 +50,7 @@ impl Swarm {
                 match reason {
                     DisconnectReason::OurOwnId => self.candidates.forget(addr),
                     DisconnectReason::Duplicate => self.is_known_by(addr, handshake),
+                    DisconnectReason::TooManyConnections => self.candidates.declined(now, addr),
                     _ => self.candidates.disconnected(now, addr),
                 }
             }
@@ -207,7 +209,7 @@ impl Swarm {
             if peer.download.total_bytes() + peer.upload.total_bytes() > 0 || peer.is_seed() {
                 self.candidates.disconnected(now, addr);
             } else {
-                self.candidates.failed(now, addr);
+                self.candidates.declined(now, addr);
             }
             if peer.only_gives() {
                 self.candidates.is_seed(addr);
@@ -260,8 +262,12 @@ impl Swarm {
             if connecting >= self.config.connecting_max || !may {
                 break;
             }
-            let Some(addr) = self.candidates.next(now, seeding, &mut self.rng) else {
-                self.connect_at = self.candidates.next_at(seeding);
+            // Nor is anybody called for whom no place would be found when it answers.
+            let room = if free { Room::ForAnybody } else { self.room(now) };
+            let fits = |ip| room.is_for(ip);
+            let Some(addr) = self.candidates.next(now, seeding, &mut self.rng, fits) else {
+                // With all places taken whoever parts makes room.
+                self.connect_at = self.candidates.next_at(seeding).filter(|_| free);
                 return;
             };
             self.outputs.push_back(Output::Connect { addr });
@@ -299,9 +305,10 @@ impl Swarm {
     pub(super) fn housekeeping(&mut self, now: Instant) {
         self.housekeeping_at = None;
         self.see_who_gives();
+        let line = self.line();
         let conns: Vec<ConnId> = self.peers.keys().copied().collect();
         for conn in conns {
-            self.look_after(now, conn);
+            self.look_after(now, conn, &line);
         }
         let busy = |p: &Peer| {
             !p.orders.is_empty() || !p.metadata_orders.is_empty() || !p.hash_orders.is_empty()
@@ -317,7 +324,11 @@ impl Swarm {
             .map(|p| (p.last_said_at + KEEP_ALIVE_AFTER).min(p.last_heard_at + IDLE_AFTER))
             .min();
         if let Some(next) = next {
-            self.watch(now, next.since(now).max(Duration::from_millis(100)));
+            self.watch(now, next.since(now).max(Duration::from_secs(1)));
+        }
+        if self.phase == Phase::Active && self.is_endgame() {
+            // Somebody may have stalled meanwhile.
+            self.order_from_all(now);
         }
         self.order_metadata(now);
         self.order_hashes(now);
@@ -335,7 +346,7 @@ impl Swarm {
         self.somebody_gives = self.peers.values().any(gives);
     }
 
-    fn look_after(&mut self, now: Instant, conn: ConnId) {
+    fn look_after(&mut self, now: Instant, conn: ConnId, line: &Line) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
         peer.judge_pipeline(now);
         let gave = peer.download.total_bytes() > 0;
@@ -348,9 +359,8 @@ impl Swarm {
             }
             return;
         }
-        let stalled =
-            !peer.sending.is_empty() && now.since(peer.last_sent_block_at) >= SEND_STALLED_AFTER;
-        if now.since(peer.last_heard_at) >= IDLE_AFTER || stalled {
+        let stalled = peer.takes_nothing(line, now, SEND_STALLED_AFTER, LINE_CLOGGED_AFTER);
+        if peer.is_silent(now, line) || stalled {
             self.drop_peer(now, conn, DisconnectReason::Idle);
             return;
         }

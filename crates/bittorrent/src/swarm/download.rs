@@ -2,8 +2,8 @@
 
 use super::io::{ConnId, DisconnectReason, Output};
 use super::limits::{
-    ENDGAME_COPIES_MAX, OPEN_BYTES_ENOUGH, PIPELINE_ENDGAME, PIPELINE_MIN, PIPELINE_SNUBBED,
-    PIPELINE_UNPROVEN, REJECTS_MAX,
+    COPY_SOONER_BY, ENDGAME_COPIES_MAX, ENDGAME_LOOKED_AT_MAX, OPEN_BYTES_ENOUGH, PIPELINE_ENDGAME,
+    PIPELINE_MIN, PIPELINE_SNUBBED, PIPELINE_UNPROVEN, REJECTS_MAX,
 };
 use super::peer::{Order, Peer};
 use super::pieces::{Arrival, OpenPiece};
@@ -12,6 +12,7 @@ use crate::types::{BLOCK_SIZE, BlockDigests, BlockRef, PieceIndex};
 use crate::wire::Message;
 use althing_base::Instant;
 use althing_base::time::Duration;
+use std::cmp::Reverse;
 
 type Broken = DisconnectReason;
 
@@ -38,7 +39,7 @@ impl Swarm {
         let room = |p: &Peer| if pressed { p.urgent_room(now) } else { p.room(most) };
         let mut room = self.peers.get(&conn).map_or(0, room);
         while room > 0
-            && let Some(block) = self.next_block(conn)
+            && let Some(block) = self.next_block(now, conn)
         {
             room -= 1;
             self.order(now, conn, block);
@@ -75,7 +76,7 @@ impl Swarm {
     /// The block to ask a peer for next, marked as on order: of the piece it is at work on; else of
     /// the rarest piece that it has, one in progress being preferred to a new one that is no
     /// rarer; or, when all are on order, a copy of one that somebody else owes.
-    fn next_block(&mut self, conn: ConnId) -> Option<BlockRef> {
+    fn next_block(&mut self, now: Instant, conn: ConnId) -> Option<BlockRef> {
         if let Some(block) = self.next_of_a_gap(conn) {
             return Some(block);
         }
@@ -100,7 +101,7 @@ impl Swarm {
                 let n = self.open.order_free(piece)?;
                 self.block(piece, n)
             }
-            None => self.copy_of_a_block(conn),
+            None => self.copy_of_a_block(now, conn),
         }
     }
 
@@ -163,28 +164,54 @@ impl Swarm {
         true
     }
 
+    /// Whether nothing is left to order once.
+    pub(super) fn is_endgame(&self) -> bool {
+        self.picker.wanted() == 0 && !self.open.any_free() && self.open.len() > 0
+    }
+
     /// The endgame: nothing is left to order once, so that the slowest peer would decide when the
-    /// last piece comes. The blocks that fewest peers owe are ordered from others too.
-    fn copy_of_a_block(&mut self, conn: ConnId) -> Option<BlockRef> {
+    /// last piece comes. The block that is to be expected last is ordered from another, too, if that
+    /// one would have sent it well before.
+    fn copy_of_a_block(&mut self, now: Instant, conn: ConnId) -> Option<BlockRef> {
         let peer = self.peers.get(&conn)?;
-        if self.picker.wanted() > 0
-            || self.open.any_free()
+        let unproven = peer.download.total_bytes() == 0;
+        if !self.is_endgame()
             || peer.snubs_us
-            || (peer.web.is_some() || self.somebody_gives) && peer.download.total_bytes() == 0
+            || (peer.web.is_some() || self.somebody_gives) && unproven
             || peer.orders.len() >= PIPELINE_ENDGAME
         {
             return None;
         }
-        let owes = |piece: PieceIndex, n: u32| {
-            peer.orders.iter().any(|o| o.block.piece == piece && number_of(o.block) == Some(n))
+        let takes = peer.time_for(now, peer.orders.len() + 1) * COPY_SOONER_BY;
+        let owes = |block: BlockRef| peer.orders.iter().any(|order| order.block == block);
+        let may_be_copied = |block: BlockRef, stalled: bool| {
+            let copies = if stalled { ENDGAME_COPIES_MAX } else { 2 };
+            let open = self.open.get(block.piece).filter(|open| open.only_from.is_none());
+            let ordered = open.zip(number_of(block)).and_then(|(open, n)| open.orders(n));
+            ordered.is_some_and(|n| n < copies) && peer.would_give(block.piece) && !owes(block)
         };
-        let (piece, n) = self.open.iter().find_map(|(piece, open)| {
-            let eligible = peer.would_give(piece) && open.only_from.is_none();
-            let n = eligible.then(|| open.least_ordered(ENDGAME_COPIES_MAX, |n| owes(piece, n)));
-            Some((piece, n.flatten()?))
+        // The slowest first, and of each what it would send last.
+        let mut slow: Vec<(Duration, ConnId, &Peer)> = self
+            .peers
+            .iter()
+            .filter(|(other, p)| **other != conn && !p.orders.is_empty())
+            .map(|(other, p)| {
+                (p.through_in(now, self.response).unwrap_or(Duration::MAX), *other, p)
+            })
+            .filter(|(through, ..)| *through >= takes)
+            .collect();
+        slow.sort_by_key(|(through, other, _)| (Reverse(*through), *other));
+        let block = slow.into_iter().find_map(|(through, _, p)| {
+            let stalled = through == Duration::MAX;
+            let orders = p.orders.iter().enumerate().rev().take(ENDGAME_LOOKED_AT_MAX);
+            orders
+                .take_while(|(position, _)| stalled || p.time_for(now, position + 1) >= takes)
+                .filter(|(_, order)| order.counted_in.is_some())
+                .map(|(_, order)| order.block)
+                .find(|block| may_be_copied(*block, stalled))
         })?;
-        self.open.order_again(piece, n);
-        self.block(piece, n)
+        self.open.order_again(block.piece, number_of(block)?);
+        Some(block)
     }
 
     /// An order came to nothing.
@@ -227,11 +254,15 @@ impl Swarm {
 
     pub(super) fn block_arrived(&mut self, now: Instant, conn: ConnId, block: BlockRef) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        peer.last_heard_at = now;
         peer.download.add(now, block.len);
         self.totals.downloaded_bytes += u64::from(block.len);
+        peer.heard(now, self.totals.downloaded_bytes);
+        self.last_received_at = now;
         let ordered = peer.orders.iter().position(|order| order.block == block);
         let order = ordered.and_then(|at| peer.orders.remove(at));
+        if let Some(order) = order {
+            self.response = (self.response * 7 + now.since(order.at)) / 8;
+        }
         let from = peer.sender();
         // A block off the grid is one that nobody orders.
         let n = number_of(block).filter(|n| self.block(block.piece, *n) == Some(block));

@@ -92,6 +92,10 @@ pub const PIPELINE_TIME_S: u64 = 3;
 /// at 4 ms, and a slower peer is measured within its first second.
 pub const PIPELINE_MIN: usize = 32;
 
+/// The same once its pace has shown, which may be that of a slow line: it would take half a minute for
+/// [`PIPELINE_MIN`], and all that while nobody else is asked. Bridges 100 ms at 1 MiB/s.
+pub const PIPELINE_SLOW: usize = 8;
+
 /// Blocks on order with a peer at most: 8 MiB. libtorrent's `max_out_request_queue`.
 pub const PIPELINE_MAX: usize = 512;
 
@@ -108,6 +112,18 @@ pub const PIPELINE_ENDGAME: usize = 8;
 
 /// Peers that one block is asked from at once in the endgame.
 pub const ENDGAME_COPIES_MAX: u8 = 3;
+
+/// In the endgame a block is ordered once more if the copy is to be expected in this part of the time
+/// that the first one would still take: it is a guess, and each copy costs its bytes.
+pub const COPY_SOONER_BY: u32 = 2;
+
+/// Orders of one peer that are looked at for each copy, the last ones first: all that copies are likely
+/// to be of, with the pipeline of a slow peer.
+pub const ENDGAME_LOOKED_AT_MAX: usize = 2 * PIPELINE_MIN;
+
+/// A peer that owes blocks has stalled, as far as the endgame is concerned, when it has sent none for so
+/// long, four blocks' time of its pace, and what blocks take of late: lines send in bursts (guess).
+pub const ENDGAME_STALLED_AFTER: Duration = Duration::from_secs(2);
 
 /// Bytes of pieces in progress past which they are finished before rarer ones are begun, as they are
 /// past one and a half pieces for each peer (libtorrent's bound). What the store keeps in memory.
@@ -191,8 +207,17 @@ pub const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(100);
 /// Nothing heard for so long: the connection is dead (BEP 3's two minutes and a margin).
 pub const IDLE_AFTER: Duration = Duration::from_secs(150);
 
-/// Blocks handed to the driver and not taken for so long: the peer does not read.
+/// Blocks handed to the driver and not taken for so long, while our line let others through: the peer
+/// does not read.
 pub const SEND_STALLED_AFTER: Duration = Duration::from_secs(120);
+
+/// Our line let others through past a peer when it sent them so many blocks for each that waits: a fair
+/// line sends one each before it is that peer's turn again.
+pub const PASSED_OVER_TURNS: u64 = 4;
+
+/// Nothing was sent to anybody for so long: our line may be clogged, or all that wait do not read. At
+/// 1 KiB/s, shared with a hundred other torrents, a block takes 27 minutes.
+pub const LINE_CLOGGED_AFTER: Duration = Duration::from_secs(30 * 60);
 
 /// Addresses remembered for one torrent: 100 kB. libtorrent's `max_peerlist_size` is 3000.
 pub const CANDIDATES_MAX: usize = 2000;
@@ -202,6 +227,14 @@ pub const CANDIDATE_FAILURES_MAX: u8 = 4;
 
 /// Wait before an address is tried again, times the number of failures, squared.
 pub const RECONNECT_AFTER: Duration = Duration::from_secs(30);
+
+/// Who answers and parts before anything was exchanged is called again after [`RECONNECT_AFTER`], and each
+/// time that it does so again after twice as long, but not more often than this: 16 minutes.
+pub const DECLINED_DOUBLINGS_MAX: u8 = 5;
+
+/// Whom a peer calls a seed is not called for so long while we have everything: it may have lied, or
+/// the other may want something again (guess).
+pub const CALLED_SEED_FOR: Duration = Duration::from_secs(30 * 60);
 
 /// More peers are asked for when fewer addresses than this are left to try.
 pub const CANDIDATES_LOW: usize = 10;

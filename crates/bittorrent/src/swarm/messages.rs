@@ -1,6 +1,6 @@
 //! What peers say: each message, checked against what we know, turned into what it changes.
 
-use super::io::{ConnId, DisconnectReason, Output, PeerSource};
+use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource};
 use super::limits::{
     ALLOWED_FAST_MAX, ANSWER_WASTE, METADATA_PIPELINE, METADATA_REFUSED_FOR, UPLOAD_QUEUE_MAX,
 };
@@ -35,7 +35,7 @@ type Broken = DisconnectReason;
 impl Swarm {
     pub(super) fn message(&mut self, now: Instant, conn: ConnId, message: Message) {
         let Some(peer) = self.peers.get_mut(&conn) else { return };
-        peer.last_heard_at = now;
+        peer.heard(now, self.totals.downloaded_bytes);
         if let Err(reason) = self.heed(now, conn, message) {
             self.drop_peer(now, conn, reason);
             self.connect_more(now);
@@ -239,12 +239,17 @@ impl Swarm {
         }
     }
 
-    /// Two that have everything have nothing to say to each other.
+    /// Two that have everything have nothing to say to each other but that, lest they call each other
+    /// again: whoever was called hangs up when it has heard where the other listens. The caller
+    /// waits for that, or for the choker's round ([`Swarm::part_from_seeds`]).
     fn met_a_seed(&mut self, now: Instant, conn: ConnId) {
-        if let Some(addr) = self.peers.get(&conn).and_then(|p| p.listens_at) {
+        let Some(peer) = self.peers.get(&conn) else { return };
+        let heard_all = peer.listens_at.is_some() || !peer.extended;
+        let hangs_up = peer.direction == Direction::Incoming && heard_all;
+        if let Some(addr) = peer.listens_at {
             self.candidates.is_seed(addr);
         }
-        if self.is_complete() {
+        if self.is_complete() && hangs_up {
             self.drop_peer(now, conn, DisconnectReason::NothingToExchange);
         }
     }
@@ -357,13 +362,15 @@ impl Swarm {
             self.candidates.add(now, addr, PeerSource::Incoming);
             self.candidates.connected(addr);
         }
-        let idle = |p: &Peer| p.extensions.upload_only == Some(true);
-        if complete && self.peers.get(&conn).is_some_and(idle) {
+        if complete && self.peers.get(&conn).is_some_and(Peer::only_gives) {
             // It may be a partial seed (BEP 21), which is of no use either as long as we want nothing.
             if let Some(addr) = self.peers.get(&conn).and_then(|p| p.listens_at) {
                 self.candidates.is_seed(addr);
             }
-            return Err(DisconnectReason::NothingToExchange);
+            // See `met_a_seed`.
+            if self.peers.get(&conn).is_some_and(|p| p.direction == Direction::Incoming) {
+                return Err(DisconnectReason::NothingToExchange);
+            }
         }
         self.order_metadata(now);
         Ok(())

@@ -236,6 +236,12 @@ pub struct Swarm {
     asked_in_vain: u32,
 
     totals: stats::Totals,
+    /// How long blocks have taken of late from when they were ordered, whoever they came from.
+    response: Duration,
+    /// When a block of payload came last, from anybody.
+    last_received_at: Instant,
+    /// When a block was sent last, to anybody.
+    last_sent_at: Instant,
     outputs: VecDeque<Output>,
 }
 
@@ -296,6 +302,9 @@ impl Swarm {
             hurry_at: None,
             asked_in_vain: 0,
             totals: stats::Totals::default(),
+            response: Duration::ZERO,
+            last_received_at: now,
+            last_sent_at: now,
             outputs: VecDeque::new(),
         };
         if swarm.phase == Phase::Metadata && !paused {

@@ -4,15 +4,16 @@ use super::blame::Sender;
 use super::choker::Weight;
 use super::io::{ConnId, Direction, Transport};
 use super::limits::{
-    ALLOWED_FAST_SET, EARLY_HAVES_MAX, EARLY_LOSSES_MAX, HOLEPUNCH_BURST, PIPELINE_MAX,
-    PIPELINE_MIN, PIPELINE_SNUBBED, PIPELINE_TIME_S, RATE_WINDOW_S, TRUST_BYTES, TRUST_FACTOR,
-    WASTE_BURST, WASTE_PER_S,
+    ALLOWED_FAST_SET, EARLY_HAVES_MAX, EARLY_LOSSES_MAX, HOLEPUNCH_BURST, IDLE_AFTER,
+    PASSED_OVER_TURNS, PIPELINE_MAX, PIPELINE_MIN, PIPELINE_SLOW, PIPELINE_SNUBBED,
+    PIPELINE_TIME_S, RATE_WINDOW_S, TRUST_BYTES, TRUST_FACTOR, WASTE_BURST, WASTE_PER_S,
 };
 use super::pex::PexState;
 use super::pieces::Opening;
 use super::rate::RateMeter;
 use super::spread::Spread;
 use super::superseed::Mask;
+use super::upload::Line;
 use crate::types::{BLOCK_SIZE, Bitfield, BlockRef, PeerId, PieceIndex};
 use crate::webseed::WebSeedId;
 use crate::wire::{ExtensionHandshake, Handshake, HashRequest};
@@ -167,10 +168,16 @@ pub(super) struct Peer {
     pub(super) had_slot: bool,
     /// When it was last seen to let its slot go to waste.
     pub(super) slot_wasted_at: Option<Instant>,
+    /// When it last took a block, or was handed one while it had none to take.
+    pub(super) waits_since: Instant,
+    /// Bytes of blocks that our line had sent to anybody by then.
+    pub(super) line_sent_bytes: u64,
 
     pub(super) download: RateMeter,
     pub(super) upload: RateMeter,
     pub(super) last_heard_at: Instant,
+    /// Bytes of blocks that had come by then, from anybody.
+    line_received_bytes: u64,
     pub(super) last_said_at: Instant,
     /// Hash requests on order.
     pub(super) hash_orders: Vec<(HashRequest, Instant)>,
@@ -245,9 +252,12 @@ impl Peer {
             last_sent_block_at: now,
             had_slot: false,
             slot_wasted_at: None,
+            waits_since: now,
+            line_sent_bytes: 0,
             download: RateMeter::default(),
             upload: RateMeter::default(),
             last_heard_at: now,
+            line_received_bytes: 0,
             last_said_at: now,
             hash_orders: Vec::new(),
             hashes_refused_until: Instant::ORIGIN,
@@ -344,6 +354,22 @@ impl Peer {
         !self.choked || (is_newcomer && self.may_have_fast.contains(&piece))
     }
 
+    /// It said or sent something; so many bytes of blocks have come by now, from anybody.
+    pub(super) fn heard(&mut self, now: Instant, line_received_bytes: u64) {
+        self.last_heard_at = now;
+        self.line_received_bytes = line_received_bytes;
+    }
+
+    /// Whether it is so silent that it must be dead. One that owes blocks may wait for its turn on our
+    /// line, if that is so slow that few of the others had theirs meanwhile.
+    pub(super) fn is_silent(&self, now: Instant, line: &Line) -> bool {
+        let passed_by = line.received_bytes.saturating_sub(self.line_received_bytes);
+        let waits_its_turn = !self.orders.is_empty()
+            && now.since(line.last_received_at) < IDLE_AFTER
+            && passed_by < PASSED_OVER_TURNS * line.owing * u64::from(BLOCK_SIZE);
+        now.since(self.last_heard_at) >= IDLE_AFTER && !waits_its_turn
+    }
+
     /// The peer did something of no use; false if that has become a flood.
     pub(super) fn overlook(&mut self, now: Instant) -> bool {
         self.waste.take(now, 1)
@@ -388,7 +414,7 @@ impl Peer {
         self.slow_start = false;
         let blocks = rate * PIPELINE_TIME_S / u64::from(BLOCK_SIZE);
         self.pipeline =
-            usize::try_from(blocks).unwrap_or(PIPELINE_MAX).clamp(PIPELINE_MIN, PIPELINE_MAX);
+            usize::try_from(blocks).unwrap_or(PIPELINE_MAX).clamp(PIPELINE_SLOW, PIPELINE_MAX);
     }
 
     /// Bytes a second towards us and from us, as the choker sees them.

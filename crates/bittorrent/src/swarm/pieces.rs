@@ -52,7 +52,7 @@ impl OpenPiece {
     }
 
     /// From how many peers block `n` is on order; `None` if it is here (or does not exist).
-    fn orders(&self, n: u32) -> Option<u8> {
+    pub(super) fn orders(&self, n: u32) -> Option<u8> {
         self.blocks.get(n as usize).filter(|block| !block.here).map(|block| block.ordered)
     }
 
@@ -65,13 +65,6 @@ impl OpenPiece {
     pub(super) fn on_order(&self, limit: u8) -> impl Iterator<Item = u32> + '_ {
         (0..self.blocks.len() as u32)
             .filter(move |n| self.orders(*n).is_some_and(|orders| (1..limit).contains(&orders)))
-    }
-
-    /// The block that is here not yet and on order from the fewest peers, below `limit`.
-    pub(super) fn least_ordered(&self, limit: u8, skip: impl Fn(u32) -> bool) -> Option<u32> {
-        (0..self.blocks.len() as u32)
-            .filter(|n| self.orders(*n).is_some_and(|orders| orders < limit) && !skip(*n))
-            .min_by_key(|n| self.orders(*n))
     }
 }
 

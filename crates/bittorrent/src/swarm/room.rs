@@ -56,10 +56,52 @@ impl Peer {
     }
 }
 
+/// Who would find a place. See [`Swarm::gives_way`].
+pub(super) enum Room {
+    ForAnybody,
+    /// For one whose network has at least two places fewer than the one with most of those that may go.
+    ForFewer {
+        places: BTreeMap<Network, usize>,
+        most: usize,
+    },
+}
+
+impl Room {
+    pub(super) fn is_for(&self, ip: IpAddr) -> bool {
+        match self {
+            Room::ForAnybody => true,
+            Room::ForFewer { places, most } => {
+                // With one place less there still are as many as the newcomer's then.
+                let own = places.get(&Network::of(ip)).copied().unwrap_or(0);
+                *most >= own + 2
+            }
+        }
+    }
+}
+
 impl Swarm {
-    /// Who gives way to a newcomer from `network`, if anybody does; `None` stands for a network that
-    /// has no place yet.
-    pub(super) fn gives_way(&self, now: Instant, network: Option<Network>) -> Option<ConnId> {
+    /// Who would find a place now, all being taken.
+    pub(super) fn room(&self, now: Instant) -> Room {
+        if self.makes_room_for_anybody(now).is_some() {
+            return Room::ForAnybody;
+        }
+        let places = self.places();
+        let peers = self.peers.values().filter(|p| p.web.is_none() && !p.is_exchanging(now));
+        let most = peers.filter_map(|p| places.get(&Network::of(p.addr.ip()))).max();
+        Room::ForFewer { most: most.copied().unwrap_or(0), places }
+    }
+
+    /// How many places each network has.
+    fn places(&self) -> BTreeMap<Network, usize> {
+        let mut places: BTreeMap<Network, usize> = BTreeMap::new();
+        for peer in self.peers.values().filter(|p| p.web.is_none()) {
+            *places.entry(Network::of(peer.addr.ip())).or_default() += 1;
+        }
+        places
+    }
+
+    /// Who has been of no use for so long that anybody may have its place.
+    fn makes_room_for_anybody(&self, now: Instant) -> Option<ConnId> {
         let peers = || self.peers.iter().filter(|(_, p)| p.web.is_none());
         let is_idle = |p: &Peer| {
             !p.interesting && !p.interested_in_us && now.since(p.connected_at) > IDLE_GRACE
@@ -67,21 +109,23 @@ impl Swarm {
         if let Some((idle, _)) = peers().find(|(_, p)| is_idle(p)) {
             return Some(*idle);
         }
-        let oldest = peers().min_by_key(|(_, p)| p.exchanged_at());
-        if let Some((oldest, p)) = oldest
-            && now.since(p.exchanged_at()) > TURNOVER_AFTER
-        {
-            return Some(*oldest);
+        let (oldest, p) = peers().min_by_key(|(_, p)| p.exchanged_at())?;
+        (now.since(p.exchanged_at()) > TURNOVER_AFTER).then_some(*oldest)
+    }
+
+    /// Who gives way to a newcomer from `network`, if anybody does; `None` stands for a network that
+    /// has no place yet.
+    pub(super) fn gives_way(&self, now: Instant, network: Option<Network>) -> Option<ConnId> {
+        if let Some(idle) = self.makes_room_for_anybody(now) {
+            return Some(idle);
         }
-        let mut places: BTreeMap<Network, usize> = BTreeMap::new();
-        for (_, p) in peers() {
-            *places.entry(Network::of(p.addr.ip())).or_default() += 1;
-        }
+        let places = self.places();
         let of = |network: Network| places.get(&network).copied().unwrap_or(0);
         // With one place less it still has as many as the newcomer's then.
         let enough = network.map_or(0, of) + 2;
-        peers()
-            .filter(|(_, p)| !p.is_exchanging(now))
+        self.peers
+            .iter()
+            .filter(|(_, p)| p.web.is_none() && !p.is_exchanging(now))
             .map(|(conn, p)| (of(Network::of(p.addr.ip())), p.connected_at, *conn))
             .filter(|(places, ..)| *places >= enough)
             // The youngest: who was there first has more to lose.

@@ -2,12 +2,12 @@
 
 use super::io::{ConnId, DisconnectReason, Output};
 use super::limits::{
-    ALLOWED_FAST_SET, COUNTED_MIN, LEDGER_MAX, REQUEST_LEN_MAX, SEND_AHEAD_MAX, SHARED_AHEAD_MAX,
-    SHARED_AHEAD_MIN, UPLOAD_QUEUE_MAX,
+    ALLOWED_FAST_SET, COUNTED_MIN, LEDGER_MAX, PASSED_OVER_TURNS, REQUEST_LEN_MAX, SEND_AHEAD_MAX,
+    SHARED_AHEAD_MAX, SHARED_AHEAD_MIN, UPLOAD_QUEUE_MAX,
 };
 use super::peer::Peer;
 use super::{ChokeCandidate, Phase, Swarm, Weight};
-use crate::types::{BlockRef, PieceIndex};
+use crate::types::{BLOCK_SIZE, BlockRef, PieceIndex};
 use crate::wire::{Message, allowed_fast_set};
 use althing_base::Instant;
 use althing_base::time::Duration;
@@ -31,7 +31,61 @@ fn counted(block: BlockRef) -> u32 {
     block.len.max(COUNTED_MIN)
 }
 
+/// How our own line does.
+pub(super) struct Line {
+    /// Bytes of blocks that have been sent, to anybody.
+    sent_bytes: u64,
+    /// When the last one was.
+    last_sent_at: Instant,
+    /// Peers that wait for one.
+    waiting: u64,
+    /// Bytes of blocks that have come, from anybody.
+    pub(super) received_bytes: u64,
+    /// When the last one did.
+    pub(super) last_received_at: Instant,
+    /// Peers that owe one.
+    pub(super) owing: u64,
+}
+
+impl Peer {
+    /// Whether it has been handed something and has taken nothing for `after` while our line let
+    /// others through, or for `clogged_after` while nobody took anything.
+    pub(super) fn takes_nothing(
+        &self,
+        line: &Line,
+        now: Instant,
+        after: Duration,
+        clogged_after: Duration,
+    ) -> bool {
+        let Some(first) = self.sending.front() else { return false };
+        let waits = now.since(self.waits_since);
+        let passed_by = line.sent_bytes.saturating_sub(self.line_sent_bytes);
+        let turn = u64::from(first.len.max(BLOCK_SIZE)) * line.waiting;
+        let passed_over = passed_by >= PASSED_OVER_TURNS * turn;
+        waits >= after && passed_over
+            || waits >= clogged_after && now.since(line.last_sent_at) >= clogged_after
+    }
+
+    /// It has taken a block, or waits for its first one from now on.
+    fn waits_from(&mut self, now: Instant, line_sent_bytes: u64) {
+        self.waits_since = now;
+        self.line_sent_bytes = line_sent_bytes;
+    }
+}
+
 impl Swarm {
+    /// How our line does.
+    pub(super) fn line(&self) -> Line {
+        Line {
+            sent_bytes: self.totals.uploaded_bytes,
+            last_sent_at: self.last_sent_at,
+            waiting: self.peers.values().filter(|p| !p.sending.is_empty()).count() as u64,
+            received_bytes: self.totals.downloaded_bytes,
+            last_received_at: self.last_received_at,
+            owing: self.peers.values().filter(|p| !p.orders.is_empty()).count() as u64,
+        }
+    }
+
     pub(super) fn interest(
         &mut self,
         now: Instant,
@@ -268,6 +322,7 @@ impl Swarm {
         peer.wanted_by_it.pop_front();
         if peer.sending.is_empty() {
             peer.last_sent_block_at = now;
+            peer.waits_from(now, self.totals.uploaded_bytes);
         }
         peer.sending.push_back(block);
         peer.sending_bytes += counted(block);
@@ -329,6 +384,8 @@ impl Swarm {
         peer.last_sent_block_at = now;
         peer.slot_wasted_at = None;
         self.totals.uploaded_bytes += u64::from(block.len);
+        peer.waits_from(now, self.totals.uploaded_bytes);
+        self.last_sent_at = now;
         self.watch_spread(now, conn, block);
         self.shown_block_sent(now, conn, block);
         self.send_on(now, conn);

@@ -19,9 +19,9 @@
 use super::deadlines::ReaderId;
 use super::io::ConnId;
 use super::limits::{
-    HURRY_INTERVAL, PIPELINE_MAX, PIPELINE_SNUBBED, RESCUED_AFTER, RESCUED_AT_ONCE_MAX,
-    RESCUED_PIECES_MAX, STALLED_AFTER, URGENT_BLOCKS_UNPROVEN, URGENT_COPIES_MAX,
-    URGENT_LOOKED_AT_MAX, URGENT_QUEUE_TIME, URGENT_SOON,
+    ENDGAME_STALLED_AFTER, HURRY_INTERVAL, PIPELINE_MAX, PIPELINE_SNUBBED, RESCUED_AFTER,
+    RESCUED_AT_ONCE_MAX, RESCUED_PIECES_MAX, STALLED_AFTER, URGENT_BLOCKS_UNPROVEN,
+    URGENT_COPIES_MAX, URGENT_LOOKED_AT_MAX, URGENT_QUEUE_TIME, URGENT_SOON,
 };
 use super::peer::{Order, Peer};
 use super::{Phase, Swarm};
@@ -72,10 +72,19 @@ impl Peer {
     }
 
     /// How long until it would have sent `blocks` more blocks.
-    fn time_for(&self, now: Instant, blocks: usize) -> Duration {
+    pub(super) fn time_for(&self, now: Instant, blocks: usize) -> Duration {
         // One that has shown nothing yet gets the benefit of the doubt.
         let pace = self.pace(now).max(BLOCK_SIZE.into());
         Duration::from_secs_f64(blocks as f64 * f64::from(BLOCK_SIZE) / pace as f64)
+    }
+
+    /// How long until it would have sent all that it owes; `None` if it has stalled, where `response`
+    /// is what blocks take of late: on a thin line of ours they all take long.
+    pub(super) fn through_in(&self, now: Instant, response: Duration) -> Option<Duration> {
+        let first = self.orders.front()?;
+        let waits = now.since(first.at.max(self.last_block_at));
+        let stalled = ENDGAME_STALLED_AFTER + response + self.time_for(now, 4);
+        (!self.snubs_us && waits < stalled).then(|| self.time_for(now, self.orders.len()))
     }
 
     /// When the order at `position` of those that are waited for is to be expected; `None` if the

@@ -212,10 +212,15 @@ mod tests {
         let policies = Policies { choker: ChokerKind::Proportional, ..Policies::default() };
         let scenario =
             FreeRiders { leechers: 30, trick: Trick::LargeView, policies, ..FreeRiders::default() };
-        let report = run(&scenario, 1).expect("a torrent");
-        assert!(report.is_good(), "{report}");
-        let time = |group: &str| report.groups[group].expected_s;
-        assert!(time("free-riders") > 1.5 * time("crowd"), "{report}");
+        // In so small a crowd chance decides much: by how much one run differs from the next.
+        let (mut crowd, mut riders) = (0.0, 0.0);
+        for seed in 1..=3 {
+            let report = run(&scenario, seed).expect("a torrent");
+            assert!(report.is_good(), "{report}");
+            crowd += report.groups["crowd"].expected_s;
+            riders += report.groups["free-riders"].expected_s;
+        }
+        assert!(riders > 1.5 * crowd, "{riders} s, {crowd} s");
     }
 
     #[test]

@@ -164,8 +164,12 @@ mod tests {
     #[test]
     fn lost_packets_are_sent_again() {
         let (fair, lossy) = (report(Trouble::None), report(Trouble::Lossy));
-        let sent = |report: &Report| report.timeline.last().map_or(0, |last| last.sent_bytes);
-        assert!(sent(&lossy) > sent(&fair), "{lossy}");
+        // By the payload: how much of that is sent twice in the endgame differs from run to run.
+        let sent = |report: &Report| {
+            let lines = report.timeline.last().map_or(0, |last| last.sent_bytes);
+            lines as f64 / report.sent_bytes as f64
+        };
+        assert!(sent(&lossy) > sent(&fair), "{} {}: {lossy}", sent(&lossy), sent(&fair));
         assert!(lossy.completion.last_s < 1.6 * fair.completion.last_s, "{lossy}");
     }
 

@@ -31,6 +31,7 @@ pub(super) struct Announce {
 impl World {
     /// A host calls an address. The handshakes take two round trips: TCP's, and BitTorrent's.
     pub(super) fn connect(&mut self, id: HostId, addr: SocketAddr) {
+        self.calls += u64::from(self.hosts[id.index()].plan.behaviour.is_honest());
         let at = |host: &HostId| self.hosts.get(host.index()).is_some_and(|h| h.addr() == addr);
         let callee = host_at(addr.ip()).filter(at);
         let callee = callee.unwrap_or(self.tracker_host);

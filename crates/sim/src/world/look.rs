@@ -91,6 +91,7 @@ impl World {
             liars: self.hosts.iter().filter(|h| !h.plan.behaviour.is_honest()).count() as u32,
             banned_liars: self.bans.len() as u32,
             bans: self.bans.values().sum(),
+            calls: self.calls,
             partings: self.partings.iter().map(|(why, n)| (format!("{why:?}"), *n)).collect(),
             peaks: self.checks.peaks,
             events: self.events,

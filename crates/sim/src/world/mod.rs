@@ -56,6 +56,8 @@ pub struct World {
     hash: EventHash,
     events: u64,
     bans: BTreeMap<HostId, u32>,
+    /// How often honest hosts called somebody.
+    calls: u64,
     /// Why honest hosts ended connections, and how often.
     partings: BTreeMap<DisconnectReason, u64>,
     /// By piece: how many hosts that started without it have it on disk and are there.
@@ -100,6 +102,7 @@ impl World {
             hash: EventHash::new(),
             events: 0,
             bans: BTreeMap::new(),
+            calls: 0,
             partings: BTreeMap::new(),
             copies: vec![0; torrent.metainfo.piece_count() as usize],
             one_copy_out: None,

@@ -105,6 +105,22 @@ fn those_who_promise_everything_do_not_keep_us_from_calling_others() {
     assert!(!requests(&table.seed_says(9), 9).is_empty());
 }
 
+#[test]
+fn nobody_is_called_for_whom_there_would_be_no_place() {
+    let mut table = table(3, &[]);
+    for n in 1..=3 {
+        come(&mut table, n as u8, n, Direction::Incoming);
+        table.hear(n, Message::HaveAll);
+        table.hear(n, Message::Unchoke);
+    }
+    // Each network has one place, and so would the newcomer's.
+    come(&mut table, 1, 4, Direction::Incoming);
+    let peers = vec![SocketAddr::from(([10, 2, 0, 9], 7000))];
+    let outputs = table.tell(Input::PeersFound { source: PeerSource::Tracker, peers });
+    assert!(!outputs.iter().any(|o| matches!(o, Output::Connect { .. })), "{outputs:?}");
+    assert!(!table.wait(10).iter().any(|o| matches!(o, Output::Connect { .. })));
+}
+
 impl Table {
     fn seed_says(&mut self, n: u64) -> Vec<Output> {
         self.hear(n, Message::HaveAll);
