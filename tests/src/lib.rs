@@ -6,6 +6,7 @@
 //!
 //! - [`net`]: hosts. Each is a network namespace behind a bridge of its own; nothing a test does
 //!   is seen outside it, and no address can collide with another test's.
+//! - [`nat`]: routers that translate addresses, of all kinds, in front of such hosts.
 //! - [`process`]: programs in those hosts. They end with the test, whatever way it ends.
 //! - [`payload`], [`torrent`]: what is shared, and the `.torrent` and magnet that name it.
 //! - [`clients`]: one module a client; each can seed a torrent and fetch one.
@@ -21,6 +22,7 @@ pub mod clients;
 pub mod encryption;
 pub mod exchange;
 pub mod http;
+pub mod nat;
 pub mod net;
 pub mod payload;
 pub mod process;
