@@ -119,12 +119,14 @@ impl Swarm {
         }
         let twin = |p: &Peer| p.id == handshake.peer_id && p.web.is_none();
         let twin = self.peers.iter().find(|(_, p)| twin(p));
-        if let Some((twin, twin_direction)) = twin.map(|(conn, p)| (*conn, p.direction)) {
+        let twin = twin.map(|(conn, p)| (*conn, p.direction, p.should_have_spoken(now)));
+        if let Some((twin, twin_direction, is_lost)) = twin {
             // Both sides must close the same one of two: the one that the smaller id opened.
             let ours_wins = self.config.peer_id > handshake.peer_id;
             let new_wins =
                 twin_direction != direction && (direction == Direction::Outgoing) == ours_wins;
-            if !new_wins {
+            // Whoever has moved to another network comes back while its old connection looks alive.
+            if !new_wins && !is_lost {
                 return Some(DisconnectReason::Duplicate);
             }
             self.drop_peer(now, twin, DisconnectReason::Duplicate);

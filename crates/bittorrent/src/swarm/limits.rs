@@ -341,6 +341,11 @@ pub const PEX_FAILED_MANY: usize = 12;
 /// What a peer named and nobody was met at counts against it for so long after it was given up.
 pub const PEX_REMEMBERED_FOR: Duration = Duration::from_secs(30 * 60);
 
+/// A peer that is silent for so long in the middle of an exchange gives way to one that comes under the
+/// same id: it has likely moved to another network (guess: less than the half minute after which it comes
+/// again if it was sent away; more than a slow line needs for a block).
+pub const LOST_AFTER: Duration = Duration::from_secs(10);
+
 /// Holes that are made at a peer's word or for it, at once, times [`HOLEPUNCH_COST`]: two dozen (guess:
 /// what somebody asks for who has just come to know a page of peers).
 pub const HOLEPUNCH_BURST: u64 = 24 * HOLEPUNCH_COST;

@@ -4,7 +4,7 @@ use super::blame::Sender;
 use super::choker::Weight;
 use super::io::{ConnId, Direction, Transport};
 use super::limits::{
-    ALLOWED_FAST_SET, EARLY_HAVES_MAX, EARLY_LOSSES_MAX, HOLEPUNCH_BURST, IDLE_AFTER,
+    ALLOWED_FAST_SET, EARLY_HAVES_MAX, EARLY_LOSSES_MAX, HOLEPUNCH_BURST, IDLE_AFTER, LOST_AFTER,
     PASSED_OVER_TURNS, PIPELINE_MAX, PIPELINE_MIN, PIPELINE_SLOW, PIPELINE_SNUBBED,
     PIPELINE_TIME_S, RATE_WINDOW_S, TRUST_BYTES, TRUST_FACTOR, WASTE_BURST, WASTE_PER_S,
 };
@@ -345,6 +345,13 @@ impl Peer {
         let claims = u64::from(self.piece_count()) * piece_bytes;
         let could_give = self.interesting || claims + trust < took;
         could_give && took > trust.saturating_add(gave.saturating_mul(TRUST_FACTOR))
+    }
+
+    /// Whether it has been silent in the middle of an exchange: it wants blocks and gets them, or owes us
+    /// some. One that has nothing to say is not lost.
+    pub(super) fn should_have_spoken(&self, now: Instant) -> bool {
+        let exchanges = self.interested_in_us && !self.choked || !self.orders.is_empty();
+        exchanges && now.since(self.last_heard_at) >= LOST_AFTER
     }
 
     /// Whether we give it blocks of the piece: we do not choke it, or the piece is one of the few

@@ -379,6 +379,34 @@ fn of_two_connections_between_the_same_peers_both_sides_keep_the_same_one() {
 }
 
 #[test]
+fn who_comes_back_from_elsewhere_takes_the_place_of_its_lost_connection() {
+    for exchanges in [false, true] {
+        let mut table = Table::new(3, &[0]);
+        table.connect(1);
+        if exchanges {
+            let outputs = table.hear(1, Message::Interested);
+            assert!(said(&outputs, 1).contains(&&Message::Unchoke));
+        }
+        let again = |table: &mut Table, conn: u64| {
+            let reserved = Handshake::RESERVED;
+            let handshake = Handshake { info_hash: table.info_hash, peer_id: peer_id(1), reserved };
+            let (conn, direction) = (ConnId(conn), Direction::Incoming);
+            let transport = Transport::Tcp;
+            let addr = addr(77);
+            table.tell(Input::Connected { conn, addr, direction, transport, handshake })
+        };
+        table.wait(LOST_AFTER.as_secs() - 1);
+        assert_eq!(dropped(&again(&mut table, 2), 2), Some(DisconnectReason::Duplicate));
+        table.wait(1);
+        let outputs = again(&mut table, 3);
+        // One that has nothing to say is not lost.
+        let gone = if exchanges { 1 } else { 3 };
+        assert_eq!(dropped(&outputs, gone), Some(DisconnectReason::Duplicate), "{exchanges}");
+        assert_eq!(dropped(&outputs, 4 - gone), None, "{exchanges}");
+    }
+}
+
+#[test]
 fn who_is_connected_is_not_called() {
     let called = |outputs: &[Output]| outputs.iter().any(|o| matches!(o, Output::Connect { .. }));
     let listens_at = SocketAddr::new(addr(1).ip(), 9);
