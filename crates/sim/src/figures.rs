@@ -16,15 +16,30 @@ const SEEDINGS: [(&str, SeedingKind); 4] = [
     ("grateful", SeedingKind::Grateful),
 ];
 
-/// How far the hosts of a group were when those of the other had everything, and how much longer the
-/// median needed.
-fn compare(report: &Report, group: &str, crowd: &str) -> Option<(f64, f64, f64)> {
-    let (group, crowd) = (report.groups.get(group)?, report.groups.get(crowd)?);
-    let crowd_s = crowd.completion.median_s;
-    Some((crowd_s, group.expected_s, group.expected_s / crowd_s))
+/// Parts of a crowd that give nothing, in percent.
+const PARTS: [u32; 3] = [10, 40, 70];
+
+/// Parts of it that give strategically.
+const STRATEGIC_PARTS: [u32; 3] = [5, 10, 40];
+
+/// The line of a table: when the median of the crowd was through, when that of the others, how much
+/// longer that is, and where the others had theirs from.
+fn line(report: &Report, others: &str) -> Option<String> {
+    let (others, crowd) = (report.groups.get(others)?, report.groups.get("crowd")?);
+    let (crowd_s, others_s) = (crowd.completion.median_s, others.expected_s);
+    let mib = |bytes: u64| bytes >> 20;
+    let from = others.sources;
+    Some(format!(
+        "{crowd_s:.0} s | {others_s:.0} s | {:.2} | {} | {} | {} |",
+        others_s / crowd_s,
+        mib(from.fetching_bytes),
+        mib(from.first_seeds_bytes),
+        mib(from.finished_bytes)
+    ))
 }
 
-/// A row for each policy; written as Markdown. `leechers` bounds the size of the runs.
+/// A row for each policy and what is tried on it; written as Markdown. `leechers` bounds the size of
+/// the runs.
 ///
 /// # Errors
 /// A torrent cannot be made.
@@ -32,36 +47,42 @@ pub fn fairness(seed: u64, leechers: u32) -> Result<String, MetainfoError> {
     let mut text = String::new();
     let mut row = |what: &str, scenario: &dyn Scenario, group: &str| {
         let report = scenario::run(scenario, seed)?;
-        if let Some((crowd, group, ratio)) = compare(&report, group, "crowd") {
+        if let Some(line) = line(&report, group) {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "| {what} | {crowd:.0} s | {group:.0} s | {ratio:.2} |");
+            let _ = writeln!(text, "| {what} | {line}");
         }
         Ok::<(), MetainfoError>(())
     };
     for (name, choker) in CHOKERS {
-        let tried =
-            [(10, Trick::None), (40, Trick::None), (70, Trick::None), (40, Trick::LargeView)];
-        for (percent, trick) in tried {
-            let policies = Policies { choker, ..Policies::default() };
-            let scenario =
-                FreeRiders { leechers, percent, trick, policies, ..FreeRiders::default() };
-            let view = if trick == Trick::LargeView { ", large view" } else { "" };
-            row(&format!("{name}, rare; {percent} % free-riders{view}"), &scenario, "free-riders")?;
-        }
         let policies = Policies { choker, ..Policies::default() };
-        let scenario = FreeRiders { leechers, fast_seed: false, policies, ..FreeRiders::default() };
-        let what = format!("{name}, rare; 40 % free-riders, a seed as slow as the others");
-        row(&what, &scenario, "free-riders")?;
+        let base = FreeRiders { leechers, policies, ..FreeRiders::default() };
+        for (trick, suffix) in [(Trick::None, ""), (Trick::LargeView, ", large view")] {
+            for percent in PARTS {
+                let scenario = FreeRiders { percent, trick, ..base };
+                row(&format!("{name}; {percent} % free-riders{suffix}"), &scenario, "free-riders")?;
+            }
+        }
+        let slow = FreeRiders { fast_seed: false, ..base };
+        let what = format!("{name}; 40 % free-riders, a seed as slow as the others");
+        row(&what, &slow, "free-riders")?;
+        for (trick, what) in [
+            (Trick::NewAddresses, "who change their address every half minute"),
+            (Trick::Praise, "who praise each other"),
+        ] {
+            let scenario = FreeRiders { trick, ..base };
+            row(&format!("{name}; 40 % free-riders {what}"), &scenario, "free-riders")?;
+        }
+        for percent in STRATEGIC_PARTS {
+            let tyrants = leechers * percent / 100;
+            let scenario = Tyrants { leechers, tyrants, policies, ..Tyrants::default() };
+            row(&format!("{name}; {percent} % strategic hosts"), &scenario, "strategic")?;
+        }
         for (seeding_name, seeding) in SEEDINGS {
             let policies = Policies { choker, seeding };
-            let scenario =
-                FreeRiders { leechers, lingers_s: 60, policies, ..FreeRiders::default() };
+            let scenario = FreeRiders { lingers_s: 60, policies, ..base };
             let what = format!("{name}, {seeding_name}; 40 % free-riders, others stay a minute");
             row(&what, &scenario, "free-riders")?;
         }
-        let policies = Policies { choker, ..Policies::default() };
-        let scenario = Tyrants { leechers, policies, ..Tyrants::default() };
-        row(&format!("{name}; 4 strategic hosts"), &scenario, "strategic")?;
     }
     Ok(text)
 }

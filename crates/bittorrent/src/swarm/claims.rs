@@ -14,10 +14,11 @@ use super::limits::{
 };
 use super::peer::Peer;
 use super::room::Network;
-use super::{Phase, Swarm};
+use super::{Phase, SeedingKind, Standing, Swarm};
 use crate::types::BLOCK_SIZE;
 use althing_base::Instant;
 use althing_base::time::Duration;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// A peer's claim to a slot; the first is the best.
@@ -33,7 +34,11 @@ enum Claim {
 
 /// A place in the line for slots: the lowest is first. Who has a slot stands before who has none, and
 /// who has had one behind who has not.
-type Place = (Claim, bool, usize, Instant, ConnId);
+type Place = (Claim, bool, Merit, usize, Instant, ConnId);
+
+/// What a peer deserves: while we fetch, who gives most comes first; once we have everything, who passes
+/// on what it gets, if the policy looks at that.
+type Merit = (Reverse<u64>, Standing);
 
 impl Peer {
     /// Whether it has a slot and lets it go to waste: it takes none of what it asked for, or has never
@@ -114,10 +119,18 @@ impl Swarm {
         for peer in self.peers.values().filter(|p| !p.choked) {
             *slots.entry(Network::of(peer.addr.ip())).or_default() += 1;
         }
+        let seeding = self.is_complete();
+        let merit = |p: &Peer| -> Merit {
+            match (seeding, self.config.seeding) {
+                (true, SeedingKind::Rare) => (Reverse(0), self.standing(p)),
+                (true, _) => (Reverse(0), Standing::Unknown),
+                (false, _) => (Reverse(p.choke_rates(now).0), Standing::Unknown),
+            }
+        };
         let place = |(conn, p): (&ConnId, &Peer)| -> Place {
             let of_network = slots.get(&Network::of(p.addr.ip())).copied().unwrap_or(0);
             let had = if p.had_slot { p.last_sent_block_at } else { Instant::ORIGIN };
-            (self.claim(now, p, patience), p.choked, of_network, had, *conn)
+            (self.claim(now, p, patience), p.choked, merit(p), of_network, had, *conn)
         };
         let mut line: Vec<Place> = self.peers.iter().filter(|(_, p)| is_in(p)).map(place).collect();
         line.sort_unstable();
@@ -127,11 +140,10 @@ impl Swarm {
 
     /// Those that wait for a slot, in order.
     fn waiting_for_slots(&self, now: Instant) -> Vec<ConnId> {
-        let piece_bytes = self.metainfo.as_ref().map_or(0, |m| u64::from(m.piece_length()));
+        let trust = self.trust();
         let seeding = self.is_complete();
-        let waits = |p: &Peer| {
-            p.choked && p.interested_in_us && (seeding || !p.is_indebted(now, piece_bytes))
-        };
+        let waits =
+            |p: &Peer| p.choked && p.interested_in_us && (seeding || !p.is_indebted(now, trust));
         self.line_for_slots(now, waits).0
     }
 

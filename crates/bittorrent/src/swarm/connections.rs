@@ -72,7 +72,9 @@ impl Swarm {
         let mut peer = Peer::new(now, addr, direction, &handshake, v2, pieces);
         peer.transport = transport;
         peer.punched = punched;
-        peer.past = self.ledger.get(&addr.ip().to_canonical()).copied().unwrap_or_default();
+        let known = self.ledger.get(&addr.ip().to_canonical()).copied();
+        let (gave, took, spread) = known.unwrap_or_default();
+        (peer.past, peer.spread) = ((gave, took), spread);
         self.peers.insert(conn, peer);
         self.choke_at.get_or_insert(now + CHOKE_INTERVAL);
         self.watch(now, KEEP_ALIVE_AFTER);

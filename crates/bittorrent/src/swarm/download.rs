@@ -410,6 +410,7 @@ impl Swarm {
         }
         if self.is_complete() && self.priorities.selected.get(piece) {
             self.outputs.push_back(Output::Completed);
+            self.note_debts(now);
             self.tell_upload_only(now);
         }
     }

@@ -397,13 +397,25 @@ pub const RARE_COPIES: u16 = 3;
 pub const RARE_PIECES_MAX: usize = 64;
 
 /// Rare pieces under watch; beyond, the oldest is forgotten.
-pub const SPREAD_LOG_MAX: usize = 256;
+pub const SPREAD_LOG_MAX: usize = 512;
 
 /// A rare piece that is seen nowhere else after this time was not passed on.
 pub const SPREAD_PATIENCE: Duration = Duration::from_secs(120);
 
-/// So many rare pieces show whether a peer passes on what it gets.
-pub const SPREAD_JUDGED_AFTER: u32 = 8;
+/// A rare piece counts as passed on when it was seen at so many others at different addresses, or at
+/// all who lack it if they are fewer: two who praise each other prove nothing.
+pub const SPREAD_WITNESSES: usize = 2;
+
+/// Whoever passes on one in so many rare pieces is served first. Of many pieces it cannot be said who
+/// passed them on, and slow uplinks do what they can (guess).
+pub const SPREAD_SHARE: u32 = 8;
+
+/// A peer of which nothing is known is ahead of others until it has got so much of what nobody else has:
+/// the first copy of a torrent goes to many.
+pub const SPREAD_CREDIT_BYTES: u32 = 512 * 1024;
+
+/// And at least so many pieces.
+pub const SPREAD_CREDIT_PIECES: u32 = 2;
 
 /// A turn of a seed's round robin ends after so many rounds of the choker if others wait: a minute.
 pub const SEEDING_TURN_ROUNDS: u64 = 6;
@@ -411,10 +423,21 @@ pub const SEEDING_TURN_ROUNDS: u64 = 6;
 /// Or after so many bytes (libtorrent's `seeding_piece_quota` is 20 pieces).
 pub const SEEDING_QUOTA_BYTES: u64 = 16 << 20;
 
-/// What a peer gets on trust, in bytes, for each ten minutes of its stay, if it could give something.
-/// An optimistic unchoke at 1 MiB/s shared by eight lasts 8 s for it, enough to answer; with twice as
-/// much the simulator's free-riders gain a tenth, with half as much everybody loses.
-pub const TRUST_BYTES: u64 = 1 << 20;
+/// What a peer gets on trust, if it could give something: a part of the torrent, so that who gives to
+/// nobody needs more peers than there usually are.
+pub const TRUST_PARTS: u64 = 200;
+
+/// But at least so many bytes, and a piece: something to trade.
+pub const TRUST_BYTES_MIN: u64 = 256 * 1024;
+
+/// And at most this or a piece: an optimistic unchoke at 1 MiB/s shared by eight lasts 8 s for it.
+pub const TRUST_BYTES_MAX: u64 = 1 << 20;
+
+/// The same again after so many seconds.
+pub const TRUST_RENEWED_S: u64 = 600;
+
+/// So many pieces may be in parts, and are not missed when a peer says what it has.
+pub const TRUST_PIECES_OPEN: u64 = 4;
 
 /// Beyond that a peer is in debt if it took more than this many times what it gave: whoever has a
 /// slow line gives less than it takes.

@@ -52,7 +52,7 @@ mod urgent;
 mod web;
 mod wishes;
 
-pub use choker::{ChokeCandidate, Choker, ChokerKind, SeedingKind, Unchoked, Weight};
+pub use choker::{ChokeCandidate, Choker, ChokerKind, SeedingKind, Standing, Unchoked, Weight};
 pub use deadlines::ReaderId;
 pub use io::{
     ConnId, Direction, DisconnectReason, Input, Output, PeerSource, StorageFault, Transport,
@@ -81,7 +81,7 @@ use pex::Exchange;
 use pieces::OpenPieces;
 use priority::PiecePriorities;
 use slots::SharedSlots;
-use spread::SpreadLog;
+use spread::{Spread, SpreadLog};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -220,8 +220,8 @@ pub struct Swarm {
     shares: bool,
     /// How much those who are sent something have been sent, each byte divided by its weight.
     served: u64,
-    /// What addresses that are gone gave us and took from us, in bytes.
-    ledger: BTreeMap<IpAddr, (u64, u64)>,
+    /// What addresses that are gone gave us and took from us, in bytes, and what they did with it.
+    ledger: BTreeMap<IpAddr, (u64, u64, Spread)>,
     availability: Availability,
     exchange: Exchange,
     holes: Holes,

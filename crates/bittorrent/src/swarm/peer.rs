@@ -6,7 +6,8 @@ use super::io::{ConnId, Direction, Transport};
 use super::limits::{
     ALLOWED_FAST_SET, EARLY_HAVES_MAX, EARLY_LOSSES_MAX, HOLEPUNCH_BURST, IDLE_AFTER, LOST_AFTER,
     PASSED_OVER_TURNS, PIPELINE_MAX, PIPELINE_MIN, PIPELINE_SLOW, PIPELINE_SNUBBED,
-    PIPELINE_TIME_S, RATE_WINDOW_S, TRUST_BYTES, TRUST_FACTOR, WASTE_BURST, WASTE_PER_S,
+    PIPELINE_TIME_S, RATE_WINDOW_S, TRUST_BYTES_MAX, TRUST_BYTES_MIN, TRUST_FACTOR, TRUST_PARTS,
+    TRUST_PIECES_OPEN, TRUST_RENEWED_S, WASTE_BURST, WASTE_PER_S,
 };
 use super::pex::PexState;
 use super::pieces::Opening;
@@ -338,13 +339,16 @@ impl Peer {
 
     /// Whether it could give us something and has taken much more than it gave. Who claims less
     /// than we sent it hides what it could give.
-    pub(super) fn is_indebted(&self, now: Instant, piece_bytes: u64) -> bool {
-        let (gave, took) = self.balance();
-        let stay = now.since(self.connected_at).as_secs() / 600;
-        let trust = TRUST_BYTES * (stay + 1);
-        let claims = u64::from(self.piece_count()) * piece_bytes;
-        let could_give = self.interesting || claims + trust < took;
-        could_give && took > trust.saturating_add(gave.saturating_mul(TRUST_FACTOR))
+    pub(super) fn is_indebted(&self, now: Instant, trust: Trust) -> bool {
+        let (gave, mut took) = self.balance();
+        // What is on its way to it can not be called back.
+        took += u64::from(self.sending_bytes);
+        let stay = now.since(self.connected_at).as_secs() / TRUST_RENEWED_S;
+        if !trust.is_exceeded(gave, took, stay) {
+            return false;
+        }
+        let claims = u64::from(self.piece_count()) * trust.piece_bytes;
+        self.interesting || self.spread.could_give || claims + trust.hidden_bytes() < took
     }
 
     /// Whether it has been silent in the middle of an exchange: it wants blocks and gets them, or owes us
@@ -427,6 +431,34 @@ impl Peer {
     /// Bytes a second towards us and from us, as the choker sees them.
     pub(super) fn choke_rates(&self, now: Instant) -> (u64, u64) {
         (self.download.rate(now, RATE_WINDOW_S), self.upload.rate(now, RATE_WINDOW_S))
+    }
+}
+
+/// What is given to strangers of one torrent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trust {
+    /// What a peer gets before it has given anything, in bytes.
+    bytes: u64,
+    /// The length of a piece.
+    piece_bytes: u64,
+}
+
+impl Trust {
+    /// Of a torrent of `total` bytes.
+    pub(super) fn of(total: u64, piece_bytes: u64) -> Trust {
+        let part = (total / TRUST_PARTS).clamp(TRUST_BYTES_MIN, TRUST_BYTES_MAX);
+        Trust { bytes: part.max(piece_bytes), piece_bytes }
+    }
+
+    /// Whether somebody who gave so much and took so much has taken more than is given on trust, which
+    /// was renewed so many times.
+    pub(super) fn is_exceeded(self, gave: u64, took: u64, renewed: u64) -> bool {
+        took > (self.bytes * (renewed + 1)).saturating_add(gave.saturating_mul(TRUST_FACTOR))
+    }
+
+    /// What a peer may have got from us and not be able to claim yet: parts of pieces.
+    fn hidden_bytes(self) -> u64 {
+        self.bytes + TRUST_PIECES_OPEN * self.piece_bytes
     }
 }
 

@@ -1,71 +1,180 @@
-//! Who passes on what is rare: a seed gives a piece that hardly anybody has, and watches whether it
-//! turns up elsewhere.
+//! Who passes on what it gets: a seed gives a piece that nobody else has, and watches whether it turns
+//! up elsewhere.
+//!
+//! What somebody says to have proves little: two who work together can praise each other. So a
+//! piece counts as passed on when it was seen at two others at different addresses (if there are
+//! two that lack it), neither of which had it from us; and whoever asks for what it said to have is not
+//! believed any more. Where two have the piece from us, neither is credited: whoever keeps what it gets
+//! would else be praised for what the other one passes on.
 
 use super::Swarm;
+use super::choker::Standing;
 use super::io::ConnId;
-use super::limits::{RARE_COPIES, RARE_PIECES_MAX, SPREAD_LOG_MAX, SPREAD_PATIENCE};
+use super::limits::{
+    RARE_COPIES, RARE_PIECES_MAX, SPREAD_CREDIT_BYTES, SPREAD_CREDIT_PIECES, SPREAD_LOG_MAX,
+    SPREAD_PATIENCE, SPREAD_SHARE, SPREAD_WITNESSES,
+};
+use super::peer::Peer;
 use crate::types::{BlockRef, PieceIndex};
 use althing_base::Instant;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
-/// How a peer dealt with rare pieces that it got from us.
+/// How a peer dealt with what it got from us.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Spread {
-    /// Pieces of which it is known what became of them.
+    /// Rare pieces that it got from us, and that others lacked.
     pub(super) was_given: u32,
     /// Those that turned up elsewhere in time.
     pub(super) passed_on: u32,
+    /// While it took, it had something for us: it could have given.
+    pub(super) could_give: bool,
+    /// When we had everything it owed us more than is given on trust.
+    pub(super) in_debt: bool,
+    /// It asked for a piece that it had said to have: its word counts for nothing.
+    pub(super) contradicts_itself: bool,
 }
 
-/// Rare pieces given lately: which, to whom, and when.
+/// A piece that was given while it was rare.
+#[derive(Debug)]
+struct Given {
+    piece: PieceIndex,
+    to: ConnId,
+    /// When the first block of it left.
+    at: Instant,
+    /// At how many addresses it has to be seen until it counts as passed on.
+    needs: usize,
+    /// Where it was seen.
+    seen_at: Vec<IpAddr>,
+    /// Nothing more is to be learnt from it but that its owner had it from us.
+    is_over: bool,
+}
+
+/// Rare pieces given lately.
 #[derive(Debug, Default)]
-pub(super) struct SpreadLog(VecDeque<(PieceIndex, ConnId, Instant)>);
+pub(super) struct SpreadLog {
+    given: VecDeque<Given>,
+}
+
+#[cfg(test)]
+impl SpreadLog {
+    pub(super) fn is_empty(&self) -> bool {
+        self.given.is_empty()
+    }
+}
 
 impl Swarm {
     /// A block has left for a peer. The first one of a piece that nobody else has begins a watch.
     pub(super) fn watch_spread(&mut self, now: Instant, conn: ConnId, block: BlockRef) {
-        let is_rare = self.availability.of(block.piece) == 0;
-        let masked = self.peers.get(&conn).is_none_or(|p| p.mask.is_some());
-        if block.begin != 0 || !is_rare || masked || !self.is_complete() {
+        let is_last = self.metainfo.as_ref().is_some_and(|m| {
+            u64::from(block.begin) + u64::from(block.len) >= u64::from(m.piece_size(block.piece))
+        });
+        if (block.begin != 0 && !is_last) || !self.is_complete() {
             return;
         }
-        if self.spread.0.len() >= SPREAD_LOG_MAX {
-            self.spread.0.pop_front();
+        let masked = self.peers.get(&conn).is_none_or(|p| p.mask.is_some());
+        let is_rare = self.availability.of(block.piece) == 0;
+        let of_piece = |given: &&Given| given.piece == block.piece;
+        let mut known = self.spread.given.iter().filter(of_piece).peekable();
+        if masked || !(is_rare || known.peek().is_some()) || known.any(|g| g.to == conn) {
+            return;
         }
-        self.spread.0.push_back((block.piece, conn, now));
-    }
-
-    /// A peer has got a piece: it is from whoever had it from us, if that is another one.
-    pub(super) fn spread_seen(&mut self, at: ConnId, piece: PieceIndex) {
-        let mut passed_on = Vec::new();
-        self.spread.0.retain(|(given, to, _)| {
-            let passed = *given == piece && *to != at;
-            if passed {
-                passed_on.push(*to);
-            }
-            !passed
+        let lacks = |(other, p): &(&ConnId, &Peer)| {
+            **other != conn && p.interested_in_us && !p.has(block.piece)
+        };
+        let needs = self.peers.iter().filter(lacks).take(SPREAD_WITNESSES).count();
+        let is_watched = is_rare && needs > 0;
+        if is_watched && let Some(peer) = self.peers.get_mut(&conn) {
+            peer.spread.was_given = peer.spread.was_given.saturating_add(1);
+        }
+        if self.spread.given.len() >= SPREAD_LOG_MAX {
+            self.spread.given.pop_front();
+        }
+        self.spread.given.push_back(Given {
+            piece: block.piece,
+            to: conn,
+            at: now,
+            needs,
+            seen_at: Vec::new(),
+            is_over: !is_watched,
         });
-        for conn in passed_on {
-            if let Some(peer) = self.peers.get_mut(&conn) {
-                peer.spread.was_given = peer.spread.was_given.saturating_add(1);
-                peer.spread.passed_on = peer.spread.passed_on.saturating_add(1);
-            }
+    }
+
+    /// A peer has got a piece: it is from whoever had it from us, unless it had it from us too.
+    pub(super) fn spread_seen(&mut self, at: ConnId, piece: PieceIndex) {
+        if self.spread.given.is_empty() {
+            return;
+        }
+        let Some(witness) = self.peers.get(&at).filter(|p| !p.spread.contradicts_itself) else {
+            return;
+        };
+        let witness = witness.addr.ip().to_canonical();
+        let peers = &self.peers;
+        let has_it = |given: &Given| peers.get(&given.to).is_some_and(|p| p.has(piece));
+        let given = self.spread.given.iter_mut().filter(|given| given.piece == piece);
+        let mut owners: Vec<&mut Given> =
+            given.filter(|given| given.to == at || has_it(given)).collect();
+        let [owner] = owners.as_mut_slice() else { return };
+        let own = peers.get(&owner.to).is_none_or(|p| p.addr.ip().to_canonical() == witness);
+        if own || owner.is_over || owner.seen_at.contains(&witness) {
+            return;
+        }
+        owner.seen_at.push(witness);
+        owner.is_over = owner.seen_at.len() >= owner.needs;
+        let passed_on = owner.is_over.then_some(owner.to);
+        if let Some(peer) = passed_on.and_then(|conn| self.peers.get_mut(&conn)) {
+            peer.spread.passed_on = peer.spread.passed_on.saturating_add(1);
         }
     }
 
-    /// What was given long ago and never seen elsewhere was not passed on.
-    pub(super) fn judge_spread(&mut self, now: Instant) {
-        while let Some((_, conn, at)) = self.spread.0.front().copied() {
-            if now.since(at) < SPREAD_PATIENCE {
-                break;
-            }
-            self.spread.0.pop_front();
-            if let Some(peer) = self.peers.get_mut(&conn) {
-                peer.spread.was_given = peer.spread.was_given.saturating_add(1);
-            }
+    /// What was given long ago is of no more interest.
+    pub(super) fn forget_spread(&mut self, now: Instant) {
+        while self.spread.given.front().is_some_and(|g| now.since(g.at) >= SPREAD_PATIENCE) {
+            self.spread.given.pop_front();
         }
-        if self.spread.0.is_empty() {
-            self.spread.0 = VecDeque::new();
+        if self.spread.given.is_empty() {
+            self.spread.given = VecDeque::new();
+        }
+    }
+
+    /// A peer asks a seed for a piece that it said to have.
+    pub(super) fn note_contradiction(&mut self, conn: ConnId, piece: PieceIndex) {
+        if self.is_complete()
+            && let Some(peer) = self.peers.get_mut(&conn).filter(|p| p.has(piece))
+        {
+            peer.spread.contradicts_itself = true;
+        }
+    }
+
+    /// Everything is here: who owes us more than is given on trust is remembered.
+    pub(super) fn note_debts(&mut self, now: Instant) {
+        if !self.is_complete() {
+            return;
+        }
+        let terms = self.trust();
+        for peer in self.peers.values_mut() {
+            peer.spread.in_debt = peer.is_indebted(now, terms);
+        }
+        for (gave, took, spread) in self.ledger.values_mut() {
+            spread.in_debt = spread.could_give && terms.is_exceeded(*gave, *took, 0);
+        }
+    }
+
+    /// Where a peer stands with a seed.
+    pub(super) fn standing(&self, peer: &Peer) -> Standing {
+        let piece_length = self.metainfo.as_ref().map_or(1, |m| m.piece_length()).max(1);
+        let credit = (SPREAD_CREDIT_BYTES / piece_length).max(SPREAD_CREDIT_PIECES);
+        let Spread { was_given, passed_on, in_debt, contradicts_itself, .. } = peer.spread;
+        let gave = peer.balance().0 > 0 && !in_debt;
+        let passes = passed_on > 0 && passed_on.saturating_mul(SPREAD_SHARE) >= was_given;
+        if contradicts_itself {
+            Standing::Keeps
+        } else if passes || gave {
+            Standing::Passes
+        } else if in_debt || was_given >= credit {
+            Standing::Keeps
+        } else {
+            Standing::Unknown
         }
     }
 

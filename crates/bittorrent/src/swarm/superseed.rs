@@ -198,13 +198,15 @@ impl Swarm {
     fn let_go_of_pointless(&mut self, now: Instant, conn: ConnId) {
         let Some(mask) = self.peers.get(&conn).and_then(|p| p.mask.as_ref()) else { return };
         let is_pointless = |shown: &Shown| {
-            let Some(since) = shown.has_it_since else { return false };
+            let since = shown.has_it_since?;
             let lacks = |p: &Peer| !p.is_seed() && !p.has(shown.piece);
             let others = self.peers.iter().any(|(other, p)| *other != conn && lacks(p));
-            !others || now.since(since) >= SUPER_SEED_PATIENCE
+            (!others || now.since(since) >= SUPER_SEED_PATIENCE).then_some((shown.piece, others))
         };
-        let pointless: Vec<PieceIndex> =
-            mask.open.iter().filter(|shown| is_pointless(shown)).map(|shown| shown.piece).collect();
+        let judged: Vec<(PieceIndex, bool)> = mask.open.iter().filter_map(is_pointless).collect();
+        let pointless: Vec<PieceIndex> = judged.iter().map(|(piece, _)| *piece).collect();
+        // Where nobody else lacks a piece, nobody could have been given it.
+        let kept = judged.iter().filter(|(_, others)| *others).count() as u32;
         if pointless.is_empty() {
             return;
         }
@@ -212,7 +214,7 @@ impl Swarm {
             if let Some(mask) = &mut peer.mask {
                 mask.open.retain(|shown| !pointless.contains(&shown.piece));
             }
-            peer.spread.was_given = peer.spread.was_given.saturating_add(pointless.len() as u32);
+            peer.spread.was_given = peer.spread.was_given.saturating_add(kept);
         }
         self.show_more(now, conn);
     }

@@ -5,14 +5,16 @@ use super::limits::{
     ALLOWED_FAST_SET, COUNTED_MIN, LEDGER_MAX, PASSED_OVER_TURNS, REQUEST_LEN_MAX, SEND_AHEAD_MAX,
     SHARED_AHEAD_MAX, SHARED_AHEAD_MIN, UPLOAD_QUEUE_MAX,
 };
-use super::peer::Peer;
-use super::{ChokeCandidate, Phase, Swarm, Weight};
+use super::peer::{Peer, Trust};
+use super::{ChokeCandidate, Phase, Standing, Swarm, Weight};
+use crate::metainfo::Metainfo;
 use crate::types::{BLOCK_SIZE, BlockRef, PieceIndex};
 use crate::wire::{Message, allowed_fast_set};
 use althing_base::Instant;
 use althing_base::time::Duration;
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 type Broken = DisconnectReason;
 
@@ -111,6 +113,28 @@ impl Swarm {
         Ok(())
     }
 
+    /// What is given to strangers.
+    pub(super) fn trust(&self) -> Trust {
+        let size = |m: &Arc<Metainfo>| Trust::of(m.total_size(), m.piece_length().into());
+        self.metainfo.as_ref().map_or(Trust::of(0, 0), size)
+    }
+
+    /// Whether it has had what is given on trust, and gives nothing now: then it is a stranger's slot
+    /// that it has, and not one that it has earned.
+    fn is_beyond_trust(&self, now: Instant, peer: &Peer) -> bool {
+        self.missing > 0 && peer.is_indebted(now, self.trust()) && peer.choke_rates(now).0 == 0
+    }
+
+    /// After each block: who has had what is given on trust makes room at once, and not only when the
+    /// next round comes.
+    fn end_of_trust(&mut self, now: Instant, conn: ConnId) {
+        let ends = |p: &Peer| !p.choked && self.is_beyond_trust(now, p);
+        if self.peers.get(&conn).is_some_and(ends) {
+            self.choke(now, conn);
+            self.fill_free_slots(now);
+        }
+    }
+
     pub(super) fn choke_round(&mut self, now: Instant) {
         self.tell_demand(true);
         self.choose_unchoked(now);
@@ -122,7 +146,10 @@ impl Swarm {
             return;
         }
         let seeding = self.is_complete();
-        self.judge_spread(now);
+        self.forget_spread(now);
+        for peer in self.peers.values_mut().filter(|_| !seeding) {
+            peer.spread.could_give |= peer.interesting;
+        }
         let candidates = self.choke_candidates(now, seeding);
         let slots = self.slots();
         let choker = if seeding { &mut self.seeder } else { &mut self.choker };
@@ -145,7 +172,7 @@ impl Swarm {
     /// What the choker is to know of everyone that wants something.
     fn choke_candidates(&self, now: Instant, seeding: bool) -> Vec<ChokeCandidate> {
         let rare = if seeding { self.rare_pieces() } else { Vec::new() };
-        let piece_bytes = self.metainfo.as_ref().map_or(0, |m| u64::from(m.piece_length()));
+        let trust = self.trust();
         // Who wastes slots has only those that nobody else can use.
         let (mut line, before) = self.line_for_slots(now, |p| p.interested_in_us);
         line.truncate(before.max(self.slots()));
@@ -158,13 +185,15 @@ impl Swarm {
                 takes,
                 gave,
                 took,
-                indebted: !seeding && p.is_indebted(now, piece_bytes),
+                indebted: !seeding && p.is_indebted(now, trust),
                 snubs_us: p.snubs_us,
                 unchoked: !p.choked,
                 is_new: now.since(p.connected_at) < NEW_FOR,
                 lacks_rare: rare.iter().filter(|piece| !p.has(**piece)).count() as u32,
-                was_given: p.spread.was_given,
-                passed_on: p.spread.passed_on,
+                standing: match seeding {
+                    true => self.standing(p),
+                    false => Standing::Unknown,
+                },
                 ..ChokeCandidate::new(*conn)
             }
         };
@@ -175,17 +204,19 @@ impl Swarm {
     /// its debts by calling again.
     pub(super) fn remember_balance(&mut self, peer: &Peer) {
         let (gave, took) = peer.balance();
-        // Once everything is here, only gifts count.
-        if gave == 0 && (took == 0 || self.is_complete()) {
+        // Once everything is here, only gifts count, and what became of ours.
+        let is_known =
+            peer.spread.was_given > 0 || peer.spread.in_debt || peer.spread.contradicts_itself;
+        if gave == 0 && !is_known && (took == 0 || self.is_complete()) {
             return;
         }
         if self.ledger.len() >= LEDGER_MAX {
-            let least = self.ledger.iter().min_by_key(|(_, (gave, took))| gave.abs_diff(*took));
+            let least = self.ledger.iter().min_by_key(|(_, (gave, took, _))| gave.abs_diff(*took));
             if let Some(least) = least.map(|(ip, _)| *ip) {
                 self.ledger.remove(&least);
             }
         }
-        self.ledger.insert(peer.addr.ip().to_canonical(), (gave, took));
+        self.ledger.insert(peer.addr.ip().to_canonical(), (gave, took, peer.spread));
     }
 
     /// Once everything wanted is here, those that only give are of no more use. They are let go of
@@ -265,6 +296,8 @@ impl Swarm {
             && self.metainfo.as_ref().is_some_and(|m| m.layout().contains(block));
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
         peer.spoken = true;
+        self.note_contradiction(conn, block.piece);
+        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
         let exists = exists && peer.mask.as_ref().is_none_or(|m| m.shown.get(block.piece));
         if exists && peer.may_have(block.piece) && peer.wanted_by_it.len() < UPLOAD_QUEUE_MAX {
             if peer.wanted_by_it.is_empty() && peer.sending.is_empty() {
@@ -314,6 +347,11 @@ impl Swarm {
 
     /// Hands the next request of a peer to the driver, if fewer than `ahead` bytes are there.
     fn send_next(&mut self, now: Instant, conn: ConnId, ahead: u32) -> bool {
+        // What the driver has cannot be called back: no more than what is given on trust is handed over.
+        let ends = |p: &Peer| !p.sending.is_empty() && self.is_beyond_trust(now, p);
+        if self.peers.get(&conn).is_some_and(ends) {
+            return false;
+        }
         let Some(peer) = self.peers.get_mut(&conn) else { return false };
         let Some(block) = peer.wanted_by_it.front().copied() else { return false };
         if !peer.sending.is_empty() && peer.sending_bytes + counted(block) > ahead {
@@ -388,6 +426,7 @@ impl Swarm {
         self.last_sent_at = now;
         self.watch_spread(now, conn, block);
         self.shown_block_sent(now, conn, block);
+        self.end_of_trust(now, conn);
         self.send_on(now, conn);
     }
 }

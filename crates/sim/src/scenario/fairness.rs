@@ -206,21 +206,71 @@ mod tests {
     use super::*;
     use crate::scenario::run;
 
-    /// A contributor is through sooner than who gives nothing, also if that one connects to everybody.
-    #[test]
-    fn it_pays_to_give() {
-        let policies = Policies { choker: ChokerKind::Proportional, ..Policies::default() };
-        let scenario =
-            FreeRiders { leechers: 30, trick: Trick::LargeView, policies, ..FreeRiders::default() };
-        // In so small a crowd chance decides much: by how much one run differs from the next.
-        let (mut crowd, mut riders) = (0.0, 0.0);
-        for seed in 1..=3 {
-            let report = run(&scenario, seed).expect("a torrent");
+    /// A crowd of thirty on 30 MiB.
+    const THIRTY: FreeRiders = FreeRiders {
+        leechers: 30,
+        pieces: 120,
+        percent: 40,
+        trick: Trick::None,
+        fast_seed: true,
+        lingers_s: 0,
+        policies: Policies { choker: ChokerKind::TitForTat, seeding: SeedingKind::Rare },
+    };
+
+    /// The median of those who give nothing takes so many times as long as that of those who give, for
+    /// three seeds and under both policies; and those who give are not kept waiting for it.
+    fn it_pays_to_give(scenario: FreeRiders, at_least: f64) {
+        let tried = [1, 2, 3].map(|seed| (ChokerKind::TitForTat, seed));
+        for (choker, seed) in tried.into_iter().chain([(ChokerKind::Proportional, 1)]) {
+            let policies = Policies { choker, ..Policies::default() };
+            let report = run(&FreeRiders { policies, ..scenario }, seed).expect("a torrent");
             assert!(report.is_good(), "{report}");
-            crowd += report.groups["crowd"].expected_s;
-            riders += report.groups["free-riders"].expected_s;
+            let time = |group: &str| report.groups[group].expected_s;
+            assert!(time("free-riders") > at_least * time("crowd"), "{report}");
+            assert!(time("crowd") < 40.0, "{report}");
         }
-        assert!(riders > 1.5 * crowd, "{riders} s, {crowd} s");
+    }
+
+    /// When all others have left, a seed that never idles gives three hosts their 90 MiB in 23 s: they
+    /// cannot take more than 1.7 times as long as who is through in 32 s.
+    #[test]
+    fn it_pays_to_give_where_few_give_nothing() {
+        it_pays_to_give(FreeRiders { percent: 10, ..THIRTY }, 1.4);
+    }
+
+    #[test]
+    fn it_pays_to_give_where_many_give_nothing() {
+        it_pays_to_give(THIRTY, 2.2);
+    }
+
+    #[test]
+    fn it_pays_to_give_where_most_give_nothing() {
+        it_pays_to_give(FreeRiders { percent: 70, ..THIRTY }, 3.8);
+    }
+
+    #[test]
+    fn it_does_not_pay_to_call_everybody() {
+        it_pays_to_give(FreeRiders { trick: Trick::LargeView, ..THIRTY }, 2.2);
+    }
+
+    #[test]
+    fn it_does_not_pay_to_change_addresses() {
+        it_pays_to_give(FreeRiders { trick: Trick::NewAddresses, ..THIRTY }, 2.2);
+    }
+
+    #[test]
+    fn it_does_not_pay_to_praise_each_other() {
+        it_pays_to_give(FreeRiders { trick: Trick::Praise, ..THIRTY }, 2.2);
+    }
+
+    /// A seed as slow as the others gives first to those who pass things on.
+    #[test]
+    fn it_pays_to_give_where_the_seed_is_slow() {
+        let slow = FreeRiders { fast_seed: false, ..THIRTY };
+        let report = run(&slow, 1).expect("a torrent");
+        assert!(report.is_good(), "{report}");
+        let time = |group: &str| report.groups[group].expected_s;
+        assert!(time("free-riders") > 2.5 * time("crowd"), "{report}");
     }
 
     #[test]

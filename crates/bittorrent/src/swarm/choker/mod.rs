@@ -38,10 +38,19 @@ pub struct ChokeCandidate {
     pub is_new: bool,
     /// Rare pieces that we have and it lacks.
     pub lacks_rare: u32,
-    /// Pieces that it got from us when they were rare.
-    pub was_given: u32,
-    /// How many of those have turned up elsewhere since.
-    pub passed_on: u32,
+    /// Where it stands with a seed.
+    pub standing: Standing,
+}
+
+/// What a seed knows of a peer, in the order in which they are served.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Standing {
+    /// It passes on what it gets, or gave us something while we fetched.
+    Passes,
+    /// Nothing is known of it.
+    Unknown,
+    /// As far as is known it keeps what it gets, or it owes us something.
+    Keeps,
 }
 
 impl ChokeCandidate {
@@ -58,8 +67,7 @@ impl ChokeCandidate {
             unchoked: false,
             is_new: false,
             lacks_rare: 0,
-            was_given: 0,
-            passed_on: 0,
+            standing: Standing::Unknown,
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Whom a seed gives to: by turns, to those who pass on what is rare, or to those who gave.
 
 use super::super::io::ConnId;
-use super::super::limits::{SEEDING_QUOTA_BYTES, SEEDING_TURN_ROUNDS, SPREAD_JUDGED_AFTER};
-use super::{ChokeCandidate, Choker, Unchoked, Weight};
-use std::cmp::Reverse;
+use super::super::limits::{SEEDING_QUOTA_BYTES, SEEDING_TURN_ROUNDS};
+use super::{ChokeCandidate, Choker, Standing, Unchoked, Weight};
 use std::collections::BTreeMap;
 
 /// A peer's place in the line.
@@ -108,31 +107,24 @@ impl Choker for Grateful {
     }
 }
 
-/// While something is rare: those who lack it and pass on what they get. One slot, and all of them
-/// when nothing is rare, go round; who is known to pass nothing on stands behind the others.
+/// All slots but one go to those who pass on what they get, those first who lack what is rare. One
+/// slot, and all that are left, go round among the others: first those of whom nothing is known, last
+/// those who keep what they get.
 #[derive(Debug, Default)]
-pub(super) struct Rare(Turns);
-
-/// How well a peer passes on what it was given, in tenths; one of whom little is known stands in the
-/// middle.
-fn passes_on(peer: &ChokeCandidate) -> u32 {
-    let passed_on = peer.passed_on.min(peer.was_given);
-    if peer.was_given < SPREAD_JUDGED_AFTER { 5 } else { 10 * passed_on / peer.was_given }
+pub(super) struct Rare {
+    passing: Turns,
+    others: Turns,
 }
 
 impl Choker for Rare {
     fn round(&mut self, candidates: &[ChokeCandidate], slots: usize) -> Unchoked {
-        let mut useful: Vec<&ChokeCandidate> =
-            candidates.iter().filter(|peer| peer.lacks_rare > 0 && passes_on(peer) > 0).collect();
-        useful.sort_by_key(|peer| {
-            (Reverse(passes_on(peer)), !peer.unchoked, Reverse(peer.lacks_rare), peer.conn)
-        });
-        let mut chosen: Vec<ConnId> =
-            useful.iter().take(slots.saturating_sub(1)).map(|peer| peer.conn).collect();
-        let rest: Vec<ChokeCandidate> =
-            candidates.iter().filter(|peer| !chosen.contains(&peer.conn)).copied().collect();
+        let (passing, others): (Vec<ChokeCandidate>, Vec<ChokeCandidate>) =
+            candidates.iter().partition(|peer| peer.standing == Standing::Passes);
+        let for_others = usize::from(slots > 1 && !others.is_empty());
+        let class = |peer: &ChokeCandidate| u32::from(peer.lacks_rare == 0);
+        let mut chosen = self.passing.choose(&passing, slots.saturating_sub(for_others), class);
         let left = slots - chosen.len();
-        chosen.extend(self.0.choose(&rest, left, |peer| u32::from(passes_on(peer) == 0)));
+        chosen.extend(self.others.choose(&others, left, |peer| peer.standing as u32));
         equal(chosen)
     }
 }
@@ -172,12 +164,28 @@ mod tests {
         let mut peers: Vec<_> = (0..8).map(|n| peer(n, 0, 0)).collect();
         for peer in &mut peers {
             peer.lacks_rare = 5;
-            peer.was_given = 20;
-            peer.passed_on = if peer.conn.0 < 3 { 18 } else { 0 };
+            peer.standing = if peer.conn.0 < 3 { Standing::Passes } else { Standing::Unknown };
         }
         let turns = rounds(SeedingKind::Rare, &mut peers, 4, 100);
         assert_eq!(turns[..3], [100; 3]);
         assert!(turns[3..].iter().all(|turns| (10..30).contains(turns)), "{turns:?}");
+    }
+
+    #[test]
+    fn who_keeps_what_it_gets_comes_last_and_is_served_all_the_same() {
+        let mut peers: Vec<_> = (0..8).map(|n| peer(n, 0, 0)).collect();
+        for (n, peer) in peers.iter_mut().enumerate() {
+            peer.standing = [Standing::Passes, Standing::Unknown, Standing::Keeps][n / 3];
+        }
+        // Three who pass things on leave one slot: it is for those of whom nothing is known.
+        let turns = rounds(SeedingKind::Rare, &mut peers, 4, 90);
+        assert_eq!(turns[..3], [90; 3]);
+        assert!(turns[3..6].iter().all(|turns| *turns >= 20), "{turns:?}");
+        assert_eq!(turns[6..], [0; 2]);
+        // An idle line helps nobody.
+        assert_eq!(rounds(SeedingKind::Rare, &mut peers, 8, 90), [90; 8]);
+        peers.iter_mut().for_each(|peer| peer.standing = Standing::Keeps);
+        assert!(rounds(SeedingKind::Rare, &mut peers, 3, 80).iter().all(|turns| *turns >= 24));
     }
 
     #[test]

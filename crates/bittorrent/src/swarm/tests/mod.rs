@@ -11,6 +11,7 @@ mod idlers;
 mod metadata;
 mod room;
 mod slots;
+mod trust;
 mod urgent;
 mod web;
 mod wishes;
