@@ -39,5 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("tracker_server_request", targets::tracker_server_request::run),
     ("tracker_udp_response", targets::tracker_udp_response::run),
     ("tracker_url", targets::tracker_url::run),
+    ("utp_connection", targets::utp_connection::run),
+    ("utp_packet", targets::utp_packet::run),
     ("web_seed_answer", targets::web_seed_answer::run),
 ];

@@ -21,4 +21,6 @@ pub mod tracker_http_response;
 pub mod tracker_server_request;
 pub mod tracker_udp_response;
 pub mod tracker_url;
+pub mod utp_connection;
+pub mod utp_packet;
 pub mod web_seed_answer;

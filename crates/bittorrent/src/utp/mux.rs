@@ -138,8 +138,9 @@ impl Utp {
                     self.sources.remove(&source);
                 }
             }
-            self.strangers.bury(self.now, key);
         }
+        let opened_by = conn.id.is_incoming().then_some(conn.opened_by);
+        self.strangers.bury(self.now, key, opened_by);
     }
 
     /// Something of a connection has changed.
@@ -258,7 +259,6 @@ impl Utp {
             return;
         }
         let Some(seq) = self.strangers.answer(self.now, key, header.seq) else { return };
-        self.strangers.unbury(key);
         self.stats.openings_answered += 1;
         let answer = Header {
             kind: Kind::State,

@@ -10,11 +10,11 @@ use super::limits::{
     COOKIE_SECONDS, EARLY_PACKETS, FIRST_PACKETS, RESETS_PER_S, RESETS_PER_SOURCE_PER_S,
     SOURCE_PLACES, SYN_ANSWERS_PER_S, SYN_ANSWERS_PER_SOURCE_PER_S, TOMBSTONE, TOMBSTONES_MAX,
 };
-use super::packet::Header;
+use super::packet::{Header, Kind};
 use super::seq::Seq;
 use althing_base::hash::Sha256;
 use althing_base::{Instant, Seed, TokenBucket};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ pub(super) struct Strangers {
     answered: Counts,
     reset: Counts,
     /// Connections that were broken off not long ago.
-    tombs: HashSet<Key>,
+    tombs: HashMap<Key, Option<Seq>>,
     tombs_by_age: VecDeque<(Instant, Key)>,
 }
 
@@ -81,7 +81,7 @@ impl Strangers {
             answers: None,
             answered: Counts::new(SYN_ANSWERS_PER_SOURCE_PER_S),
             reset: Counts::new(RESETS_PER_SOURCE_PER_S),
-            tombs: HashSet::new(),
+            tombs: HashMap::new(),
             tombs_by_age: VecDeque::new(),
         }
     }
@@ -132,7 +132,9 @@ impl Strangers {
     /// connection would be known by.
     pub(super) fn answer(&mut self, now: Instant, key: Key, theirs: Seq) -> Option<Seq> {
         let place = self.place(key.0);
-        let may = self.answered.take(now, place) && self.buckets(now).0.take(now, 1);
+        let may = self.answered.take(now, place)
+            && self.buckets(now).0.take(now, 1)
+            && self.unbury(key, theirs);
         may.then(|| self.cookie(Strangers::epoch(now), key, theirs))
     }
 
@@ -140,7 +142,7 @@ impl Strangers {
     /// number of our next packet and that of its opening.
     pub(super) fn admit(&mut self, now: Instant, key: Key, header: &Header) -> Option<(Seq, Seq)> {
         self.forget(now);
-        if self.tombs.contains(&key) {
+        if header.kind != Kind::Data || self.tombs.contains_key(&key) {
             return None;
         }
         self.opened(now, key, header, 1, FIRST_PACKETS)
@@ -177,10 +179,11 @@ impl Strangers {
         may && self.opened(now, key, header, FIRST_PACKETS + 1, EARLY_PACKETS).is_none()
     }
 
-    /// A connection has ended: what still comes of it does not open it again.
-    pub(super) fn bury(&mut self, now: Instant, key: Key) {
+    /// A connection has ended that was opened by a packet of this number, or that we opened: what still
+    /// comes of it does not open it again.
+    pub(super) fn bury(&mut self, now: Instant, key: Key, theirs: Option<Seq>) {
         self.forget(now);
-        if self.tombs.insert(key) {
+        if self.tombs.insert(key, theirs).is_none() {
             self.tombs_by_age.push_back((now, key));
         }
         if self.tombs_by_age.len() > TOMBSTONES_MAX
@@ -190,11 +193,18 @@ impl Strangers {
         }
     }
 
-    /// Somebody opens a connection anew under the same name.
-    pub(super) fn unbury(&mut self, key: Key) {
-        if self.tombs.remove(&key) {
-            self.tombs_by_age.retain(|(_, other)| *other != key);
+    /// An opening packet came. Under the name of a connection that has ended it opens another one, unless
+    /// it is the one that opened that, and was long on its way.
+    fn unbury(&mut self, key: Key, theirs: Seq) -> bool {
+        match self.tombs.get(&key) {
+            Some(Some(buried)) if *buried == theirs => return false,
+            Some(_) => {
+                self.tombs.remove(&key);
+                self.tombs_by_age.retain(|(_, other)| *other != key);
+            }
+            None => {}
         }
+        true
     }
 
     fn forget(&mut self, now: Instant) {

@@ -67,6 +67,8 @@ pub(super) struct Conn {
     pub(super) receive_id: u16,
     /// What ours are.
     pub(super) send_id: u16,
+    /// The number of the packet that opened it, if the other side did.
+    pub(super) opened_by: Seq,
     /// For when the machine has noted that this is to be woken.
     pub(super) wakes: Option<Instant>,
     /// Whether the machine has noted that this is to be flushed.
@@ -166,6 +168,7 @@ impl Conn {
             to,
             receive_id,
             send_id,
+            opened_by: theirs,
             wakes: None,
             dirty: false,
             state,

@@ -87,8 +87,14 @@ fn an_opening_is_answered_without_being_remembered() {
     assert_eq!(sent(&reset)[0].kind, Kind::Reset);
     let outputs = give(&mut utp, now + ms(400), address(7), right.clone());
     assert!(!matches!(outputs.first(), Some(Output::Incoming { .. })), "{outputs:?}");
+    // Not even if the opening packet comes once more.
     give(&mut utp, now + ms(500), address(7), packet(Kind::Syn, 100, 5, 0));
     let outputs = give(&mut utp, now + ms(600), address(7), right);
+    assert!(!matches!(outputs.first(), Some(Output::Incoming { .. })), "{outputs:?}");
+    let answer = give(&mut utp, now + ms(700), address(7), packet(Kind::Syn, 100, 9, 0));
+    let mut anew = packet(Kind::Data, 101, 10, sent(&answer)[0].seq.minus(1).0);
+    anew.push(1);
+    let outputs = give(&mut utp, now + ms(800), address(7), anew);
     assert!(matches!(outputs.first(), Some(Output::Incoming { .. })), "{outputs:?}");
 }
 
