@@ -63,7 +63,8 @@ mod tests {
         fn a_token_is_for_one_address_and_for_five_to_ten_minutes(
             start in 0u64..1 << 33, ip: IpAddr, other: IpAddr, seed: u64, later in 0u64..3_000,
         ) {
-            prop_assume!(ip != other);
+            // The same IPv4 address written as IPv6 is no other one.
+            prop_assume!(ip.to_canonical() != other.to_canonical());
             let tokens = Tokens::new(Seed::from_u64(seed));
             let start = Instant::ORIGIN + Duration::from_secs(start);
             let token = tokens.token(start, ip);
