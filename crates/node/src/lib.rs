@@ -16,6 +16,7 @@ mod serve;
 pub mod session;
 mod shard;
 mod trackers;
+mod udp;
 
 pub mod tracker_server;
 

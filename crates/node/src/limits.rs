@@ -23,6 +23,10 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a TCP connection to stand. libtorrent's `peer_connect_timeout` is 15 s.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How much later a peer is tried by the second of TCP and uTP than by the first (RFC 8305's connection
+/// attempt delay).
+pub const HEAD_START: Duration = Duration::from_millis(250);
+
 /// Incoming connections whose handshake is not through, of all addresses together. Past it the oldest
 /// gives way: who means it is through in a few round trips, who does not waits for as long as it may.
 /// Each costs a descriptor and some kilobytes (guess: 2,500 strangers a second leave everybody 0.2 s).
@@ -303,9 +307,10 @@ pub const FRAME_BYTES_COMMON: usize = 64 * 1024;
 /// it is one.
 pub const SEALED_BLOCKS_MAX: usize = 4;
 
-/// Addresses of peers that are known to be deaf to encryption, for each shard; past it the one known
-/// longest is tried encrypted again, which costs a connection (guess: 300 KiB of memory).
-pub const PLAIN_PEERS_MAX: usize = 4096;
+/// Addresses of peers that are known to be deaf to encryption, and of those that are reached by the
+/// second of TCP and uTP, each for each shard; past it the one known longest is tried as others are again
+/// (guess: 300 KiB of memory).
+pub const REMEMBERED_PEERS_MAX: usize = 4096;
 
 /// Encrypted handshakes that all addresses together may have us compute keys for in a second; others
 /// wait for the next one. Each costs two exponentiations, 70 µs of a core: 4 % of one.

@@ -8,7 +8,7 @@ use crate::screen::table::{Align, Lines, lay_out};
 use crate::screen::{Screen, text, units};
 use althing_node::api::types::{
     Direction, Encrypted, FileProgress, Peer, Torrent, TorrentDetail, TorrentState, TrackerInfo,
-    TrackerState, Version,
+    TrackerState, Transport, Version,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -259,7 +259,7 @@ pub(super) async fn peers(
     lay_out(&header, &rows).iter().for_each(|line| screen.result(line));
     screen.note(
         "flags: D we get from it, d it has what we want but does not let us, U it gets from us, \
-         u it wants to but we do not let it, S it is late, E all is encrypted, e the handshake was",
+         u it wants to but we do not let it, S it is late, E all is encrypted, e the handshake was, P it is reached over uTP",
     );
     Ok(())
 }
@@ -280,6 +280,9 @@ fn flags(peer: &Peer) -> String {
         Some(Encrypted::All) => flags.push('E'),
         Some(Encrypted::Handshake) => flags.push('e'),
         Some(Encrypted::No) | None => {}
+    }
+    if peer.transport == Some(Transport::Utp) {
+        flags.push('P');
     }
     flags
 }

@@ -36,6 +36,8 @@ fn lines(info: &NetInfo) -> Vec<(&'static str, String)> {
     lines.push(("listening", listening));
     lines.extend(info.port.map(|port| ("port", format!("{port}, as others are told"))));
     lines.extend(info.port_mapping.as_ref().map(|mapping| ("router", router(mapping))));
+    let udp = info.port_mapping_udp.as_ref();
+    lines.extend(udp.map(|mapping| ("router, UDP", router(mapping))));
     let translation = match info.translation {
         Translation::Unknown => None,
         Translation::None => Some("none: this computer has the address that others see"),

@@ -1,6 +1,6 @@
 //! What a user sees of a swarm.
 
-use super::io::{ConnId, Direction, PeerSource, StorageFault};
+use super::io::{ConnId, Direction, PeerSource, StorageFault, Transport};
 use super::limits::DEPARTED_MAX;
 use super::peer::{Peer, Pieces};
 use super::{Phase, Swarm};
@@ -100,6 +100,8 @@ pub struct PeerStats {
     pub addr: SocketAddr,
     /// Who opened it.
     pub direction: Direction,
+    /// What the connection runs over; of a web seed it means nothing.
+    pub transport: Transport,
     /// Which of the torrent's web seeds it is; then it has no address.
     pub web: Option<WebSeedId>,
     /// How it became known; `None` if it connected to us from an address nobody named.
@@ -271,6 +273,7 @@ impl Swarm {
             conn,
             addr: p.addr,
             direction: p.direction,
+            transport: p.transport,
             web: p.web,
             source: match p.web {
                 Some(_) => Some(PeerSource::WebSeed),

@@ -9,7 +9,7 @@ use crate::session::{
 use althing_base::UnixTime;
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::{File, Magnet, Metainfo};
-use althing_bittorrent::swarm::{Direction, PeerSource};
+use althing_bittorrent::swarm::{Direction, PeerSource, Transport};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -141,6 +141,10 @@ pub(super) fn peer(peer: &PeerSnapshot, connected: bool) -> api::Peer {
             crate::session::Protocol::V1 => api::Protocol::V1,
             crate::session::Protocol::V2 => api::Protocol::V2,
         },
+        transport: peer.transport.map(|transport| match transport {
+            Transport::Tcp => api::Transport::Tcp,
+            Transport::Utp => api::Transport::Utp,
+        }),
         encrypted: peer.encrypted.map(|encrypted| match encrypted {
             Encrypted::No => api::Encrypted::No,
             Encrypted::Handshake => api::Encrypted::Handshake,
@@ -218,6 +222,7 @@ pub(super) fn network(status: NetworkStatus) -> api::NetInfo {
             Translation::Varying => api::Translation::Varying,
         },
         port_mapping: status.port_mapping.map(port_mapping),
+        port_mapping_udp: status.port_mapping_udp.map(port_mapping),
         interface: status.interface,
         bind: status.bind.iter().map(ToString::to_string).collect(),
         proxy: status.proxy,

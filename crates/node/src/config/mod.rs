@@ -64,6 +64,14 @@ section! {
         pub peer_exchange: bool = true,
         /// Whether to listen for incoming connections.
         pub incoming: bool = true,
+        /// Whether to talk to peers over TCP.
+        pub tcp: bool = true,
+        /// Whether to talk to peers over uTP, which runs over UDP, gives way to everything else on
+        /// the line, and gets through more routers. Not with a proxy, which it would go past.
+        pub utp: bool = true,
+        /// Which of the two is tried first, "tcp" or "utp"; the other follows a moment later, and
+        /// whichever answers first is used. TCP costs less work, uTP leaves the line to others.
+        pub prefer: Prefer = Prefer::Tcp,
         /// Whether connections to peers are encrypted: "plain" never, "preferred" where the peer can
         /// (its handshake; the rest only if the peer wants that), "required" always and all of it,
         /// which shuts out peers that cannot.
@@ -302,6 +310,17 @@ pub enum Reach {
     Loopback,
 }
 
+/// Over what peers are tried first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prefer {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// uTP.
+    Utp,
+}
+
 /// Whether connections to peers are encrypted (docs/decisions/0006).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -436,6 +455,14 @@ impl Config {
                 reason: error,
             });
         }
+        if !self.network.tcp && (!self.network.utp || self.network.proxy.is_set()) {
+            return Err(ConfigError::Value {
+                setting: "network.tcp",
+                value: "false".to_owned(),
+                reason: "there would be no way to talk to peers: set network.utp, and no proxy, or leave \
+                         network.tcp true",
+            });
+        }
         at_least_1("network.connections", self.network.connections)?;
         at_least_1("network.connections_per_torrent", self.network.connections_per_torrent)?;
         at_least_1("sharing.request_queue", self.sharing.request_queue)?;
@@ -558,6 +585,8 @@ mod tests {
             ("[netwrok]", "netwrok"),
             ("[network]\nport = 70000", "70000"),
             ("[network]\nconnections = 0", "network.connections = 0"),
+            ("[network]\ntcp = false\nutp = false", "network.tcp"),
+            ("[network]\ntcp = false\nproxy = 'socks5://127.0.0.1:1'", "network.tcp"),
             ("[runtime]\nshards = 100000", "runtime.shards"),
             ("[seeding]\nratio = -1", "ratio"),
             ("[[limits.schedule]]\nfrom = '25:00'\nto = '1:00'", "25:00"),

@@ -66,6 +66,32 @@ pub(crate) fn own(of: Option<&str>) -> io::Result<Vec<IpAddr>> {
     Ok(own)
 }
 
+/// The largest packet that goes out by an interface other than loopback, in bytes; by the one that is
+/// named, if one is. What Ethernet takes if that cannot be known.
+pub(crate) fn mtu_max(of: Option<&str>) -> u32 {
+    const ETHERNET: u32 = 1500;
+    let all = interfaces().unwrap_or_default();
+    let chosen = all.iter().filter(|one| match of {
+        Some(name) => one.name == name,
+        None => works(one) && !one.is_loopback(),
+    });
+    chosen.filter_map(|one| mtu(&one.name)).max().unwrap_or(ETHERNET)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn mtu(name: &str) -> Option<u32> {
+    if name.contains('/') {
+        return None;
+    }
+    let path = std::path::Path::new("/sys/class/net").join(name).join("mtu");
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn mtu(_name: &str) -> Option<u32> {
+    None
+}
+
 /// Looks for an interface by its name.
 pub(crate) fn find(name: &str) -> io::Result<Found> {
     let all = interfaces()?;

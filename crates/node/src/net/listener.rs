@@ -10,14 +10,17 @@ use crate::config::{Encryption, Network, Reach};
 use crate::limits::HANDSHAKE_TIMEOUT;
 use crate::peer::handshake::{self, Gate, HandshakeError, Incoming};
 use crate::peer::line::Link;
+use crate::peer::stream::{Detached, Stream};
 use crate::session::StartError;
+use crate::udp::{Door, UtpStream};
 use althing_base::{Instant, Seed, Sha1Digest};
+use althing_net::reach::Over;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing::{debug, trace, warn};
 
@@ -30,7 +33,7 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// A peer that connected and said which torrent it means.
 pub(crate) struct Arrival {
-    pub(crate) stream: std::net::TcpStream,
+    pub(crate) stream: Detached,
     pub(crate) addr: SocketAddr,
     /// What encryption stands between the two.
     pub(crate) link: Link,
@@ -52,7 +55,7 @@ pub(crate) struct Route {
     /// The torrent with that lookup key of encrypted handshakes, if it is here.
     pub(crate) find: Arc<dyn Fn(Sha1Digest) -> Option<Sha1Digest> + Send + Sync>,
     /// Told of everybody who connects, before anything is known of them.
-    pub(crate) arrived: Arc<dyn Fn(IpAddr) + Send + Sync>,
+    pub(crate) arrived: Arc<dyn Fn(IpAddr, Over) + Send + Sync>,
     /// Whether handshakes have to be, or may be, encrypted.
     pub(crate) encryption: Encryption,
     /// What the keys of encrypted handshakes are drawn from, and how many have been.
@@ -117,7 +120,7 @@ pub(crate) fn listen(
     way: &Way,
     port: u16,
 ) -> Result<Vec<std::net::TcpListener>, StartError> {
-    if !listens(network) {
+    if !listens(network) || !network.tcp {
         return Ok(Vec::new());
     }
     let open_local = |local: &Local, port| {
@@ -178,7 +181,7 @@ impl Listening {
         let mut changes = self.way.changes();
         let mut accepting = self.accept_on(sockets);
         loop {
-            let missing = accepting.is_empty() && listens(&self.network);
+            let missing = accepting.is_empty() && listens(&self.network) && self.network.tcp;
             let retry = missing && self.way.has_interface() && self.way.is_open();
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() {
@@ -243,17 +246,48 @@ async fn accept(listener: TcpListener, way: Way, admission: Admission, route: Ro
             debug!(%addr, %error, "an incoming connection came by another way");
             continue;
         }
-        (route.arrived)(addr.ip());
-        match admission.admit(clock::now(), addr.ip()) {
-            Ok(half) => {
-                let (admission, route) = (admission.clone(), route.clone());
-                tokio::spawn(async move {
-                    if let Err(error) = name(stream, addr, half, &admission, &route).await {
-                        debug!(%addr, %error, "incoming handshake failed");
-                    }
-                });
-            }
-            Err(refusal) => debug!(%addr, ?refusal, "incoming connection refused"),
+        (route.arrived)(addr.ip(), Over::Tcp);
+        let stream = Stream::Tcp(stream);
+        if let Some(naming) = receive(stream, addr, &admission, &route) {
+            tokio::spawn(naming);
+        }
+    }
+}
+
+/// Takes uTP connections that others open, which come from the thread that has the sockets.
+pub(crate) fn utp_door(admission: Admission, route: Route, accepts: bool) -> Door {
+    let runtime = tokio::runtime::Handle::current();
+    let enter = move |stream: UtpStream, called: bool| {
+        let addr = stream.peer_addr();
+        if !called {
+            (route.arrived)(addr.ip(), Over::Utp);
+        }
+        if let Some(naming) = receive(Stream::Utp(stream), addr, &admission, &route) {
+            runtime.spawn(naming);
+        }
+    };
+    Door { accepts, enter: Arc::new(enter) }
+}
+
+/// Lets a connection in, if it may, to say which torrent is meant.
+fn receive(
+    stream: Stream,
+    addr: SocketAddr,
+    admission: &Admission,
+    route: &Route,
+) -> Option<impl Future<Output = ()> + Send + use<>> {
+    match admission.admit(clock::now(), addr.ip()) {
+        Ok(half) => {
+            let (admission, route) = (admission.clone(), route.clone());
+            Some(async move {
+                if let Err(error) = name(stream, addr, half, &admission, &route).await {
+                    debug!(%addr, %error, "incoming handshake failed");
+                }
+            })
+        }
+        Err(refusal) => {
+            debug!(%addr, ?refusal, "incoming connection refused");
+            None
         }
     }
 }
@@ -271,7 +305,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 
 /// Reads which torrent a peer means, and hands it on.
 async fn name(
-    mut stream: TcpStream,
+    mut stream: Stream,
     addr: SocketAddr,
     half: Half,
     admission: &Admission,
@@ -285,9 +319,11 @@ async fn name(
         read = reading => read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??,
         () = half.evicted() => return Err(HandshakeError::Evicted),
     };
-    socket::tune(&stream)?;
+    if let Stream::Tcp(stream) = &stream {
+        socket::tune(stream)?;
+    }
     // Out of this thread's event loop; the torrent's thread takes it into its own.
-    let stream = stream.into_std()?;
+    let stream = stream.detach()?;
     let arrival = Arrival { stream, addr, link, incoming, named, deadline, half };
     if !(route.hand_on)(arrival) {
         trace!(%addr, %named, "a peer wants a torrent that is not here");

@@ -15,7 +15,7 @@ mod way;
 
 pub(crate) use admission::{Admission, Place, Places};
 pub(crate) use blocklist::Blocklist;
-pub(crate) use listener::{Arrival, Listening, Route, listen, listens, port};
+pub(crate) use listener::{Arrival, Listening, Route, listen, listens, port, utp_door};
 pub(crate) use local::Local as LocalDiscovery;
 pub(crate) use reach::Desk;
 pub(crate) use socket::{may_be_peer, receive};

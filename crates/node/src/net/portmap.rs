@@ -24,14 +24,14 @@ const ANNOUNCED: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 1), 5350);
 /// Keeps `port` mapped until `stop` comes, or its sender is gone.
 pub(crate) async fn run(
     way: Way,
-    port: u16,
+    (protocol, port): (Protocol, u16),
     seed: Seed,
     status: watch::Sender<Option<Status>>,
     mut stop: oneshot::Receiver<()>,
 ) {
     let mut number = 0;
     loop {
-        let found = settings(&way, port).await;
+        let found = settings(&way, protocol, port).await;
         let Some(settings) = found else {
             status.send_replace(Some(Status::Failed("there is no router to ask".to_owned())));
             tokio::select! {
@@ -56,7 +56,7 @@ pub(crate) async fn run(
 }
 
 /// The gateway and this machine as it sees it; `None` if there is none, or it cannot be known.
-async fn settings(way: &Way, port: u16) -> Option<Settings> {
+async fn settings(way: &Way, protocol: Protocol, port: u16) -> Option<Settings> {
     let look = way.look();
     let device = look.of(Family::V4)?.device.as_ref().map(|device| device.name.clone());
     let gateway = default_gateway(device.as_deref());
@@ -69,7 +69,7 @@ async fn settings(way: &Way, port: u16) -> Option<Settings> {
     socket.connect((towards, 1900)).await.ok()?;
     match socket.local_addr().ok()?.ip() {
         IpAddr::V4(client) if !client.is_loopback() && !client.is_unspecified() => {
-            Some(Settings { gateway, client, protocol: Protocol::Tcp, port })
+            Some(Settings { gateway, client, protocol, port })
         }
         _ => None,
     }
@@ -192,20 +192,25 @@ impl<'a> Driver<'a> {
                     self.input(Input::Stop);
                 }
                 _ = look.tick(), if !asked_to_stop => {
-                    if settings(way, self.settings.port).await != Some(self.settings) {
+                    if self.settings_now(way).await != Some(self.settings) {
                         return false;
                     }
                 }
                 Ok(()) = changes.changed(), if !asked_to_stop => {
                     // An address that came beside others changes nothing for the router.
                     let bound = way.is_bound();
-                    if bound || settings(way, self.settings.port).await != Some(self.settings) {
+                    if bound || self.settings_now(way).await != Some(self.settings) {
                         return false;
                     }
                 }
             }
         }
         true
+    }
+
+    /// What the settings would be now.
+    async fn settings_now(&self, way: &Way) -> Option<Settings> {
+        settings(way, self.settings.protocol, self.settings.port).await
     }
 
     fn input(&mut self, input: Input) {
@@ -226,7 +231,7 @@ impl<'a> Driver<'a> {
                     self.requests.spawn(async move { (id, asking.await) });
                 }
                 Output::Status(status) => {
-                    info!(?status, "port mapping");
+                    info!(?status, protocol = ?self.settings.protocol, "port mapping");
                     self.status.send_replace(Some(status));
                 }
                 Output::Stopped => self.stopped = true,

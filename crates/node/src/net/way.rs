@@ -108,6 +108,14 @@ impl Way {
         self.0.bound != Bound::No
     }
 
+    /// The interface that sockets are bound to by its name.
+    pub(crate) fn interface(&self) -> Option<&str> {
+        match &self.0.bound {
+            Bound::Interface(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether sockets are bound to an interface by its name.
     pub(crate) fn has_interface(&self) -> bool {
         matches!(self.0.bound, Bound::Interface(_))

@@ -3,7 +3,7 @@
 //! the v1 name first (BEP 52).
 
 use crate::config::Encryption;
-use crate::limits::PLAIN_PEERS_MAX;
+use crate::limits::REMEMBERED_PEERS_MAX;
 use althing_base::Sha1Digest;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -76,28 +76,28 @@ impl Attempts {
     }
 }
 
-/// Addresses of peers that were deaf to encryption and spoke plainly; when there are too many, the
-/// one that has been known longest goes.
+/// Addresses of peers that were not reached as others are: who was deaf to encryption and spoke plainly,
+/// or was there over uTP only. When there are too many, the one that has been known longest goes.
 #[derive(Debug, Default)]
-pub(crate) struct PlainPeers {
+pub(crate) struct Remembered {
     known: BTreeSet<SocketAddr>,
     order: VecDeque<SocketAddr>,
 }
 
-impl PlainPeers {
+impl Remembered {
     pub(crate) fn contains(&self, addr: SocketAddr) -> bool {
         self.known.contains(&addr)
     }
 
     /// A connection to `addr` stands: what it took is tried first next time.
-    pub(crate) fn note(&mut self, addr: SocketAddr, plain: bool) {
-        if !plain {
+    pub(crate) fn note(&mut self, addr: SocketAddr, otherwise: bool) {
+        if !otherwise {
             if self.known.remove(&addr) {
                 self.order.retain(|other| *other != addr);
             }
         } else if self.known.insert(addr) {
             self.order.push_back(addr);
-            if self.order.len() > PLAIN_PEERS_MAX
+            if self.order.len() > REMEMBERED_PEERS_MAX
                 && let Some(oldest) = self.order.pop_front()
             {
                 self.known.remove(&oldest);
@@ -148,13 +148,13 @@ mod tests {
     #[test]
     fn what_worked_is_remembered_within_bounds() {
         let addr = |n: usize| SocketAddr::from(([10, 0, (n >> 8) as u8, n as u8], 6881));
-        let mut plain = PlainPeers::default();
-        for n in 0..=PLAIN_PEERS_MAX {
+        let mut plain = Remembered::default();
+        for n in 0..=REMEMBERED_PEERS_MAX {
             plain.note(addr(n), true);
             plain.note(addr(n), true);
         }
         assert!(!plain.contains(addr(0)) && plain.contains(addr(1)));
-        assert_eq!(plain.order.len(), PLAIN_PEERS_MAX);
+        assert_eq!(plain.order.len(), REMEMBERED_PEERS_MAX);
         plain.note(addr(1), false);
         assert!(!plain.contains(addr(1)));
         assert_eq!(plain.order.len(), plain.known.len());

@@ -3,6 +3,8 @@
 pub(crate) mod attempts;
 pub(crate) mod handshake;
 pub(crate) mod line;
+pub(crate) mod race;
 pub(crate) mod receive;
 pub(crate) mod seal;
 pub(crate) mod send;
+pub(crate) mod stream;

@@ -48,6 +48,7 @@ pub use snapshot::{
 
 use crate::config::Config;
 use crate::metrics;
+use crate::net;
 use crate::net::Way;
 use crate::shard::Command;
 pub use crate::shard::ReadError;
@@ -271,7 +272,15 @@ impl Session {
 
     /// The addresses it listens on for peers at the moment.
     pub fn peer_addrs(&self) -> Vec<SocketAddr> {
-        self.shared.peer_addrs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let listening =
+            self.shared.peer_addrs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match &self.shared.udp {
+            // Without TCP the sockets for datagrams are where.
+            Some(udp) if !self.config().network.tcp && net::listens(&self.config().network) => {
+                udp.addrs()
+            }
+            _ => listening,
+        }
     }
 
     /// By which everything goes out.

@@ -62,6 +62,8 @@ pub struct NetworkStatus {
     pub translation: Translation,
     /// How asking the router for the port goes, if it is asked.
     pub port_mapping: Option<PortMapping>,
+    /// The same for UDP.
+    pub port_mapping_udp: Option<PortMapping>,
     /// The interface that everything is bound to, if one is named.
     pub interface: Option<String>,
     /// The addresses that everything is bound to, if some are named.
@@ -89,7 +91,7 @@ impl Session {
             config,
             view: &view,
             blocked: blocked.as_deref(),
-            mapping: self.port_mapping(),
+            mapping: self.shared.peer_mapping().borrow().clone(),
             port: self.shared.listen_port,
             last_arrived: view.arrived_at.map(|at| clock::now().since(at)),
             own: self.shared.way.look().own,
@@ -110,7 +112,8 @@ impl Session {
             listening: self.peer_addrs(),
             told_port: self.shared.told_port(),
             translation: facts.translation(),
-            port_mapping: facts.mapping,
+            port_mapping: self.port_mapping(),
+            port_mapping_udp: self.shared.port_mapping_udp.borrow().clone(),
             interface: Some(network.interface.clone()).filter(|name| !name.is_empty()),
             bind: network.bind.clone(),
             proxy: self.proxy(),

@@ -13,6 +13,7 @@ use crate::paths::Paths;
 use crate::rates::{Governor, Slots};
 use crate::shard::{Command, ShardHandle, Spent, Uptime};
 use crate::trackers::Trackers;
+use crate::udp;
 use althing_base::{Sha1Digest, UnixTime};
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::Metainfo;
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) trackers: Trackers,
     /// Where torrents go that want to be found on our own network, if any may.
     pub(crate) local: Option<LocalDiscovery>,
+    /// The thread that has the sockets for datagrams, if any may be sent.
+    pub(crate) udp: Option<udp::Handle>,
     /// Kinds of address that trackers are asked over.
     pub(crate) families: Vec<Family>,
     pub(crate) torrents: Registry,
@@ -73,6 +76,8 @@ pub(crate) struct Shared {
     pub(crate) reach: Arc<Desk>,
     /// How asking the router for the port goes, if it is asked.
     pub(crate) port_mapping: watch::Sender<Option<Status>>,
+    /// The same for UDP.
+    pub(crate) port_mapping_udp: watch::Sender<Option<Status>>,
     /// Where peers can connect to at the moment.
     pub(crate) peer_addrs: Arc<Mutex<Vec<SocketAddr>>>,
     pub(crate) events: broadcast::Sender<Event>,
@@ -122,12 +127,17 @@ impl Shared {
 
     /// The port that others are told: the router's, if it forwards another one to ours.
     pub(crate) fn told_port(&self) -> Option<u16> {
-        match &*self.port_mapping.borrow() {
+        match &*self.peer_mapping().borrow() {
             Some(Status::Mapped { external_port, .. }) => {
                 self.listen_port.and(Some(*external_port))
             }
             _ => self.listen_port,
         }
+    }
+
+    /// How asking the router goes for the port that others are told: TCP's, unless there is UDP alone.
+    pub(super) fn peer_mapping(&self) -> &watch::Sender<Option<Status>> {
+        if self.config.network.tcp { &self.port_mapping } else { &self.port_mapping_udp }
     }
 
     /// Hands a command to all shards but one.

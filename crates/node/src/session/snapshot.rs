@@ -5,7 +5,7 @@ pub use crate::peer::line::Encrypted;
 use crate::shard::Uptime;
 use althing_base::UnixTime;
 use althing_bittorrent::metainfo::FileIndex;
-use althing_bittorrent::swarm::{Direction, PeerSource};
+use althing_bittorrent::swarm::{Direction, PeerSource, Transport};
 use althing_bittorrent::{Bitfield, InfoHashes, PeerId, Priority};
 use althing_store::records::TorrentSettings;
 use std::net::SocketAddr;
@@ -204,6 +204,8 @@ pub struct PeerSnapshot {
     pub direction: Direction,
     /// How its address became known.
     pub source: PeerSource,
+    /// What the connection runs over; `None` if it is a web seed.
+    pub transport: Option<Transport>,
     /// Which protocol is spoken.
     pub protocol: Protocol,
     /// How much of the connection is encrypted; `None` once it is gone.

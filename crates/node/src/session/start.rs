@@ -3,9 +3,9 @@
 use super::categories::Categories;
 use super::persist::Persist;
 use super::shared::{Registry, Shared};
-use super::{Event, StartError, live, load, steward, watch};
+use super::{Event, StartError, live, load, steward};
 use crate::clock;
-use crate::config::{Config, Reach};
+use crate::config::{Config, Network, Reach};
 use crate::entropy;
 use crate::limits::{
     EVENTS_KEPT, HELD_PERCENT, IDLE_READS_PERCENT, PORT_GIVEN_UP_WITHIN, TRACKERS_TOLD_WITHIN,
@@ -18,17 +18,18 @@ use crate::paths::Paths;
 use crate::rates::{Governor, Slots};
 use crate::shard::{Command, Prepared};
 use crate::trackers::{self, Trackers};
+use crate::udp;
 use althing_base::{Seed, Sha1Digest};
-use althing_net::portmap::Status;
-use althing_net::reach::{Mapped, Over, has_moved};
+use althing_net::portmap::{Protocol, Status};
+use althing_net::reach::{Mapped, has_moved};
 use althing_store::lock::{FolderLock, LockError};
 use althing_store::pieces::{Pool, PoolConfig};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
@@ -44,7 +45,7 @@ struct UntilStopped {
     tasks: Vec<JoinHandle<()>>,
     trackers: JoinHandle<()>,
     /// Who has the router's port; ends when told to, after giving it up.
-    mapping: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    mappings: Vec<(oneshot::Sender<()>, JoinHandle<()>)>,
     threads: Vec<std::thread::JoinHandle<()>>,
     lock: FolderLock,
 }
@@ -68,12 +69,13 @@ pub(super) async fn start(
     let opened = opening.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
     let blocklist = opened.map_err(filter_error)?;
     let way = Way::new(&config.network);
-    let port = net::port(&config.network, &way);
-    let listeners = net::listen(&config.network, &way, port)?;
+    let Ports { port, listeners, datagrams, datagram_port } = open_ports(&config.network, &way)?;
     let peer_addrs: Vec<_> = listeners.iter().filter_map(|one| one.local_addr().ok()).collect();
     // While the interface is missing, the port that will be listened on is known all the same.
     let later = (net::listens(&config.network) && !way.is_open()).then_some(port);
-    let listen_port = peer_addrs.first().map(SocketAddr::port).or(later);
+    let over_utp = net::listens(&config.network) && config.network.utp && !datagrams.is_empty();
+    let listen_port = peer_addrs.first().map(SocketAddr::port);
+    let listen_port = listen_port.or(over_utp.then_some(datagram_port)).or(later);
     let pool = PoolConfig {
         workers: config.disk_threads(),
         held_bytes_max: config.memory_bytes() / 100 * HELD_PERCENT,
@@ -90,6 +92,7 @@ pub(super) async fn start(
     let port_found = listen_port.filter(|_| hears && net::listens(&config.network));
     let (local, names) = port_found.map(|_| LocalDiscovery::new()).unzip();
     let reach = Arc::new(Desk::new(&way, net::listens(&config.network)));
+    let udp = udp::runs(&config.network).then(udp::Prepared::new);
     let shared = Arc::new(Shared {
         trackers,
         families: trackers::families(&config, &way),
@@ -97,6 +100,7 @@ pub(super) async fn start(
         pool: Pool::new(&pool).map_err(|error| StartError::Thread { error })?,
         admission: Admission::new(config.network.reach, blocklist.map(Arc::new)),
         local,
+        udp: udp.as_ref().map(|udp| udp.handle.clone()),
         places: Places::new(config.network.connections as usize),
         counters: Counters::default(),
         persist,
@@ -116,7 +120,8 @@ pub(super) async fn start(
         listen_port,
         reach,
         peer_addrs: Arc::new(Mutex::new(peer_addrs)),
-        port_mapping: tokio::sync::watch::Sender::new(None),
+        port_mapping: watch::Sender::new(None),
+        port_mapping_udp: watch::Sender::new(None),
         events,
         shards: OnceLock::new(),
     });
@@ -133,6 +138,21 @@ pub(super) async fn start(
         .collect::<Result<Vec<_>, StartError>>()?;
     // Only this function sets it, once.
     let _ = shared.shards.set(shards);
+    let route = route(&shared, &seed);
+    if let Some(udp) = udp {
+        threads.push(udp.start(udp::Setup {
+            network: shared.config.network.clone(),
+            way: shared.way.clone(),
+            port: datagram_port,
+            sockets: datagrams,
+            door: shared.config.network.utp.then(|| {
+                let accepts = net::listens(&shared.config.network);
+                net::utp_door(shared.admission.clone(), route.clone(), accepts)
+            }),
+            shared: Arc::downgrade(&shared),
+            seed: seed.fork("udp", 0),
+        })?);
+    }
     load::load(&shared)?;
     let asking = trackers::run(
         shared.config.clone(),
@@ -148,7 +168,7 @@ pub(super) async fn start(
         way: shared.way.clone(),
         port,
         admission: shared.admission.clone(),
-        route: route(&shared, &seed),
+        route,
         addrs: Arc::clone(&shared.peer_addrs),
     };
     tasks.push(tokio::spawn(listening.run(listeners)));
@@ -163,23 +183,76 @@ pub(super) async fn start(
         tasks.push(tokio::spawn(names.run(shared.way.clone(), port, seed, found)));
     }
     tasks.push(tokio::spawn(steward::run(Arc::downgrade(&shared))));
-    tasks.push(tokio::spawn(watch::run(Arc::downgrade(&shared))));
+    tasks.push(tokio::spawn(super::watch::run(Arc::downgrade(&shared))));
     tasks.push(tokio::spawn(live::follow_schedule(Arc::downgrade(&shared))));
     let asks = shared.config.network.port_mapping && shared.config.network.reach == Reach::Any;
     let port = shared.listen_port.filter(|_| asks && net::listens(&shared.config.network));
-    let mapping = port.map(|port| {
+    let map = |what: Protocol, port: u16, status: &watch::Sender<Option<Status>>| {
         let (stop, stopped) = oneshot::channel();
-        let (way, status) = (shared.way.clone(), shared.port_mapping.clone());
-        let mapping = net::portmap::run(way, port, seed.fork("portmap", 0), status, stopped);
+        let seed = seed.fork("portmap", u64::from(what == Protocol::Udp));
+        let (way, status) = (shared.way.clone(), status.clone());
+        let mapping = net::portmap::run(way, (what, port), seed, status, stopped);
         (stop, tokio::spawn(mapping))
-    });
+    };
+    let tcp = port.filter(|_| shared.config.network.tcp);
+    let tcp = tcp.map(|port| map(Protocol::Tcp, port, &shared.port_mapping));
+    let udp = port.filter(|_| shared.udp.is_some());
+    let udp = udp.map(|port| map(Protocol::Udp, port, &shared.port_mapping_udp));
+    let mappings = tcp.into_iter().chain(udp).collect();
     info!(torrents = shared.torrents.len(), port = shared.listen_port, "running");
     let running = Running {
         stopping: AtomicBool::new(false),
-        until_stopped: Mutex::new(Some(UntilStopped { tasks, trackers, mapping, threads, lock })),
+        until_stopped: Mutex::new(Some(UntilStopped { tasks, trackers, mappings, threads, lock })),
         shared: Arc::clone(&shared),
     };
     Ok((shared, running))
+}
+
+/// The port that peers connect to.
+struct Ports {
+    /// As it is chosen by the settings: 0 if the system chose it.
+    port: u16,
+    listeners: Vec<TcpListener>,
+    datagrams: Vec<UdpSocket>,
+    /// What the sockets for datagrams are opened on again.
+    datagram_port: u16,
+}
+
+/// Opens the port that peers connect to, for TCP and UDP. If the system is to choose, one that is free
+/// for both.
+fn open_ports(network: &Network, way: &Way) -> Result<Ports, StartError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let port = net::port(network, way);
+        let listeners = net::listen(network, way, port)?;
+        if !udp::runs(network) {
+            return Ok(Ports { port, listeners, datagrams: Vec::new(), datagram_port: 0 });
+        }
+        let first = listeners.first().and_then(|one| one.local_addr().ok());
+        let wanted = match net::listens(network) {
+            true => first.map_or(port, |addr| addr.port()),
+            // Nobody is to come: any will do.
+            false => 0,
+        };
+        let datagrams = match udp::open(network, way, wanted) {
+            Ok(datagrams) => datagrams,
+            Err(error) if !is_taken(&error) => {
+                warn!("{error}");
+                Vec::new()
+            }
+            Err(_) if network.port == 0 && tries < udp::PORT_TRIES => continue,
+            Err(error) => return Err(error),
+        };
+        let datagram_port = datagrams.first().and_then(|one| one.local_addr().ok());
+        let datagram_port = datagram_port.map_or(wanted, |addr| addr.port());
+        return Ok(Ports { port, listeners, datagrams, datagram_port });
+    }
+}
+
+fn is_taken(error: &StartError) -> bool {
+    let StartError::Listen { error, .. } = error else { return false };
+    error.kind() == std::io::ErrorKind::AddrInUse
 }
 
 /// Hands peers that connect to the shard that has their torrent.
@@ -196,7 +269,7 @@ fn route(shared: &Arc<Shared>, seed: &Seed) -> Route {
             true
         }),
         find: Arc::new(move |key| finder.upgrade()?.torrents.by_lookup_key(key)),
-        arrived: Arc::new(move |ip| reach.arrived(ip, Over::Tcp)),
+        arrived: Arc::new(move |ip, over| reach.arrived(ip, over)),
         encryption,
         seed: seed.fork("handshakes", 0),
         drawn: Arc::default(),
@@ -234,7 +307,7 @@ fn watch_blocklist(shared: &Arc<Shared>) -> Option<impl Future<Output = ()> + us
 /// Tells who has to know how asking the router for the port stands; trackers and peers hear of another
 /// port than ours.
 fn follow_mapping(shared: &Arc<Shared>) -> impl Future<Output = ()> + use<> {
-    let mut status = shared.port_mapping.subscribe();
+    let mut status = shared.peer_mapping().subscribe();
     let mut told = shared.listen_port;
     let shared = Arc::downgrade(shared);
     async move {
@@ -319,15 +392,16 @@ impl Running {
 
     /// Stops everything; a second call finds nothing to do.
     pub(super) async fn stop(&self, shared: &Shared) {
-        let Some(UntilStopped { tasks, trackers, mapping, threads, lock }) = self.take() else {
+        let Some(UntilStopped { tasks, trackers, mappings, threads, lock }) = self.take() else {
             return;
         };
         tasks.iter().for_each(JoinHandle::abort);
-        let mapping = mapping.map(|(stop, task)| {
+        let given_up = mappings.into_iter().map(|(stop, task)| {
             // An error means that it has ended.
             let _ = stop.send(());
             task
         });
+        let mut given_up: Vec<_> = given_up.collect();
         let bound = Duration::from_secs(shared.config.runtime.shutdown_s.into());
         let stopping = async {
             // All at once; one that has ended before does not answer.
@@ -335,6 +409,10 @@ impl Running {
                 shared.shards().iter().map(|shard| shard.ask(Command::Stop)).collect();
             for stopped in asked {
                 let _ = stopped.await;
+            }
+            // Only now, when nobody has anything to say to a peer any more.
+            if let Some(udp) = &shared.udp {
+                let _ = udp.stop().await;
             }
             shared.persist.close().await;
             // What was on its way when the torrents stopped: their farewell.
@@ -352,11 +430,14 @@ impl Running {
             }
         }
         trackers.abort();
-        if let Some(mut mapping) = mapping
-            && tokio::time::timeout(PORT_GIVEN_UP_WITHIN, &mut mapping).await.is_err()
-        {
+        let giving_up = async {
+            for mapping in &mut given_up {
+                let _ = mapping.await;
+            }
+        };
+        if tokio::time::timeout(PORT_GIVEN_UP_WITHIN, giving_up).await.is_err() {
             debug!("the router has not said that it gave the port up");
-            mapping.abort();
+            given_up.iter().for_each(JoinHandle::abort);
         }
         drop(lock);
         info!("stopped");
@@ -373,6 +454,9 @@ impl Drop for Running {
             for shard in self.shared.shards() {
                 let (done, _) = oneshot::channel();
                 shard.send(Command::Stop(done));
+            }
+            if let Some(udp) = &self.shared.udp {
+                drop(udp.stop());
             }
         }
     }

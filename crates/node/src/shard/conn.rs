@@ -3,15 +3,17 @@
 
 use super::{Shard, cut};
 use crate::clock;
-use crate::config::Encryption;
-use crate::limits::{CONGESTION_PAUSE, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT};
+use crate::config::{Encryption, Prefer};
+use crate::limits::{CONGESTION_PAUSE, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, HEAD_START};
 use crate::net::{self, Arrival, Place};
 use crate::peer::attempts::{Attempt, Attempts, Failure};
 use crate::peer::handshake::{self, HandshakeError};
 use crate::peer::line::{Encrypted, Line, Link};
+use crate::peer::race::race;
 use crate::peer::receive::Receiver;
 use crate::peer::seal::Seal;
 use crate::peer::send::{Budget, Sender};
+use crate::peer::stream::{Carrier, Stream};
 use crate::rates::{Flow, Gate, Meter, Paced};
 use althing_base::Sha1Digest;
 use althing_bittorrent::swarm::{ConnId, Direction, Input, Transport};
@@ -26,7 +28,6 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tracing::{Instrument as _, debug, debug_span};
 
@@ -99,21 +100,31 @@ impl Identity {
     }
 }
 
+/// Whom a torrent's swarm wants to be connected to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dial {
+    pub(super) torrent: TorrentKey,
+    pub(super) addr: SocketAddr,
+    /// Through a hole in a router, which the other side makes at the same time (BEP 55): only uTP can.
+    pub(super) punch: bool,
+}
+
 /// Connects to a peer and serves the connection until it ends.
-pub(super) async fn dial(shard: Rc<Shard>, torrent: TorrentKey, addr: SocketAddr, place: Place) {
+pub(super) async fn dial(shard: Rc<Shard>, dial: Dial, place: Place) {
+    let Dial { torrent, addr, .. } = dial;
     let span = debug_span!("dial", torrent = torrent.0);
     let identity = shard.core.borrow().identity(torrent);
     let Some(identity) = identity else {
         shard.core.borrow_mut().dialled();
         return;
     };
-    let outcome = reach(&shard, &identity, addr).instrument(span).await;
+    let outcome = reach(&shard, &identity, dial).instrument(span).await;
     shard.core.borrow_mut().dialled();
     match outcome {
         Ok((line, handshake)) => {
             let encrypted = line.link.encrypted;
-            let (direction, transport) = (Direction::Outgoing, Transport::Tcp);
-            let local = own_address(&line.stream);
+            let (direction, transport) = (Direction::Outgoing, line.stream.transport());
+            let local = line.stream.local_ip();
             shard.shared.reach.reached(addr.ip());
             let whom = Whom { torrent, addr, local, direction, transport, handshake, encrypted };
             serve(shard, whom, line, place).await;
@@ -131,22 +142,31 @@ pub(super) async fn dial(shard: Rc<Shard>, torrent: TorrentKey, addr: SocketAddr
 async fn reach(
     shard: &Shard,
     identity: &Identity,
-    addr: SocketAddr,
-) -> Result<(Line<TcpStream>, Handshake), HandshakeError> {
+    dial: Dial,
+) -> Result<(Line<Stream>, Handshake), HandshakeError> {
+    let addr = dial.addr;
     if !net::may_be_peer(addr) || !shard.shared.admission.may_connect(addr.ip()) {
         return Err(io::Error::from(io::ErrorKind::AddrNotAvailable).into());
     }
     let encryption = shard.shared.config.network.encryption;
     let plainly = shard.plain_peers.borrow().contains(addr);
     let mut attempts = Attempts::new(identity.hashes.short_hashes(), encryption, plainly);
+    // What is preferred comes second where the other was what stood last time.
+    let prefers_utp = shard.shared.config.network.prefer == Prefer::Utp;
+    let utp_first = prefers_utp != shard.other_way_peers.borrow().contains(addr);
     let mut failed: Option<(Failure, HandshakeError)> = None;
     while let Some(attempt) = attempts.next(failed.as_ref().map(|(failure, _)| *failure)) {
-        let connecting = shard.shared.way.connect(addr);
-        let stream = within(CONNECT_TIMEOUT, connecting).await??;
+        let stream = connect(shard, dial, utp_first).await?;
+        let over_utp = stream.transport() == Transport::Utp;
         match shake_hands(shard, identity, stream, attempt).await {
             Ok(reached) => {
                 if encryption == Encryption::Preferred {
                     shard.plain_peers.borrow_mut().note(addr, !attempt.encrypted);
+                }
+                if !dial.punch && over_utp != prefers_utp {
+                    shard.other_way_peers.borrow_mut().note(addr, true);
+                } else if !dial.punch {
+                    shard.other_way_peers.borrow_mut().note(addr, false);
                 }
                 return Ok(reached);
             }
@@ -157,13 +177,31 @@ async fn reach(
     Err(failed.map_or_else(nothing, |(_, error)| error))
 }
 
+/// A connection over whichever is set and answers first.
+async fn connect(shard: &Shard, dial: Dial, utp_first: bool) -> io::Result<Stream> {
+    let network = &shard.shared.config.network;
+    let tcp = async {
+        let connecting = shard.shared.way.connect(dial.addr);
+        Ok(Stream::Tcp(within(CONNECT_TIMEOUT, connecting).await??))
+    };
+    let Some(udp) = shard.shared.udp.as_ref().filter(|_| network.utp) else {
+        return if dial.punch { Err(io::ErrorKind::Unsupported.into()) } else { tcp.await };
+    };
+    let utp = async { Ok(Stream::Utp(udp.connect(dial.addr).await?)) };
+    match utp_first {
+        _ if dial.punch || !network.tcp => utp.await,
+        true => race(utp, tcp, HEAD_START).await,
+        false => race(tcp, utp, HEAD_START).await,
+    }
+}
+
 /// One attempt on a connection that stands, and what its failure means for the next one.
 async fn shake_hands(
     shard: &Shard,
     identity: &Identity,
-    stream: TcpStream,
+    stream: Stream,
     attempt: Attempt,
-) -> Result<(Line<TcpStream>, Handshake), (Failure, HandshakeError)> {
+) -> Result<(Line<Stream>, Handshake), (Failure, HandshakeError)> {
     let (hashes, ours) = (identity.hashes, identity.handshake(attempt.name));
     let mut answered = true;
     let methods = shard.shared.config.network.encryption.methods();
@@ -215,7 +253,7 @@ pub(super) async fn welcome(shard: Rc<Shard>, torrent: TorrentKey, arrival: Arri
         return;
     };
     let answering = async {
-        let mut line = Line { stream: TcpStream::from_std(stream)?, link };
+        let mut line = Line { stream: stream.attach()?, link };
         let ours = identity.handshake(named);
         let theirs = handshake::answer(&mut line, incoming, identity.hashes, ours).await?;
         Ok::<_, HandshakeError>((line, theirs))
@@ -229,8 +267,8 @@ pub(super) async fn welcome(shard: Rc<Shard>, torrent: TorrentKey, arrival: Arri
     match answered {
         Ok(Ok((line, handshake))) => {
             let encrypted = line.link.encrypted;
-            let (direction, transport) = (Direction::Incoming, Transport::Tcp);
-            let local = own_address(&line.stream);
+            let (direction, transport) = (Direction::Incoming, line.stream.transport());
+            let local = line.stream.local_ip();
             let whom = Whom { torrent, addr, local, direction, transport, handshake, encrypted };
             serve(shard, whom, line, place).await;
         }
@@ -252,13 +290,16 @@ pub(super) struct Whom {
     pub(super) encrypted: Encrypted,
 }
 
-fn own_address(stream: &TcpStream) -> Option<IpAddr> {
-    Some(stream.local_addr().ok()?.ip().to_canonical())
+/// Moves bytes both ways until either side has had enough.
+async fn serve(shard: Rc<Shard>, whom: Whom, line: Line<Stream>, place: Place) {
+    let Line { stream, link } = line;
+    match stream {
+        Stream::Tcp(stream) => serve_over(shard, whom, stream, link, place).await,
+        Stream::Utp(stream) => serve_over(shard, whom, stream, link, place).await,
+    }
 }
 
-/// Moves bytes both ways until either side has had enough.
-async fn serve(shard: Rc<Shard>, whom: Whom, line: Line<TcpStream>, place: Place) {
-    let Line { stream, link } = line;
+async fn serve_over(shard: Rc<Shard>, whom: Whom, stream: impl Carrier, link: Link, place: Place) {
     let shared = Arc::clone(&shard.shared);
     let _counted = shared.counters.connection(whom.direction);
     let conn = shard.connected(whom);
@@ -282,7 +323,7 @@ async fn serve(shard: Rc<Shard>, whom: Whom, line: Line<TcpStream>, place: Place
 async fn exchange(
     shard: &Shard,
     conn: &Rc<Conn>,
-    stream: &TcpStream,
+    stream: &impl Carrier,
     mut link: Link,
 ) -> io::Result<()> {
     let mut receiver = Receiver::new(shard.core.borrow().decode_limits(conn.torrent));
@@ -372,7 +413,7 @@ fn read(
     shard: &Shard,
     conn: &Rc<Conn>,
     receiver: &mut Receiver,
-    stream: &TcpStream,
+    stream: &impl Carrier,
     opener: Option<&mut Rc4>,
 ) -> io::Result<bool> {
     let mut scratch = shard.scratch.borrow_mut();
@@ -403,7 +444,7 @@ fn read(
 fn flush(
     shard: &Shard,
     conn: &Rc<Conn>,
-    stream: &TcpStream,
+    stream: &impl Carrier,
     mut seal: Option<&mut Seal>,
     sent: &mut Vec<BlockRef>,
 ) -> io::Result<()> {
@@ -442,7 +483,7 @@ fn flush(
 fn take(
     shard: &Shard,
     conn: &Rc<Conn>,
-    stream: &TcpStream,
+    stream: &impl Carrier,
     slices: &mut [IoSliceMut<'_>],
 ) -> io::Result<usize> {
     let meter = conn.meter(Flow::Down);
@@ -460,7 +501,7 @@ fn take(
 fn give(
     shard: &Shard,
     conn: &Rc<Conn>,
-    stream: &TcpStream,
+    stream: &impl Carrier,
     slices: &[io::IoSlice<'_>],
 ) -> io::Result<usize> {
     let meter = conn.meter(Flow::Up);

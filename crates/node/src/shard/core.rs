@@ -1,7 +1,7 @@
 //! What a shard knows: its router, its torrents, its connections. All of it is synchronous; inputs
 //! go in, and outputs become calls to sockets' queues, the disk pool and other threads.
 
-use super::conn::{Conn, Identity, Whom};
+use super::conn::{Conn, Dial, Identity, Whom};
 use super::reading::Reads;
 use super::torrent::Torrent;
 use super::web::Lanes;
@@ -76,7 +76,7 @@ pub(super) struct Core {
     pub(super) stirred: Vec<TorrentKey>,
     last_stirred: Option<TorrentKey>,
     /// Addresses to connect to, in the order in which swarms asked.
-    dials: VecDeque<(TorrentKey, SocketAddr)>,
+    dials: VecDeque<Dial>,
     dialling: usize,
     /// When the event loop will call back.
     armed: Option<Instant>,
@@ -287,10 +287,12 @@ impl Core {
                 Some(files) => files.leaves(piece),
                 None => self.defer(Deferred::Input(key, Input::Leaves { piece, leaves: None })),
             },
-            Output::Connect { addr } => self.dials.push_back((key, addr)),
-            // Not asked for without uTP.
+            Output::Connect { addr } => {
+                self.dials.push_back(Dial { torrent: key, addr, punch: false });
+            }
+            // The other side calls at the same time: whoever waits is too late.
             Output::Punch { addr } => {
-                self.defer(Deferred::Input(key, Input::ConnectFailed { addr }));
+                self.dials.push_front(Dial { torrent: key, addr, punch: true });
             }
             Output::Disconnect { conn, reason } => self.disconnect(conn, reason),
             Output::PieceVerified { piece } => self.piece_verified(key, piece),
@@ -566,16 +568,16 @@ impl Core {
     }
 
     /// The next address to connect to, if there is room for another attempt.
-    pub(super) fn next_dial(&mut self) -> Option<(TorrentKey, SocketAddr, Place)> {
+    pub(super) fn next_dial(&mut self) -> Option<(Dial, Place)> {
         // Without a way out, attempts wait instead of failing: peers are not to blame.
         let may = self.dialling < CONNECTING_MAX && self.shared.way.is_open();
         if !may || self.dials.is_empty() {
             return None;
         }
         let place = self.shared.places.take()?;
-        let (key, addr) = self.dials.pop_front()?;
+        let dial = self.dials.pop_front()?;
         self.dialling += 1;
-        Some((key, addr, place))
+        Some((dial, place))
     }
 
     /// Whether [`next_dial`](Self::next_dial) might have something.

@@ -24,7 +24,7 @@ use self::core::Core;
 use crate::buffers::{BlockGauge, BlockPool};
 use crate::equal::Message as TwinMessage;
 use crate::net::Arrival;
-use crate::peer::attempts::PlainPeers;
+use crate::peer::attempts::Remembered;
 use crate::peer::receive::{Received, Scratch};
 use crate::rates::{Flow, Paced};
 use crate::session::shared::Shared;
@@ -206,6 +206,7 @@ impl Prepared {
                 web: WebClient::new(shared.way.clone()),
                 shared,
                 plain_peers: RefCell::default(),
+                other_way_peers: RefCell::default(),
                 handshakes: seed.fork("handshakes", 0),
                 drawn: Cell::new(0),
                 timer: Notify::new(),
@@ -242,7 +243,9 @@ struct Shard {
     web: WebClient,
     shared: Arc<Shared>,
     /// Who is deaf to encryption.
-    plain_peers: RefCell<PlainPeers>,
+    plain_peers: RefCell<Remembered>,
+    /// Who was not reached last by what is preferred, TCP or uTP, but by the other.
+    other_way_peers: RefCell<Remembered>,
     /// What the keys of encrypted handshakes are drawn from, and how many have been.
     handshakes: Seed,
     drawn: Cell<u64>,

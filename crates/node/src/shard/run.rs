@@ -139,11 +139,11 @@ impl Shard {
 
     /// Starts as many attempts to connect as there is room for.
     fn dial_more(self: &Rc<Self>) {
-        while let Some((torrent, addr, place)) = {
+        while let Some((dial, place)) = {
             let mut core = self.core.borrow_mut();
             core.next_dial()
         } {
-            spawn_local(conn::dial(Rc::clone(self), torrent, addr, place));
+            spawn_local(conn::dial(Rc::clone(self), dial, place));
         }
     }
 }

@@ -293,6 +293,7 @@ fn peer_snapshot(peer: PeerStats, pieces: u32) -> PeerSnapshot {
         client: peer.client.unwrap_or_else(|| client_name(&peer.id)),
         direction: peer.direction,
         source: peer.source.unwrap_or(unnamed),
+        transport: peer.web.is_none().then_some(peer.transport),
         protocol: if peer.v2 { Protocol::V2 } else { Protocol::V1 },
         encrypted: None,
         pieces: (peer.progress * f64::from(pieces)).round() as u32,

@@ -207,6 +207,7 @@ impl Core {
         swarm.choker = config.sharing.policy.into();
         swarm.seeding = config.sharing.seeding.into();
         swarm.pex = config.network.peer_exchange;
+        swarm.utp = config.network.utp && self.shared.udp.is_some();
         swarm.super_seed = new.settings.super_seeding;
         let metainfo = match &new.source {
             Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),

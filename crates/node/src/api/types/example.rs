@@ -8,7 +8,7 @@ use super::{
     NetAddress, NetInfo, NoLimit, Peer, PeerSource, PieceMap, PieceRange, Protocol, QueueMove,
     QueuePlace, QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest, StreamInfo,
     TimeLimit, Torrent, TorrentDetail, TorrentSettings, TorrentState, TrackerInfo, TrackerState,
-    Translation, Version,
+    Translation, Transport, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -309,6 +309,7 @@ impl Example for Peer {
             peer_id: "2d5452343036302d6b38686a3973326b64386161".into(),
             client: "Transmission 4.06".into(),
             protocol: Protocol::V1,
+            transport: Some(Transport::Tcp),
             encrypted: Some(Encrypted::Handshake),
             direction: Direction::Outgoing,
             source: PeerSource::Tracker,
@@ -426,6 +427,7 @@ impl Example for NetInfo {
             port: Some(7716),
             translation: Translation::Unknown,
             port_mapping: SessionInfo::example().port_mapping,
+            port_mapping_udp: SessionInfo::example().port_mapping,
             interface: None,
             bind: Vec::new(),
             proxy: None,

@@ -37,6 +37,6 @@ pub use settings::{
 };
 pub use torrent::{
     Direction, Encrypted, FileInfo, FileProgress, InspectReport, Peer, PeerSource, PieceMap,
-    Protocol, Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState, Version,
+    Protocol, Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState, Transport, Version,
 };
 pub use watch::StreamInfo;

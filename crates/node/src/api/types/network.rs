@@ -25,9 +25,12 @@ pub struct NetInfo {
     pub port: Option<u16>,
     /// What becomes of its IPv4 address on the way out.
     pub translation: Translation,
-    /// How asking the router for the port goes, if it is asked.
+    /// How asking the router for the TCP port goes, if it is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port_mapping: Option<PortMappingInfo>,
+    /// The same for UDP: uTP and the DHT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port_mapping_udp: Option<PortMappingInfo>,
     /// The interface that everything is bound to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,

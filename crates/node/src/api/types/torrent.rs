@@ -201,6 +201,9 @@ pub struct Peer {
     pub client: String,
     /// Which protocol is spoken: `v1` (BEP 3) or `v2` (BEP 52).
     pub protocol: Protocol,
+    /// What the connection runs over: `tcp` or `utp`; absent of a web seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
     /// How much of the connection is encrypted: `no`, `handshake` or `all`; absent once it is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encrypted: Option<Encrypted>,
@@ -238,6 +241,16 @@ pub enum Protocol {
     V1,
     /// BEP 52.
     V2,
+}
+
+/// What a connection runs over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// TCP.
+    Tcp,
+    /// uTP (BEP 29).
+    Utp,
 }
 
 /// How much of a connection is encrypted (message stream encryption).
