@@ -27,6 +27,19 @@ struct Torrent {
     /// When it comes up; `None` while it is searched for.
     due: Option<Instant>,
     searched: Option<Instant>,
+    /// Nodes that took the last announce.
+    told: u8,
+}
+
+/// How a wanted torrent stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WantedStats {
+    /// When its last search ended.
+    pub searched: Option<Instant>,
+    /// How many nodes took what was then announced.
+    pub told: u8,
+    /// When the next one is due; `None` while one is under way.
+    pub due: Option<Instant>,
 }
 
 /// Milliseconds between two starts, at the most; less with many torrents.
@@ -38,7 +51,7 @@ impl Wanted {
         if let Some(torrent) = self.torrents.get_mut(&info_hash) {
             torrent.announce = announce;
         } else if self.torrents.len() < WANTED_MAX {
-            let torrent = Torrent { announce, due: Some(now), searched: None };
+            let torrent = Torrent { announce, due: Some(now), searched: None, told: 0 };
             self.torrents.insert(info_hash, torrent);
             self.due.insert((now, info_hash));
         }
@@ -98,12 +111,18 @@ impl Wanted {
         self.torrents.get(info_hash).map(|torrent| torrent.announce)
     }
 
-    /// A search has ended, and has reached somebody or not.
+    /// How a torrent stands, if it is wanted.
+    pub(crate) fn stats(&self, info_hash: &NodeId) -> Option<WantedStats> {
+        let Torrent { searched, told, due, .. } = *self.torrents.get(info_hash)?;
+        Some(WantedStats { searched, told, due })
+    }
+
+    /// A search has ended: whether it has reached somebody, and how many nodes were told of us.
     pub(crate) fn finished(
         &mut self,
         now: Instant,
         info_hash: NodeId,
-        reached: bool,
+        (reached, told): (bool, usize),
         rng: &mut Rng,
     ) {
         let Some(torrent) = self.torrents.get_mut(&info_hash) else { return };
@@ -112,6 +131,7 @@ impl Wanted {
             return;
         }
         self.running -= 1;
+        torrent.told = u8::try_from(told).unwrap_or(u8::MAX);
         let is_first = torrent.searched.replace(now).is_none();
         let secs = if reached { ANNOUNCE_S } else { ANNOUNCE_RETRY_S };
         // Those that began together part after their first search.
@@ -169,7 +189,7 @@ mod tests {
                 let secs = now.as_nanos() / 1_000_000_000;
                 starts.entry(info_hash).or_default().push(secs);
                 *in_minute.entry(secs / 60).or_default() += 1;
-                wanted.finished(now, info_hash, true, &mut rng);
+                wanted.finished(now, info_hash, (true, 8), &mut rng);
             }
             now = wanted.start_at().expect("always one is to come").max(now);
         }
@@ -191,7 +211,9 @@ mod tests {
         }
         wanted.hurry(at(100), hash(7));
         assert_eq!(wanted.start(at(100)), Some((hash(7), None)));
-        wanted.finished(at(101), hash(7), true, &mut rng);
+        wanted.finished(at(101), hash(7), (true, 8), &mut rng);
+        let stats = wanted.stats(&hash(7)).expect("it is wanted");
+        assert_eq!((stats.searched, stats.told), (Some(at(101)), 8));
         wanted.hurry(at(102), hash(7));
         let others: Vec<_> = (102..120).filter_map(|secs| wanted.start(at(secs))).collect();
         assert_eq!(others.len(), 9);

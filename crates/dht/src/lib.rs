@@ -39,6 +39,7 @@ mod table;
 mod tokens;
 pub mod wire;
 
+pub use announce::WantedStats;
 pub use id::{Distance, NodeId};
 pub use io::{Announce, Cost, Find, Goal, Input, Output, SearchId};
 pub use machine::{Config, Dht, Reason, Stats};

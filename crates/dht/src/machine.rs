@@ -7,7 +7,7 @@ mod answer;
 mod ask;
 mod upkeep;
 
-use crate::announce::Wanted;
+use crate::announce::{Wanted, WantedStats};
 use crate::id::NodeId;
 use crate::io::{Goal, Input, Output, SearchId};
 use crate::items::Items;
@@ -213,6 +213,11 @@ impl Dht {
             searches: self.searches.len(),
             questions: self.questions.len(),
         }
+    }
+
+    /// How a torrent stands that is [`Want`](Input::Want)ed.
+    pub fn wanted(&self, info_hash: &NodeId) -> Option<WantedStats> {
+        self.wanted.stats(info_hash)
     }
 
     /// Whether anybody is known to ask.

@@ -227,6 +227,11 @@ impl Search {
         }
     }
 
+    /// How many nodes have stored what was to be stored.
+    pub(crate) fn nodes_told(&self) -> usize {
+        self.storing.as_ref().map_or(0, |storing| storing.stored)
+    }
+
     /// What there is to say at the end, and what it took.
     pub(crate) fn end(&self) -> (Option<Find>, Cost) {
         let found = match &self.goal {

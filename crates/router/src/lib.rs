@@ -2,7 +2,8 @@
 //!
 //! A swarm that runs out of peers says [`FindPeers`](swarm::Output::FindPeers); the router tells
 //! the torrent's announcer, which says whom to ask; the answer comes back to the router and goes to
-//! the swarm as [`PeersFound`](swarm::Input::PeersFound). There is one router for each shard of
+//! the swarm as [`PeersFound`](swarm::Input::PeersFound). Unless the torrent is private, the DHT's node is
+//! asked besides ([`FindInDht`](Output::FindInDht)), of which there is one for all routers. There is one router for each shard of
 //! torrents. The daemon's tokio driver and the simulator drive the same one, so what is simulated
 //! is what runs.
 //!
@@ -20,6 +21,7 @@ use althing_bittorrent::tracker::{
     AnnounceRequest, AnnounceResponse, Announcer, Family, TrackerError, TrackerUrl,
 };
 use althing_bittorrent::webseed::{self, WebSeeds};
+use althing_dht::{Announce, NodeId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -84,6 +86,13 @@ pub enum Input {
         /// Where we listen, if we do.
         listen_port: Option<u16>,
     },
+    /// Nodes of the DHT named peers of a torrent that is [`Output::FindInDht`].
+    FoundInDht {
+        /// Which torrent.
+        torrent: TorrentKey,
+        /// Where they listen.
+        peers: Vec<SocketAddr>,
+    },
     /// Somebody on our own network has a torrent that is [`Output::FindLocally`].
     FoundLocally {
         /// Which torrent.
@@ -142,6 +151,21 @@ pub enum Output {
         /// Whether it is to be announced from now on.
         wanted: bool,
     },
+    /// Look for peers of a torrent in the DHT (BEP 5), or do so no more; answer
+    /// [`Input::FoundInDht`] whenever some are found. Never of a private torrent (BEP 27).
+    FindInDht {
+        /// For which torrent.
+        torrent: TorrentKey,
+        /// The name to look for. A hybrid has two.
+        info_hash: NodeId,
+        /// What is to be done.
+        wish: DhtWish,
+    },
+    /// A peer has a node of the DHT there, as it says (BEP 5).
+    DhtNode {
+        /// Where.
+        addr: SocketAddr,
+    },
     /// A tracker (BEP 24) or a peer (BEP 10) said what our address is. One voice among others.
     ExternalAddress {
         /// Its own address, if that is known.
@@ -149,6 +173,18 @@ pub enum Output {
         /// Ours, as it says.
         ip: IpAddr,
     },
+}
+
+/// What is to be done about a torrent in the DHT; see [`althing_dht::Input`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DhtWish {
+    /// Find peers of it from now on, and tell this of us, if anything; the port is where others
+    /// connect to us.
+    Want(Option<Announce>),
+    /// Peers are needed soon.
+    Hurry,
+    /// Leave it alone.
+    Forget,
 }
 
 /// Why the router wants to be woken.
@@ -320,6 +356,11 @@ impl Machine for Router {
                     }
                     self.settle(now, key);
                 }
+            }
+            Input::FoundInDht { torrent: key, peers } => {
+                let Some(torrent) = self.torrents.get_mut(&key) else { return };
+                torrent.found_in_dht(now, peers);
+                self.settle(now, key);
             }
             Input::FoundLocally { torrent: key, peers } => {
                 let Some(torrent) = self.torrents.get_mut(&key) else { return };

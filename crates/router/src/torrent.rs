@@ -1,6 +1,6 @@
 //! One torrent's machines and what passes between them.
 
-use crate::{Output, TorrentKey, TorrentSetup};
+use crate::{DhtWish, Output, TorrentKey, TorrentSetup};
 use althing_base::machine::is_due;
 use althing_base::{Instant, Machine, Seed, Sha1Digest};
 use althing_bittorrent::swarm::{self, ConnId, PeerSource, Swarm};
@@ -11,6 +11,7 @@ use althing_bittorrent::tracker::{
 use althing_bittorrent::webseed::{self, WebSeeds};
 use althing_bittorrent::wire::Message;
 use althing_bittorrent::{BlockRef, InfoHashes};
+use althing_dht::{Announce, NodeId};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
@@ -33,8 +34,11 @@ pub(crate) struct Torrent {
     pub(crate) wake: Option<Instant>,
     /// Trackers have been told that we are there.
     announcing: bool,
-    /// The names under which it is announced on our own network.
-    local: Option<InfoHashes>,
+    /// The names under which it is looked for in public: on our own network, and in the DHT.
+    public: Option<InfoHashes>,
+    /// What the DHT is told of us.
+    announce: Option<Announce>,
+    listen_port: Option<u16>,
     /// Whether it was known to be private (BEP 27) when it was added.
     private: bool,
 }
@@ -50,7 +54,8 @@ impl Torrent {
             web_connections,
             swarm: config,
         } = setup;
-        let (peer_id, port) = (config.peer_id, config.listen_port.unwrap_or(NO_PORT));
+        let (peer_id, listen_port) = (config.peer_id, config.listen_port);
+        let port = listen_port.unwrap_or(NO_PORT);
         let swarm = Swarm::new(now, config, seed.fork("swarm", 0), source, paused);
         let info_hashes = swarm.info_hashes();
         let config =
@@ -66,7 +71,9 @@ impl Torrent {
             known_as: None,
             wake: None,
             announcing: false,
-            local: None,
+            public: None,
+            announce: None,
+            listen_port,
             private,
         }
     }
@@ -96,6 +103,7 @@ impl Torrent {
 
     /// Others find us at this port from now on.
     pub(crate) fn listen_at(&mut self, now: Instant, port: Option<u16>) {
+        self.listen_port = port;
         self.announcer.set_port(port.unwrap_or(NO_PORT));
         self.swarm.handle_input(now, swarm::Input::ListenPort(port));
     }
@@ -130,11 +138,17 @@ impl Torrent {
         banned: &mut BTreeSet<IpAddr>,
     ) {
         let mut steps = VecDeque::new();
+        let mut hurry = false;
         loop {
             while let Some(output) = self.swarm.poll_output() {
                 match &output {
                     swarm::Output::FindPeers => {
                         steps.push_back(Step::Announcer(announcer::Input::NeedPeers));
+                        hurry = true;
+                        continue;
+                    }
+                    swarm::Output::DhtNode { addr } => {
+                        outputs.push_back(Output::DhtNode { addr: *addr });
                         continue;
                     }
                     swarm::Output::ExternalAddress { by, ip } => {
@@ -224,42 +238,64 @@ impl Torrent {
                     }
                 }
                 None => {
-                    self.find_locally(key, outputs);
+                    self.find_in_public(key, hurry, outputs);
                     return;
                 }
             }
         }
     }
 
-    /// Peers on our own network hear of it when trackers do, unless it is private (BEP 14, 27).
-    fn find_locally(&mut self, key: TorrentKey, outputs: &mut VecDeque<Output>) {
+    /// Peers on our own network, and the DHT, hear of it when trackers do, unless it is private (BEP 14,
+    /// 5, 27); `hurry` if peers are needed soon.
+    fn find_in_public(&mut self, torrent: TorrentKey, hurry: bool, outputs: &mut VecDeque<Output>) {
         let metainfo = self.swarm.metainfo();
         let private = self.private || metainfo.is_some_and(|metainfo| metainfo.is_private());
-        let now = (self.announcing && !private).then(|| self.swarm.info_hashes());
-        if now == self.local {
+        let public = (self.announcing && !private).then(|| self.swarm.info_hashes());
+        let seed = self.swarm.has_everything();
+        let announce = public.and(self.listen_port).map(|port| Announce { port: Some(port), seed });
+        if !hurry && (public, announce) == (self.public, self.announce) {
             return;
         }
-        let before = std::mem::replace(&mut self.local, now);
         let names = |hashes: Option<InfoHashes>| -> BTreeSet<Sha1Digest> {
             hashes.iter().flat_map(InfoHashes::short_hashes).collect()
         };
-        let (before, now) = (names(before), names(now));
-        let torrent = key;
-        outputs.extend(before.difference(&now).map(|hash| Output::FindLocally {
-            torrent,
-            info_hash: *hash,
-            wanted: false,
-        }));
-        outputs.extend(now.difference(&before).map(|hash| Output::FindLocally {
-            torrent,
-            info_hash: *hash,
-            wanted: true,
-        }));
+        let (before, now) = (names(self.public), names(public));
+        for info_hash in before.difference(&now).copied() {
+            let (wanted, wish) = (false, DhtWish::Forget);
+            outputs.push_back(Output::FindLocally { torrent, info_hash, wanted });
+            outputs.push_back(Output::FindInDht { torrent, info_hash: info_hash.into(), wish });
+        }
+        for info_hash in now.iter().copied() {
+            let is_new = !before.contains(&info_hash);
+            if is_new {
+                outputs.push_back(Output::FindLocally { torrent, info_hash, wanted: true });
+            }
+            let info_hash = NodeId::from(info_hash);
+            if is_new || announce != self.announce {
+                let wish = DhtWish::Want(announce);
+                outputs.push_back(Output::FindInDht { torrent, info_hash, wish });
+            }
+            // What has just begun is not waiting for anything yet.
+            if hurry && !is_new {
+                let wish = DhtWish::Hurry;
+                outputs.push_back(Output::FindInDht { torrent, info_hash, wish });
+            }
+        }
+        (self.public, self.announce) = (public, announce);
+    }
+
+    /// Peers that nodes of the DHT named.
+    pub(crate) fn found_in_dht(&mut self, now: Instant, peers: Vec<SocketAddr>) {
+        // It may have turned out to be private while they were looked for.
+        if self.public.is_some() {
+            let source = PeerSource::Dht;
+            self.swarm.handle_input(now, swarm::Input::PeersFound { source, peers });
+        }
     }
 
     /// Peers on our own network that have it, too.
     pub(crate) fn found_locally(&mut self, now: Instant, peers: Vec<SocketAddr>) {
-        if self.local.is_some() {
+        if self.public.is_some() {
             let source = PeerSource::Lsd;
             self.swarm.handle_input(now, swarm::Input::PeersFound { source, peers });
         }

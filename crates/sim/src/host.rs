@@ -2,12 +2,12 @@
 
 use crate::disk::Disk;
 use crate::limits::{WAKES_AT_ONCE_MAX, WAKES_PER_SECOND_MAX};
-use crate::plan::{HostPlan, Order, Start};
+use crate::plan::{Finds, HostPlan, Order, Start};
 use crate::report::Sources;
 use crate::torrent::Torrent;
 use crate::tracker;
 use crate::units::{Content, HostId};
-use crate::world::Viewer;
+use crate::world::{Node, Viewer};
 use althing_base::time::Duration;
 use althing_base::{Instant, Rng, Seed};
 use althing_bittorrent::metainfo::Metainfo;
@@ -37,6 +37,8 @@ pub(crate) struct Host {
     /// How often the program has been started.
     pub(crate) runs: u32,
     pub(crate) peer_id: PeerId,
+    /// Its node of the DHT, while the program runs and if it has one.
+    pub(crate) dht: Option<Node>,
     /// Told to the machines one at a time.
     pub(crate) inbox: VecDeque<router::Input>,
     /// The block that the machine is being told of; its content waits here for `StoreBlock`.
@@ -99,6 +101,7 @@ impl Host {
             router: None,
             runs: 0,
             peer_id: PeerId([0; 20]),
+            dht: None,
             inbox: VecDeque::new(),
             arriving: None,
             wake: None,
@@ -156,6 +159,8 @@ impl Host {
         if self.plan.watching.as_ref().is_some_and(|watching| watching.order == Order::Sequential) {
             config.picker = PickerKind::Sequential;
         }
+        let finds = self.plan.finds;
+        config.dht = finds == Finds::Dht;
         let source = match &self.metainfo {
             Some(metainfo) => Source::Metainfo(Arc::clone(metainfo)),
             None => Source::Magnet(torrent.magnet.clone()),
@@ -163,7 +168,10 @@ impl Host {
         let mut router = Router::new(seed);
         let setup = TorrentSetup {
             source,
-            trackers: vec![vec![tracker::URL.to_owned()]],
+            trackers: match finds {
+                Finds::Tracker => vec![vec![tracker::URL.to_owned()]],
+                Finds::Dht => Vec::new(),
+            },
             families: Vec::new(),
             private: false,
             paused: false,
@@ -173,6 +181,7 @@ impl Host {
         };
         router.add(now, TORRENT, setup);
         self.router = Some(router);
+        self.dht = (finds == Finds::Dht).then(|| Node::new(now, self.ip(), seed));
         self.first_started.get_or_insert(now);
         self.ran_since = now;
         self.inbox.clear();
@@ -205,6 +214,7 @@ impl Host {
             self.ran_before += now - self.ran_since;
         }
         self.router = None;
+        self.dht = None;
         self.inbox.clear();
         self.wake = None;
         self.disk.end_process(now, in_time);
@@ -235,7 +245,8 @@ impl Host {
     /// What it says first on a connection.
     pub(crate) fn handshake(&self) -> Option<Handshake> {
         let hashes = self.swarm()?.info_hashes();
-        Some(Handshake::new(hashes.primary(), self.peer_id, hashes.v2().is_some()))
+        let handshake = Handshake::new(hashes.primary(), self.peer_id, hashes.v2().is_some());
+        Some(handshake.with_dht(self.dht.is_some()))
     }
 
     /// Notes that it was woken.

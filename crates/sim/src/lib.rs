@@ -20,7 +20,7 @@ mod world;
 
 pub use checks::Peaks;
 pub use disk::{DiskFault, DiskPlan};
-pub use plan::{Behaviour, HostPlan, LeaveWhen, Life, Line, Order, Plan, Start, Watching};
+pub use plan::{Behaviour, Finds, HostPlan, LeaveWhen, Life, Line, Order, Plan, Start, Watching};
 pub use report::{Completion, Group, Report, Sample, View};
 pub use torrent::{TorrentKind, TorrentSpec};
 pub use units::{HostId, Rate};

@@ -31,6 +31,8 @@ pub struct HostPlan {
     pub reachable: bool,
     /// Its disk.
     pub disk: DiskPlan,
+    /// How it finds others.
+    pub finds: Finds,
     /// What happens to it, in order of time, the time being counted from the start of the run.
     pub life: Vec<(Duration, Life)>,
     /// It leaves by itself when this holds.
@@ -97,6 +99,15 @@ pub enum Order {
     Sequential,
     /// As for everybody else.
     RarestFirst,
+}
+
+/// How a host finds others of the swarm.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Finds {
+    /// It asks the tracker.
+    Tracker,
+    /// It has a node of the DHT, and the first of those who do is where all others begin.
+    Dht,
 }
 
 /// What a host has at the start.
@@ -205,6 +216,7 @@ impl HostPlan {
             line: Line::new(up, down),
             reachable: true,
             disk: DiskPlan::default(),
+            finds: Finds::Tracker,
             life: vec![(Duration::ZERO, Life::Start)],
             leaves: None,
             returns_for_more_only: false,

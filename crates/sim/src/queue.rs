@@ -35,6 +35,10 @@ pub(crate) enum Event {
     Announce(u64),
     /// The tracker's answer is back.
     Announced(u64),
+    /// A host's node of the DHT wanted to be woken.
+    WakeDht(HostId),
+    /// A datagram reaches the node that it was sent to.
+    Datagram(u64),
     /// The next step of a host's life.
     Life(HostId),
     /// A host's user has had enough.

@@ -180,10 +180,9 @@ impl Candidates {
         named.into_iter().filter(|(_, n)| has_enough(*n)).map(|(network, _)| network).collect()
     }
 
-    /// Forgets every address that peers named and nobody is connected to.
-    pub(super) fn forget_named(&mut self) {
-        self.known
-            .retain(|_, c| c.source != PeerSource::Pex || !matches!(c.state, State::Waiting(_)));
+    /// Forgets every address that neither a tracker nor the user named and nobody is connected to.
+    pub(super) fn forget_public(&mut self) {
+        self.known.retain(|_, c| !c.source.is_public() || !matches!(c.state, State::Waiting(_)));
     }
 
     /// Forgets every address but those that the user named (BEP 27: another tracker's peers). An attempt
@@ -575,7 +574,7 @@ mod tests {
         table.add(at(0), addr(2), PeerSource::Tracker);
         assert_eq!(table.source(addr(2)), Some(PeerSource::Tracker));
         table.add_named(at(0), addr(3), by, false, false);
-        table.forget_named();
+        table.forget_public();
         assert_eq!(table.len(), 1);
     }
 

@@ -171,6 +171,7 @@ impl Swarm {
             self.send_extension_handshake(now, conn, upload_only);
         }
         self.offer_allowed_fast(now, conn);
+        self.tell_dht_port(now, conn);
     }
 
     /// Ends a connection from our side.

@@ -48,6 +48,15 @@ pub enum PeerSource {
     WebSeed,
     /// Another peer named it (BEP 11).
     Pex,
+    /// A node of the DHT named it (BEP 5).
+    Dht,
+}
+
+impl PeerSource {
+    /// Whether peers of a private torrent must not come from there (BEP 27).
+    pub fn is_public(self) -> bool {
+        matches!(self, PeerSource::Pex | PeerSource::Dht | PeerSource::Lsd)
+    }
 }
 
 /// Something happened.
@@ -237,6 +246,12 @@ pub enum Output {
         /// Ours, as it says.
         ip: IpAddr,
     },
+    /// A peer has a node of the DHT there, as it says (BEP 5). Only if
+    /// [`SwarmConfig::dht`](super::SwarmConfig::dht), and never of a private torrent's peers.
+    DhtNode {
+        /// The peer's own address, with the port that it named.
+        addr: SocketAddr,
+    },
     /// Close a connection; answer [`Input::Disconnected`].
     Disconnect {
         /// Which.
@@ -388,7 +403,7 @@ pub enum DisconnectReason {
     /// It believes that we have what we have not, or the other way round, and is quicker told on a
     /// new connection.
     Outdated,
-    /// Another peer named it, and the torrent turned out to be private (BEP 27).
+    /// Another peer or the DHT named it, and the torrent turned out to be private (BEP 27).
     PrivateTorrent,
     /// The private torrent has another tracker now (BEP 27).
     TrackerChanged,

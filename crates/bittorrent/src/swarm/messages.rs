@@ -44,7 +44,8 @@ impl Swarm {
 
     fn heed(&mut self, now: Instant, conn: ConnId, message: Message) -> Result<(), Broken> {
         match message {
-            Message::KeepAlive | Message::Port(_) | Message::SuggestPiece(_) => {}
+            Message::KeepAlive | Message::SuggestPiece(_) => {}
+            Message::Port(port) => self.dht_port(now, conn, port)?,
             Message::Unknown { .. } => self.overlook(now, conn, "unknown messages")?,
             Message::Bitfield(bytes) => self.peer_has_bits(now, conn, &bytes)?,
             Message::HaveAll => self.peer_has(now, conn, true)?,

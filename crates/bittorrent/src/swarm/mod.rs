@@ -12,7 +12,7 @@
 //! `download` (ordering blocks), `urgent` (those that somebody waits for), `wishes` (what is wanted
 //! changes), `upload` (giving them, choking), `claims` (slots that go to
 //! waste), `slots` (whom all torrents share), `superseed` (BEP 16), `spread` (who passes on what is
-//! rare), `pex` (BEP 11), `holepunch` (BEP 55), `lost` (BEP 54), `hashes` (BEP 52's trees), `stats`
+//! rare), `pex` (BEP 11), `dht` (BEP 5), `holepunch` (BEP 55), `lost` (BEP 54), `hashes` (BEP 52's trees), `stats`
 //! (what a user sees). The
 //! policies are types of their own: [`Picker`] and [`Choker`].
 
@@ -24,6 +24,7 @@ mod claims;
 mod conduct;
 mod connections;
 mod deadlines;
+mod dht;
 mod download;
 mod elsewhere;
 mod hashes;
@@ -117,6 +118,9 @@ pub struct SwarmConfig {
     /// The driver connects over uTP: peers bring each other together through us, and us with others (BEP
     /// 55). With [`pex`](Self::pex) only.
     pub utp: bool,
+    /// We have a node of the DHT where we listen: peers are told so, and what they say of theirs is
+    /// passed on (BEP 5); never for private torrents.
+    pub dht: bool,
     /// How much each file is wanted at the start; [`Input::SetPriorities`] changes it.
     pub priorities: FilePriorities,
     /// Name and version of this program (BEP 10's `v`).
@@ -139,6 +143,7 @@ impl SwarmConfig {
             super_seed: false,
             pex: true,
             utp: false,
+            dht: false,
             priorities: FilePriorities::default(),
             client: concat!("Althing ", env!("CARGO_PKG_VERSION")).to_owned(),
         }

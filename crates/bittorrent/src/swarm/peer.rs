@@ -23,6 +23,7 @@ use althing_base::{Instant, Sha1Digest, TokenBucket};
 use bytes::Bytes;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
 
 /// What a peer has, before and after we know how many pieces there are.
 #[derive(Debug)]
@@ -121,6 +122,10 @@ pub(super) struct Peer {
     pub(super) web: Option<WebSeedId>,
     pub(super) fast: bool,
     pub(super) extended: bool,
+    /// It has a node of the DHT (BEP 5).
+    pub(super) dht: bool,
+    /// Where that is, as it said first.
+    pub(super) dht_port: Option<NonZeroU16>,
     /// It takes part in the v2 swarm: hash requests may be sent.
     pub(super) v2: bool,
     pub(super) connected_at: Instant,
@@ -224,6 +229,8 @@ impl Peer {
             web: None,
             fast: handshake.supports_fast(),
             extended: handshake.supports_extensions(),
+            dht: handshake.supports_dht(),
+            dht_port: None,
             v2,
             connected_at: now,
             extensions: ExtensionHandshake::default(),

@@ -242,21 +242,22 @@ impl Swarm {
         Ok(())
     }
 
-    /// The torrent has turned out to be private: whom peers named is forgotten (BEP 27).
+    /// The torrent has turned out to be private: whom peers, the DHT or our own network named is
+    /// forgotten (BEP 27).
     pub(super) fn forget_exchanged(&mut self, now: Instant) {
         let named: Vec<ConnId> = self
             .peers
             .iter()
             .filter(|(_, p)| {
                 let source = p.listens_at.and_then(|addr| self.candidates.source(addr));
-                source == Some(PeerSource::Pex)
+                source.is_some_and(PeerSource::is_public)
             })
             .map(|(conn, _)| *conn)
             .collect();
         for conn in named {
             self.drop_peer(now, conn, DisconnectReason::PrivateTorrent);
         }
-        self.candidates.forget_named();
+        self.candidates.forget_public();
     }
 }
 

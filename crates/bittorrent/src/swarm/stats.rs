@@ -171,6 +171,11 @@ impl Swarm {
         self.is_running() && self.phase != Phase::Opening
     }
 
+    /// Whether all that there is of it is on disk.
+    pub fn has_everything(&self) -> bool {
+        self.phase == Phase::Active && self.have.is_full()
+    }
+
     /// Payload received and sent since the start, in bytes.
     pub fn transferred_bytes(&self) -> (u64, u64) {
         (self.totals.downloaded_bytes, self.totals.uploaded_bytes)

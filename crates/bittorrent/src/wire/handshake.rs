@@ -37,6 +37,12 @@ impl Handshake {
         Handshake { info_hash, peer_id, reserved }
     }
 
+    /// The same, from somebody who has a DHT node (BEP 5) or has not.
+    pub fn with_dht(mut self, dht: bool) -> Self {
+        self.reserved[7] = self.reserved[7] & !0x01 | u8::from(dht);
+        self
+    }
+
     /// Whether the sender speaks the extension protocol (BEP 10).
     pub fn supports_extensions(&self) -> bool {
         self.reserved[5] & 0x10 != 0

@@ -354,7 +354,8 @@ impl Dht {
             }
             Owner::Wanted => {
                 let reached = cost.answered > 0;
-                self.wanted.finished(now, search.target(), reached, &mut self.rng);
+                let outcome = (reached, search.nodes_told());
+                self.wanted.finished(now, search.target(), outcome, &mut self.rng);
             }
             Owner::Table => {
                 for (at, side) in self.sides.iter_mut().enumerate() {

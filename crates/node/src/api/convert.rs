@@ -161,6 +161,7 @@ pub(super) fn peer(peer: &PeerSnapshot, connected: bool) -> api::Peer {
             PeerSource::Lsd => api::PeerSource::Lsd,
             PeerSource::WebSeed => api::PeerSource::WebSeed,
             PeerSource::Pex => api::PeerSource::Pex,
+            PeerSource::Dht => api::PeerSource::Dht,
         },
         pieces_done: peer.pieces,
         download_bytes_per_s: peer.down_bytes_per_s,

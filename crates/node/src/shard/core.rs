@@ -224,6 +224,8 @@ impl Core {
                             local.want(info_hash, wanted);
                         }
                     }
+                    // There is no node to ask yet, and so no peer is told of one.
+                    router::Output::FindInDht { .. } | router::Output::DhtNode { .. } => {}
                     router::Output::ExternalAddress { by, ip } => {
                         if let Some(by) = by {
                             self.shared.reach.told(by, ip, None);
@@ -305,7 +307,7 @@ impl Core {
             Output::UploadDemand { wanted } => self.share_slots(key, wanted),
             Output::WebSeedLied { seed, piece } => self.web_seed_lied(key, seed, piece),
             // The router keeps these to itself.
-            Output::FindPeers | Output::ExternalAddress { .. } => {}
+            Output::FindPeers | Output::ExternalAddress { .. } | Output::DhtNode { .. } => {}
         }
     }
 

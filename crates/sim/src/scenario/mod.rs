@@ -21,7 +21,7 @@ pub use magnets::MagnetOnly;
 pub use sessions::{MeasuredChurn, Sessions};
 pub use viewer::Watcher;
 
-use crate::plan::{HostPlan, Order, Plan, Start};
+use crate::plan::{Finds, HostPlan, Order, Plan, Start};
 use crate::report::Report;
 use crate::units::Rate;
 use crate::world::World;
@@ -246,6 +246,14 @@ pub const SCENARIOS: &[Entry] = &[
         summary: "all but the seed have nothing but the magnet link of a v2 torrent",
         make: |peers| {
             let default = MagnetOnly::default();
+            Box::new(MagnetOnly { leechers: peers.unwrap_or(default.leechers), ..default })
+        },
+    },
+    Entry {
+        name: MagnetOnly::DHT_NAME,
+        summary: "the same without a tracker: all find each other in the DHT that they form",
+        make: |peers| {
+            let default = MagnetOnly { finds: Finds::Dht, ..MagnetOnly::default() };
             Box::new(MagnetOnly { leechers: peers.unwrap_or(default.leechers), ..default })
         },
     },

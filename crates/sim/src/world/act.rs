@@ -28,6 +28,10 @@ impl World {
             router::Output::CancelAnnounce { id: number, .. } => self.cancel_announce(id, number),
             // Simulated hosts have no network of their own.
             router::Output::FindLocally { .. } => {}
+            router::Output::FindInDht { info_hash, wish, .. } => {
+                self.find_in_dht(id, info_hash, wish);
+            }
+            router::Output::DhtNode { addr } => self.dht_node(id, addr),
             router::Output::ExternalAddress { ip, .. } => {
                 if ip != self.hosts[id.index()].ip() {
                     self.violated(id, || format!("takes {ip} for its address"));
@@ -61,8 +65,10 @@ impl World {
             swarm::Output::Completed => self.completed(id),
             swarm::Output::SuperSeedingEnded => {}
             swarm::Output::Connect { addr } => self.connect(id, addr),
-            // Simulated hosts speak TCP alone, and the router keeps what peers call us to itself.
-            swarm::Output::Punch { .. } | swarm::Output::ExternalAddress { .. } => {}
+            // Simulated hosts speak TCP alone, and the router keeps the others to itself.
+            swarm::Output::Punch { .. }
+            | swarm::Output::ExternalAddress { .. }
+            | swarm::Output::DhtNode { .. } => {}
             swarm::Output::Disconnect { conn, reason } => self.disconnect(id, conn, reason),
             swarm::Output::FindPeers => {
                 self.violated(id, || "lets a request for peers past the router".to_owned());

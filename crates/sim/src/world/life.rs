@@ -45,6 +45,7 @@ impl World {
         let now = self.now;
         self.hosts[id.index()].start(now, &self.torrent);
         self.count_copies();
+        self.join_dht(id);
         self.drain(id);
         self.settle(id);
         let host = self.host(id);

@@ -1,11 +1,12 @@
 //! The world: hosts, network, tracker and time, and the loop that lets things happen one after the
 //! other.
 //!
-//! Where to find things: `act` (what machines ask for), `connect` (connections being opened),
-//! `life` (programs that start, stop and die), `look` (bounds and figures).
+//! Where to find things: `act` (what machines ask for), `connect` (connections being opened), `dht`
+//! (nodes and their datagrams), `life` (programs that start, stop and die), `look` (bounds and figures).
 
 mod act;
 mod connect;
+mod dht;
 mod life;
 mod look;
 mod view;
@@ -50,6 +51,9 @@ pub struct World {
     /// Announces under way.
     announces: BTreeMap<u64, connect::Announce>,
     announced: u64,
+    /// Datagrams under way.
+    datagrams: BTreeMap<u64, dht::Datagram>,
+    datagrams_sent: u64,
     /// What was said first on connections that are being opened.
     greetings: BTreeMap<ConnId, Handshake>,
     checks: Checks,
@@ -69,6 +73,7 @@ pub struct World {
     views: Vec<View>,
 }
 
+pub(crate) use dht::Node;
 pub(crate) use view::Viewer;
 
 impl World {
@@ -97,6 +102,8 @@ impl World {
             tracker_host,
             announces: BTreeMap::new(),
             announced: 0,
+            datagrams: BTreeMap::new(),
+            datagrams_sent: 0,
             greetings: BTreeMap::new(),
             checks: Checks::default(),
             hash: EventHash::new(),
@@ -166,6 +173,8 @@ impl World {
             Event::DiskDone(host) => self.disk_done(host),
             Event::Announce(number) => self.announce_arrives(number),
             Event::Announced(number) => self.announce_answered(number),
+            Event::WakeDht(host) => self.wake_dht(host),
+            Event::Datagram(number) => self.datagram_arrives(number),
             Event::Life(host) => self.live(host),
             Event::Leave(host) => self.stop(host),
             Event::Mend(host) => self.mend(host),
@@ -250,6 +259,12 @@ impl World {
             router::Input::FoundLocally { .. } | router::Input::Moved { .. } => return,
             // No torrent here names web seeds.
             router::Input::Web { .. } => return,
+            router::Input::FoundInDht { peers, .. } => {
+                self.hash.word(self.now.as_nanos());
+                self.hash.word(u64::from(id.0) << 8 | 0xfd);
+                peers.iter().for_each(|peer| self.hash.bytes(peer.to_string().as_bytes()));
+                return;
+            }
             router::Input::Announced { result, .. } => {
                 self.hash.word(self.now.as_nanos());
                 self.hash.word(u64::from(id.0) << 8 | 0xfe);

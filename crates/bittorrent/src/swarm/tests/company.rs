@@ -193,7 +193,7 @@ fn who_names_too_often_is_let_go_of() {
 }
 
 /// A private torrent of one piece, nothing of it here.
-fn private() -> Table {
+pub(super) fn private(config: SwarmConfig) -> Table {
     let mut info = Encoder::new();
     let piece_length = BLOCKS_PER_PIECE * BLOCK_SIZE;
     info.dict(|info| {
@@ -209,7 +209,7 @@ fn private() -> Table {
     let now = Instant::ORIGIN + Duration::from_secs(1000);
     let info_hash = metainfo.info_hashes().primary();
     let source = Source::Metainfo(metainfo);
-    let swarm = Swarm::new(now, SwarmConfig::new(our_id()), Seed::from_u64(1), source, false);
+    let swarm = Swarm::new(now, config, Seed::from_u64(1), source, false);
     let mut table = Table { swarm, now, info_hash, pieces: 1 };
     table.tell(Input::StorageReady { have: Bitfield::new(1) });
     table
@@ -217,7 +217,7 @@ fn private() -> Table {
 
 #[test]
 fn another_tracker_has_other_peers() {
-    let mut table = private();
+    let mut table = private(SwarmConfig::new(our_id()));
     let found = |n, source| Input::PeersFound { source, peers: vec![addr(n)] };
     assert_eq!(calls(&table.tell(found(1, PeerSource::Tracker))), [addr(1)]);
     assert_eq!(calls(&table.tell(found(2, PeerSource::Tracker))), [addr(2)]);
@@ -250,7 +250,7 @@ fn another_tracker_has_other_peers() {
 
 #[test]
 fn of_a_private_torrent_nobody_is_told() {
-    let mut table = private();
+    let mut table = private(SwarmConfig::new(our_id()));
     let outputs = table.company(1);
     table.company(2);
     let Some(Message::Extended { id: 0, payload }) =

@@ -3,6 +3,7 @@
 
 mod claims;
 mod company;
+mod dht;
 mod elsewhere;
 mod exchange;
 mod hashes;

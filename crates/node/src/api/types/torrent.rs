@@ -293,6 +293,8 @@ pub enum PeerSource {
     WebSeed,
     /// Another peer named it (BEP 11).
     Pex,
+    /// A node of the DHT named it (BEP 5).
+    Dht,
 }
 
 /// A tracker of a torrent, and how it answers.
