@@ -17,7 +17,7 @@ use super::limits::{
 use super::peer::Peer;
 use crate::types::{BlockRef, PieceIndex};
 use althing_base::Instant;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 /// How a peer dealt with what it got from us.
@@ -35,13 +35,9 @@ pub(super) struct Spread {
     pub(super) contradicts_itself: bool,
 }
 
-/// A piece that was given while it was rare.
+/// A piece that was given to somebody while it was rare.
 #[derive(Debug)]
 struct Given {
-    piece: PieceIndex,
-    to: ConnId,
-    /// When the first block of it left.
-    at: Instant,
     /// At how many addresses it has to be seen until it counts as passed on.
     needs: usize,
     /// Where it was seen.
@@ -53,7 +49,33 @@ struct Given {
 /// Rare pieces given lately.
 #[derive(Debug, Default)]
 pub(super) struct SpreadLog {
-    given: VecDeque<Given>,
+    /// By piece, since most blocks that leave are of a piece that is not in here.
+    given: BTreeMap<(PieceIndex, ConnId), Given>,
+    /// When the first block of each left, in that order.
+    order: VecDeque<(Instant, PieceIndex, ConnId)>,
+}
+
+impl SpreadLog {
+    /// To whom a piece was given.
+    fn of(&self, piece: PieceIndex) -> impl Iterator<Item = (ConnId, &Given)> {
+        let all = (piece, ConnId(u64::MIN))..=(piece, ConnId(u64::MAX));
+        self.given.range(all).map(|((_, to), given)| (*to, given))
+    }
+
+    /// Notes that a piece was given to somebody it was not given to before.
+    fn note(&mut self, now: Instant, piece: PieceIndex, to: ConnId, given: Given) {
+        if self.order.len() >= SPREAD_LOG_MAX {
+            self.forget_first();
+        }
+        self.order.push_back((now, piece, to));
+        self.given.insert((piece, to), given);
+    }
+
+    fn forget_first(&mut self) {
+        if let Some((_, piece, to)) = self.order.pop_front() {
+            self.given.remove(&(piece, to));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -74,30 +96,25 @@ impl Swarm {
         }
         let masked = self.peers.get(&conn).is_none_or(|p| p.mask.is_some());
         let is_rare = self.availability.of(block.piece) == 0;
-        let of_piece = |given: &&Given| given.piece == block.piece;
-        let mut known = self.spread.given.iter().filter(of_piece).peekable();
-        if masked || !(is_rare || known.peek().is_some()) || known.any(|g| g.to == conn) {
+        let mut known = self.spread.of(block.piece).peekable();
+        if masked || !(is_rare || known.peek().is_some()) || known.any(|(to, _)| to == conn) {
             return;
         }
+        drop(known);
         let lacks = |(other, p): &(&ConnId, &Peer)| {
             **other != conn && p.interested_in_us && !p.has(block.piece)
         };
-        let needs = self.peers.iter().filter(lacks).take(SPREAD_WITNESSES).count();
-        let is_watched = is_rare && needs > 0;
-        if is_watched && let Some(peer) = self.peers.get_mut(&conn) {
+        let needs = match is_rare {
+            true => self.peers.iter().filter(lacks).take(SPREAD_WITNESSES).count(),
+            false => 0,
+        };
+        if needs > 0
+            && let Some(peer) = self.peers.get_mut(&conn)
+        {
             peer.spread.was_given = peer.spread.was_given.saturating_add(1);
         }
-        if self.spread.given.len() >= SPREAD_LOG_MAX {
-            self.spread.given.pop_front();
-        }
-        self.spread.given.push_back(Given {
-            piece: block.piece,
-            to: conn,
-            at: now,
-            needs,
-            seen_at: Vec::new(),
-            is_over: !is_watched,
-        });
+        let given = Given { needs, seen_at: Vec::new(), is_over: needs == 0 };
+        self.spread.note(now, block.piece, conn, given);
     }
 
     /// A peer has got a piece: it is from whoever had it from us, unless it had it from us too.
@@ -110,18 +127,18 @@ impl Swarm {
         };
         let witness = witness.addr.ip().to_canonical();
         let peers = &self.peers;
-        let has_it = |given: &Given| peers.get(&given.to).is_some_and(|p| p.has(piece));
-        let given = self.spread.given.iter_mut().filter(|given| given.piece == piece);
-        let mut owners: Vec<&mut Given> =
-            given.filter(|given| given.to == at || has_it(given)).collect();
-        let [owner] = owners.as_mut_slice() else { return };
-        let own = peers.get(&owner.to).is_none_or(|p| p.addr.ip().to_canonical() == witness);
-        if own || owner.is_over || owner.seen_at.contains(&witness) {
+        let has_it = |conn: ConnId| peers.get(&conn).is_some_and(|p| p.has(piece));
+        let mut owners = self.spread.of(piece).filter(|(to, _)| *to == at || has_it(*to));
+        let (Some((owner, _)), None) = (owners.next(), owners.next()) else { return };
+        drop(owners);
+        let own = peers.get(&owner).is_none_or(|p| p.addr.ip().to_canonical() == witness);
+        let Some(given) = self.spread.given.get_mut(&(piece, owner)) else { return };
+        if own || given.is_over || given.seen_at.contains(&witness) {
             return;
         }
-        owner.seen_at.push(witness);
-        owner.is_over = owner.seen_at.len() >= owner.needs;
-        let passed_on = owner.is_over.then_some(owner.to);
+        given.seen_at.push(witness);
+        given.is_over = given.seen_at.len() >= given.needs;
+        let passed_on = given.is_over.then_some(owner);
         if let Some(peer) = passed_on.and_then(|conn| self.peers.get_mut(&conn)) {
             peer.spread.passed_on = peer.spread.passed_on.saturating_add(1);
         }
@@ -129,11 +146,12 @@ impl Swarm {
 
     /// What was given long ago is of no more interest.
     pub(super) fn forget_spread(&mut self, now: Instant) {
-        while self.spread.given.front().is_some_and(|g| now.since(g.at) >= SPREAD_PATIENCE) {
-            self.spread.given.pop_front();
+        let is_old = |at: Instant| now.since(at) >= SPREAD_PATIENCE;
+        while self.spread.order.front().is_some_and(|(at, ..)| is_old(*at)) {
+            self.spread.forget_first();
         }
-        if self.spread.given.is_empty() {
-            self.spread.given = VecDeque::new();
+        if self.spread.order.is_empty() {
+            self.spread.order = VecDeque::new();
         }
     }
 
