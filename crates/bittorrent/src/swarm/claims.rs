@@ -19,7 +19,7 @@ use crate::types::BLOCK_SIZE;
 use althing_base::Instant;
 use althing_base::time::Duration;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 /// A peer's claim to a slot; the first is the best.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -39,6 +39,68 @@ type Place = (Claim, bool, Merit, usize, Instant, ConnId);
 /// What a peer deserves: while we fetch, who gives most comes first; once we have everything, who passes
 /// on what it gets, if the policy looks at that.
 type Merit = (Reverse<u64>, Standing);
+
+/// Those that wait for slots. Who gets one makes all others of its network stand behind, so that each
+/// network has a line of its own, and the first ones of all lines are compared.
+struct Waiting {
+    slots: BTreeMap<Network, usize>,
+    lines: BTreeMap<Network, BinaryHeap<Reverse<Place>>>,
+    /// The first of each line, as it stood when it became that or when its network's slots changed.
+    firsts: BinaryHeap<Reverse<(Place, Network)>>,
+}
+
+impl Waiting {
+    fn new(slots: BTreeMap<Network, usize>, line: Vec<(Place, Network)>) -> Self {
+        let mut lines: BTreeMap<Network, Vec<Reverse<Place>>> = BTreeMap::new();
+        for (place, network) in line {
+            lines.entry(network).or_default().push(Reverse(place));
+        }
+        let lines = lines.into_iter().map(|(network, line)| (network, line.into()));
+        let mut waiting = Waiting { slots, lines: lines.collect(), firsts: BinaryHeap::new() };
+        let networks: Vec<Network> = waiting.lines.keys().copied().collect();
+        networks.into_iter().for_each(|network| waiting.put_forward(network));
+        waiting
+    }
+
+    fn slots(&self, network: Network) -> usize {
+        self.slots.get(&network).copied().unwrap_or(0)
+    }
+
+    /// Has the first of a network's line compared with the others' as it stands now.
+    fn put_forward(&mut self, network: Network) {
+        let of_network = self.slots(network);
+        let first = self.lines.get(&network).and_then(|line| line.peek());
+        if let Some(Reverse((claim, choked, merit, _, had, conn))) = first.copied() {
+            self.firsts.push(Reverse(((claim, choked, merit, of_network, had, conn), network)));
+        }
+    }
+
+    /// Takes out the one that is to have the next slot, which counts as its network's from now on.
+    fn next(&mut self) -> Option<ConnId> {
+        while let Some(Reverse(((.., of_network, _, conn), network))) = self.firsts.pop() {
+            if of_network != self.slots(network) {
+                continue;
+            }
+            let Some(line) = self.lines.get_mut(&network) else { continue };
+            if line.peek().is_none_or(|Reverse((.., first))| *first != conn) {
+                continue;
+            }
+            line.pop();
+            *self.slots.entry(network).or_default() += 1;
+            self.put_forward(network);
+            return Some(conn);
+        }
+        None
+    }
+
+    /// One of the network has lost its slot.
+    fn gave_up_slot(&mut self, network: Network) {
+        if let Some(slots) = self.slots.get_mut(&network) {
+            *slots = slots.saturating_sub(1);
+        }
+        self.put_forward(network);
+    }
+}
 
 impl Peer {
     /// Whether it has a slot and lets it go to waste: it takes none of what it asked for, or has never
@@ -100,25 +162,30 @@ impl Swarm {
         } else if self.wastes_slot(now, peer, patience) || peer.slot_wasted_at.is_some_and(recently)
         {
             Claim::Wasted
-        } else if !takes() && self.conduct.wastes_slots(now, Network::of(peer.addr.ip())) {
+        } else if self.conduct.wastes_slots(now, Network::of(peer.addr.ip())) && !takes() {
             Claim::Doubtful
         } else {
             Claim::Full
         }
     }
 
-    /// Those of the peers for which `is_in` holds, in the order in which they are to have slots, and
-    /// how many of them nobody stands before.
-    pub(super) fn line_for_slots(
-        &self,
-        now: Instant,
-        is_in: impl Fn(&Peer) -> bool,
-    ) -> (Vec<ConnId>, usize) {
-        let patience = self.slot_patience(now);
+    /// How many slots each network has.
+    fn slots_of_networks(&self) -> BTreeMap<Network, usize> {
         let mut slots: BTreeMap<Network, usize> = BTreeMap::new();
         for peer in self.peers.values().filter(|p| !p.choked) {
             *slots.entry(Network::of(peer.addr.ip())).or_default() += 1;
         }
+        slots
+    }
+
+    /// Where those of the peers stand in the line for slots for which `is_in` holds, in no order.
+    fn places_in_line(
+        &self,
+        now: Instant,
+        slots: &BTreeMap<Network, usize>,
+        is_in: impl Fn(&Peer) -> bool,
+    ) -> Vec<(Place, Network)> {
+        let patience = self.slot_patience(now);
         let seeding = self.is_complete();
         let merit = |p: &Peer| -> Merit {
             match (seeding, self.config.seeding) {
@@ -127,24 +194,42 @@ impl Swarm {
                 (false, _) => (Reverse(p.choke_rates(now).0), Standing::Unknown),
             }
         };
-        let place = |(conn, p): (&ConnId, &Peer)| -> Place {
-            let of_network = slots.get(&Network::of(p.addr.ip())).copied().unwrap_or(0);
+        let place = |(conn, p): (&ConnId, &Peer)| {
+            let network = Network::of(p.addr.ip());
+            let of_network = slots.get(&network).copied().unwrap_or(0);
             let had = if p.had_slot { p.last_sent_block_at } else { Instant::ORIGIN };
-            (self.claim(now, p, patience), p.choked, merit(p), of_network, had, *conn)
+            let claim = self.claim(now, p, patience);
+            ((claim, p.choked, merit(p), of_network, had, *conn), network)
         };
-        let mut line: Vec<Place> = self.peers.iter().filter(|(_, p)| is_in(p)).map(place).collect();
-        line.sort_unstable();
-        let before = line.iter().take_while(|(claim, ..)| *claim == Claim::Full).count();
-        (line.into_iter().map(|(.., conn)| conn).collect(), before)
+        self.peers.iter().filter(|(_, p)| is_in(p)).map(place).collect()
     }
 
-    /// Those that wait for a slot, in order.
-    fn waiting_for_slots(&self, now: Instant) -> Vec<ConnId> {
+    /// Of those that want something the ones whom the choker is to choose among, by their numbers: who
+    /// wastes slots has only those that nobody else can use.
+    pub(super) fn contenders(&self, now: Instant) -> Vec<ConnId> {
+        let slots = self.slots_of_networks();
+        let mut line = self.places_in_line(now, &slots, |p| p.interested_in_us);
+        let nobody_before = line.iter().filter(|((claim, ..), _)| *claim == Claim::Full).count();
+        let count = nobody_before.max(self.slots());
+        if count < line.len() {
+            line.select_nth_unstable(count);
+            line.truncate(count);
+        }
+        let mut conns: Vec<ConnId> = line.into_iter().map(|((.., conn), _)| conn).collect();
+        conns.sort_unstable();
+        conns
+    }
+
+    /// Those that wait for a slot and for whom `may` holds.
+    fn waiting_for_slots(&self, now: Instant, may: impl Fn(&Peer) -> bool) -> Waiting {
         let trust = self.trust();
         let seeding = self.is_complete();
-        let waits =
-            |p: &Peer| p.choked && p.interested_in_us && (seeding || !p.is_indebted(now, trust));
-        self.line_for_slots(now, waits).0
+        let waits = |p: &Peer| {
+            p.choked && p.interested_in_us && may(p) && (seeding || !p.is_indebted(now, trust))
+        };
+        let slots = self.slots_of_networks();
+        let line = self.places_in_line(now, &slots, waits);
+        Waiting::new(slots, line)
     }
 
     /// A free slot is of no use to anyone until the next round: give it away at once. So is one that
@@ -155,9 +240,12 @@ impl Swarm {
         }
         let taken = self.peers.values().filter(|p| !p.choked).count();
         let free = self.slots().saturating_sub(taken);
-        for _ in 0..free {
-            let Some(first) = self.waiting_for_slots(now).first().copied() else { return };
-            self.unchoke(now, first);
+        if free > 0 {
+            let mut waiting = self.waiting_for_slots(now, |_| true);
+            for _ in 0..free {
+                let Some(first) = waiting.next() else { return };
+                self.unchoke(now, first);
+            }
         }
         self.reclaim_slots(now);
     }
@@ -174,7 +262,7 @@ impl Swarm {
         let wasters: Vec<ConnId> = self
             .peers
             .iter()
-            .filter(|(_, p)| !p.gives(now) && self.wastes_slot(now, p, patience))
+            .filter(|(_, p)| !p.choked && !p.gives(now) && self.wastes_slot(now, p, patience))
             .map(|(conn, _)| *conn)
             .collect();
         for conn in &wasters {
@@ -186,12 +274,16 @@ impl Swarm {
         }
         let is_new =
             |p: &Peer| p.slot_wasted_at.is_none_or(|at| now.since(at) >= WASTE_REMEMBERED_FOR);
-        for conn in wasters {
-            let mut line = self.waiting_for_slots(now).into_iter();
-            let next = line.find(|conn| self.peers.get(conn).is_some_and(is_new));
-            let Some(next) = next else { return };
-            self.choke(now, conn);
-            self.unchoke(now, next);
+        if !wasters.is_empty() {
+            let mut waiting = self.waiting_for_slots(now, is_new);
+            for conn in wasters {
+                let Some(next) = waiting.next() else { return };
+                if let Some(peer) = self.peers.get(&conn) {
+                    waiting.gave_up_slot(Network::of(peer.addr.ip()));
+                }
+                self.choke(now, conn);
+                self.unchoke(now, next);
+            }
         }
         let owners = self.peers.values().filter(|p| !p.choked && p.mask.is_none());
         let next = owners

@@ -173,10 +173,6 @@ impl Swarm {
     fn choke_candidates(&self, now: Instant, seeding: bool) -> Vec<ChokeCandidate> {
         let rare = if seeding { self.rare_pieces() } else { Vec::new() };
         let trust = self.trust();
-        // Who wastes slots has only those that nobody else can use.
-        let (mut line, before) = self.line_for_slots(now, |p| p.interested_in_us);
-        line.truncate(before.max(self.slots()));
-        line.sort_unstable();
         let candidate = |(conn, p): (&ConnId, &Peer)| {
             let (gives, takes) = p.choke_rates(now);
             let (gave, took) = p.balance();
@@ -197,7 +193,9 @@ impl Swarm {
                 ..ChokeCandidate::new(*conn)
             }
         };
-        line.iter().filter_map(|conn| self.peers.get_key_value(conn)).map(candidate).collect()
+        let contenders = self.contenders(now);
+        let peers = contenders.iter().filter_map(|conn| self.peers.get_key_value(conn));
+        peers.map(candidate).collect()
     }
 
     /// A peer leaves: what it gave and took is remembered by its address, so that nobody gets rid of
