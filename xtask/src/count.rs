@@ -12,16 +12,20 @@ use crate::run::{Done, cargo, has_program, must, root, target};
 
 /// The cases of crates/bittorrent/examples/count.rs, and how many turns each gets at first; the second
 /// run has three times as many.
-const CASES: [(&str, u64); 9] = [
+const CASES: [(&str, u64); 13] = [
     ("bencode_parse", 50),
     ("bitfield_ones", 20),
+    ("choke_fetching_500", 10),
+    ("choke_seeding_50", 20),
+    ("choke_seeding_500", 10),
     ("decode_block", 2000),
     ("decode_have", 2000),
     ("encode_request", 2000),
     ("metainfo_parse", 3),
     ("rc4_block", 50),
     ("swarm_block", 4000),
-    ("swarm_request", 2000),
+    ("swarm_first_block", 2000),
+    ("swarm_request", 8000),
 ];
 
 /// How much more than before is let pass, in per cent.

@@ -15,7 +15,7 @@ use althing_bittorrent::wire::{
     BLOCK_HEADER_LEN, DecodeLimits, Decoded, Handshake, Message, decode, encode_block_header,
 };
 use althing_bittorrent::{Bitfield, BlockRef, PeerId, PieceIndex};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -35,6 +35,10 @@ fn main() {
         "metainfo_parse" => metainfo_parse(turns),
         "swarm_block" => swarm_block(turns),
         "swarm_request" => swarm_request(turns),
+        "swarm_first_block" => swarm_first_block(turns),
+        "choke_fetching_500" => choke(turns, 500, false),
+        "choke_seeding_50" => choke(turns, 50, true),
+        "choke_seeding_500" => choke(turns, 500, true),
         "bitfield_ones" => bitfield_ones(turns),
         "rc4_block" => rc4_block(turns),
         other => panic!("there is no case {other}"),
@@ -115,44 +119,65 @@ fn bitfield_ones(turns: u32) {
     }
 }
 
-/// A swarm at work with one peer.
+/// A swarm at work.
 struct Table {
     swarm: Swarm,
     now: Instant,
+    /// What each has been asked for, of those that give while others choose.
+    asked: BTreeMap<ConnId, VecDeque<BlockRef>>,
 }
 
 const PEER: ConnId = ConnId(1);
 
 impl Table {
+    /// A swarm that has these pieces, and one peer.
     fn new(have: Bitfield) -> Table {
+        Table::crowded(have, 1, 8)
+    }
+
+    /// The same with more peers, eight of each network, and so many slots.
+    fn crowded(have: Bitfield, peers: u16, slots: usize) -> Table {
         let metainfo = Arc::new(Metainfo::parse(&torrent_bytes()).expect("valid"));
         let info_hash = metainfo.info_hashes().primary();
         let now = Instant::ORIGIN + Duration::from_secs(100);
-        let config = SwarmConfig::new(PeerId(*b"-AL0100-000000000000"));
+        let mut config = SwarmConfig::new(PeerId(*b"-AL0100-000000000000"));
+        config.connections_max = config.connections_max.max(peers.into());
+        config.unchoke_slots = slots;
         let seed = Seed::from_u64(1);
         let swarm = Swarm::new(now, config, seed, Source::Metainfo(metainfo), false);
-        let mut table = Table { swarm, now };
+        let mut table = Table { swarm, now, asked: BTreeMap::new() };
         table.tell(Input::StorageReady { have });
-        let addr = "10.0.0.1:1".parse().expect("an address");
-        let handshake = Handshake::new(info_hash, PeerId(*b"-XX0100-000000000000"), false);
-        let direction = Direction::Incoming;
-        table.tell(Input::Connected {
-            conn: PEER,
-            addr,
-            direction,
-            transport: Transport::Tcp,
-            handshake,
-        });
+        for n in 1..=peers {
+            let [high, low] = n.to_be_bytes();
+            let ip = [10, (n / 8) as u8, high, low];
+            let mut id = *b"-XX0100-000000000000";
+            id[18..].copy_from_slice(&[high, low]);
+            table.tell(Input::Connected {
+                conn: ConnId(n.into()),
+                addr: (ip, 1).into(),
+                direction: Direction::Incoming,
+                transport: Transport::Tcp,
+                handshake: Handshake::new(info_hash, PeerId(id), false),
+            });
+        }
         table
+    }
+
+    fn drain(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.swarm.poll_output()).collect()
     }
 
     fn tell(&mut self, input: Input) -> Vec<Output> {
         self.swarm.handle_input(self.now, input);
-        std::iter::from_fn(|| self.swarm.poll_output()).collect()
+        self.drain()
     }
 
     fn hear(&mut self, message: Message) -> Vec<Output> {
-        self.tell(Input::Message { conn: PEER, message })
+        self.hear_from(PEER, message)
+    }
+
+    fn hear_from(&mut self, conn: ConnId, message: Message) -> Vec<Output> {
+        self.tell(Input::Message { conn, message })
     }
 }
 
@@ -183,15 +208,103 @@ fn swarm_block(turns: u32) {
     }
 }
 
-/// A peer asks for a block, gets it, and it goes out.
-fn swarm_request(turns: u32) {
+/// A seed and a peer that wants everything.
+fn asked() -> Table {
     let mut table = Table::new(Bitfield::full(PIECES));
     table.hear(Message::HaveNone);
     table.hear(Message::Interested);
+    table
+}
+
+/// A peer asks for a block, gets it, and it goes out: all blocks of one piece after the other.
+fn swarm_request(turns: u32) {
+    let mut table = asked();
     for turn in 0..turns {
-        let piece = PieceIndex(turn % PIECES);
-        let block = BlockRef { piece, begin: 0, len: BLOCK };
-        black_box(table.hear(Message::Request(block)));
-        black_box(table.tell(Input::BlockSent { conn: PEER, block }));
+        let (piece, block) = (turn / (PIECE / BLOCK), turn % (PIECE / BLOCK));
+        give(&mut table, PieceIndex(piece % PIECES), block);
+    }
+}
+
+/// The same, with the first block of each piece alone, which is when a seed looks who else has it.
+fn swarm_first_block(turns: u32) {
+    let mut table = asked();
+    for turn in 0..turns {
+        give(&mut table, PieceIndex(turn % PIECES), 0);
+    }
+}
+
+fn give(table: &mut Table, piece: PieceIndex, number: u32) {
+    let block = BlockRef { piece, begin: number * BLOCK, len: BLOCK };
+    black_box(table.hear(Message::Request(block)));
+    black_box(table.tell(Input::BlockSent { conn: PEER, block }));
+}
+
+/// Ten seconds of choosing among peers that all want something, fifty at a time. Every second one that
+/// gets a slot takes a block at once, and no more; the others let theirs go to waste. While we fetch,
+/// every third gives a block, too.
+fn choke(turns: u32, peers: u16, seeds: bool) {
+    let mut table = match seeds {
+        true => Table::crowded(Bitfield::full(PIECES), peers, 50),
+        false => {
+            let mut have = Bitfield::new(PIECES);
+            have.set(PieceIndex(0), true);
+            Table::crowded(have, peers, 50)
+        }
+    };
+    for n in 1..=peers {
+        let conn = ConnId(n.into());
+        table.hear_from(conn, Message::HaveNone);
+        if !seeds && n % 3 == 0 {
+            for piece in (0..4).map(|part| u32::from(n) * 4 + part) {
+                table.hear_from(conn, Message::Have(PieceIndex(piece)));
+            }
+            let outputs = table.hear_from(conn, Message::Unchoke);
+            take_slots(&mut table, outputs);
+        }
+        let outputs = table.hear_from(conn, Message::Interested);
+        take_slots(&mut table, outputs);
+    }
+    for turn in 0..turns {
+        let end = table.now + Duration::from_secs(10);
+        while let Some((at, _)) = table.swarm.poll_timeout()
+            && at <= end
+        {
+            table.now = at;
+            table.swarm.handle_timeout(at);
+            let outputs = table.drain();
+            take_slots(&mut table, outputs);
+        }
+        table.now = end;
+        // Who says nothing for long is dead.
+        for n in 1..=peers {
+            let conn = ConnId(n.into());
+            if turn % 10 == 0 {
+                table.hear_from(conn, Message::KeepAlive);
+            }
+            if let Some(block) = table.asked.get_mut(&conn).and_then(VecDeque::pop_front) {
+                let outputs = table.tell(Input::Block { conn, block });
+                take_slots(&mut table, outputs);
+            }
+        }
+    }
+}
+
+/// Every second peer that has got a slot asks for a block and takes it. What peers are asked for is noted.
+fn take_slots(table: &mut Table, mut outputs: Vec<Output>) {
+    while let Some(output) = outputs.pop() {
+        match output {
+            Output::Send { conn, message: Message::Unchoke } if conn.0 % 2 == 0 => {
+                let block = BlockRef { piece: PieceIndex(0), begin: 0, len: BLOCK };
+                outputs.extend(table.hear_from(conn, Message::Request(block)));
+            }
+            Output::Send { conn, message: Message::Request(block) } => {
+                table.asked.entry(conn).or_default().push_back(block);
+            }
+            Output::SendBlock { conn, block } => {
+                outputs.extend(table.tell(Input::BlockSent { conn, block }));
+            }
+            Output::Disconnect { conn, reason } => panic!("{conn:?} was let go of: {reason:?}"),
+            _ => {}
+        }
     }
 }
