@@ -2,7 +2,7 @@
 
 use super::io::PeerSource;
 use super::limits::{
-    CALLED_SEED_FOR, CANDIDATE_FAILURES_MAX, CANDIDATES_MAX, DECLINED_DOUBLINGS_MAX,
+    BANNED_MAX, CALLED_SEED_FOR, CANDIDATE_FAILURES_MAX, CANDIDATES_MAX, DECLINED_DOUBLINGS_MAX,
     PEX_ATTEMPTS_PER_NETWORK, PEX_CANDIDATES_MAX, PEX_CANDIDATES_PER_PEER, PEX_FAILED_MANY,
     PEX_FAILURES_MAX, PEX_PORTS_PER_IP, PEX_REMEMBERED_FOR, RECONNECT_AFTER,
 };
@@ -373,6 +373,9 @@ impl Candidates {
 
     /// Every port of the address is out.
     pub(super) fn ban(&mut self, ip: IpAddr) {
+        if self.banned.len() >= BANNED_MAX {
+            self.banned.pop_first();
+        }
         self.banned.insert(ip);
         let connecting = &mut self.connecting;
         self.known.retain(|addr, candidate| {

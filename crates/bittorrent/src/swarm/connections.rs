@@ -237,6 +237,7 @@ impl Swarm {
     pub(super) fn ban(&mut self, now: Instant, ip: IpAddr) {
         let ip = ip.to_canonical();
         self.candidates.ban(ip);
+        self.conduct.lied_from(now, ip);
         self.outputs.push_back(Output::Ban { ip });
         let of_ip = |p: &Peer| p.addr.ip().to_canonical() == ip;
         let conns: Vec<ConnId> =
@@ -310,6 +311,7 @@ impl Swarm {
     pub(super) fn housekeeping(&mut self, now: Instant) {
         self.housekeeping_at = None;
         self.see_who_gives();
+        self.end_long_trials(now);
         let line = self.line();
         let conns: Vec<ConnId> = self.peers.keys().copied().collect();
         for conn in conns {

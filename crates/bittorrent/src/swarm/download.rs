@@ -31,7 +31,8 @@ impl Swarm {
         if !peer.interesting || (peer.chokes_us && peer.allowed_fast.is_empty()) {
             return;
         }
-        if !self.deadlines.is_empty() && self.order_urgent(now, conn) {
+        let on_trial = self.is_on_trial(now, peer);
+        if !self.deadlines.is_empty() && !on_trial && self.order_urgent(now, conn) {
             return;
         }
         let pressed = self.is_pressed(now);
@@ -81,6 +82,9 @@ impl Swarm {
             return Some(block);
         }
         let peer = self.peers.get(&conn)?;
+        if self.is_on_trial(now, peer) {
+            return self.next_on_trial(now, conn);
+        }
         let eligible = |piece: PieceIndex, open: &OpenPiece| {
             peer.would_give(piece) && open.only_from.is_none_or(|only| only == conn)
         };
@@ -122,7 +126,7 @@ impl Swarm {
 
     /// Opens the piece that the picker wants most of those that the peer has, if its turn comes
     /// before `before`.
-    fn start_piece(&mut self, conn: ConnId, before: u64) -> Option<PieceIndex> {
+    pub(super) fn start_piece(&mut self, conn: ConnId, before: u64) -> Option<PieceIndex> {
         let peer = self.peers.get(&conn).filter(|p| before > 0 && !p.exhausted)?;
         let (blame, peers) = (&self.blame, &self.peers);
         // Bad data is fetched again, all of it from one peer: best from one that had no hand in it
@@ -377,7 +381,8 @@ impl Swarm {
         if self.phase != Phase::Active {
             return;
         }
-        if self.open.close(piece).is_some_and(|open| !open.is_complete()) {
+        let open = self.open.close(piece);
+        if open.as_ref().is_some_and(|open| !open.is_complete()) {
             // A fault came in between, the piece was begun again, and now its first copy is on
             // disk after all.
             self.outputs.push_back(Output::AbandonPiece { piece });
@@ -395,6 +400,9 @@ impl Swarm {
             for liar in self.blame.resolved(piece, digests) {
                 self.accuse(now, liar, piece);
             }
+        }
+        if let Some(open) = open.filter(OpenPiece::is_complete) {
+            self.acquit(now, &open);
         }
         self.outputs.push_back(Output::PieceVerified { piece });
         let conns: Vec<ConnId> = self.peers.keys().copied().collect();
@@ -422,6 +430,7 @@ impl Swarm {
         }
         let Some(open) = self.open.close(piece) else { return };
         self.totals.corrupt_pieces += 1;
+        self.conduct.lied(now);
         let size = self.metainfo.as_ref().map_or(0, |m| m.piece_data_size(piece));
         self.totals.wasted_bytes += u64::from(size);
         let liar = self.blame.corrupt(piece, open.senders(), digests);

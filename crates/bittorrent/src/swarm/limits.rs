@@ -75,6 +75,21 @@ pub const WASTE_REMEMBERED_FOR: Duration = Duration::from_secs(60);
 /// forgotten.
 pub const WASTERS_MAX: usize = 64;
 
+/// After a lie peers that nothing right has come from are tried for so long, and those of a network that
+/// lies came from are doubted (guess: as those who waste slots).
+pub const LIES_REMEMBERED_FOR: Duration = Duration::from_secs(60);
+
+/// Networks that are doubted at most; beyond, the one that would have been soonest believed again is.
+pub const LYING_NETWORKS_MAX: usize = 64;
+
+/// Peers of a network that lies came from that are tried at a time: each may spoil a piece, and takes
+/// its share of our line meanwhile (guess).
+pub const TRIALS_PER_NETWORK: usize = 2;
+
+/// How long a peer on trial may have a piece to itself: then others may send what is left of it, so that
+/// a slow one keeps nobody waiting (guess: a piece of 1 MiB at 100 KB/s).
+pub const TRIAL_ALONE_FOR: Duration = Duration::from_secs(10);
+
 /// Who flooded us is not let in again for so long (guess: one flood in that time is cheap).
 pub const KEPT_OUT_FOR: Duration = Duration::from_secs(600);
 
@@ -294,6 +309,10 @@ pub const ALLOWED_FAST_MAX: usize = 100;
 
 /// Pieces we allow a choked peer, and only while it has fewer pieces than this (BEP 6).
 pub const ALLOWED_FAST_SET: usize = 10;
+
+/// Addresses of liars that one torrent remembers; beyond, another one is forgotten. Its driver remembers
+/// them for all torrents.
+pub const BANNED_MAX: usize = 4096;
 
 /// Corrupt pieces under investigation; beyond, the oldest is forgotten.
 pub const SUSPECT_PIECES_MAX: usize = 64;

@@ -9,7 +9,8 @@
 //! **active**: it fetches what is wanted and gives what it has.
 //!
 //! Where to find things: `connections` (who is connected), `messages` (what they say),
-//! `download` (ordering blocks), `urgent` (those that somebody waits for), `wishes` (what is wanted
+//! `download` (ordering blocks), `urgent` (those that somebody waits for), `trial` (from those who
+//! may be liars), `wishes` (what is wanted
 //! changes), `upload` (giving them, choking), `claims` (slots that go to
 //! waste), `slots` (whom all torrents share), `superseed` (BEP 16), `spread` (who passes on what is
 //! rare), `pex` (BEP 11), `dht` (BEP 5), `holepunch` (BEP 55), `lost` (BEP 54), `hashes` (BEP 52's trees), `stats`
@@ -48,6 +49,7 @@ mod stats;
 mod superseed;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod upload;
 mod urgent;
 mod web;

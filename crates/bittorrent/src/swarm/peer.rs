@@ -14,6 +14,7 @@ use super::pieces::Opening;
 use super::rate::RateMeter;
 use super::spread::Spread;
 use super::superseed::Mask;
+use super::trial::Trial;
 use super::upload::Line;
 use crate::types::{BLOCK_SIZE, Bitfield, BlockRef, PeerId, PieceIndex};
 use crate::webseed::WebSeedId;
@@ -163,6 +164,10 @@ pub(super) struct Peer {
     /// Requests it has refused since it last unchoked us or sent a block.
     pub(super) rejects: u32,
     pub(super) last_block_at: Instant,
+    /// A piece was found right that it sent a block of.
+    pub(super) was_right: bool,
+    /// What it was given to show that it sends what is right.
+    pub(super) trial: Option<Trial>,
 
     /// What it asked for and is still to be handed to the driver.
     pub(super) wanted_by_it: VecDeque<BlockRef>,
@@ -254,6 +259,8 @@ impl Peer {
             snubs_us: false,
             rejects: 0,
             last_block_at: now,
+            was_right: false,
+            trial: None,
             wanted_by_it: VecDeque::new(),
             sending: VecDeque::new(),
             sending_bytes: 0,

@@ -31,7 +31,10 @@ pub(super) struct OpenPiece {
     missing: u32,
     /// No block before this one is free.
     first_free: u32,
-    /// After bad data: only this connection may send it, so that it is clear who lies.
+    /// After bad data: only this connection may send it, so that it is clear who lies ([`trial`]
+    /// also).
+    ///
+    /// [`trial`]: super::trial
     pub(super) only_from: Option<ConnId>,
 }
 
@@ -170,6 +173,13 @@ impl OpenPieces {
         {
             block.ordered = block.ordered.saturating_add(1);
         }
+    }
+
+    /// Has a piece sent by one peer alone from now on, or by anybody.
+    pub(super) fn reserve(&mut self, piece: PieceIndex, only: Option<ConnId>) -> Option<Opening> {
+        let open = self.pieces.get_mut(&piece)?;
+        open.only_from = only;
+        Some(open.opening)
     }
 
     /// The opening that counts orders for a piece now.

@@ -46,12 +46,13 @@ impl Peer {
         came.max(went)
     }
 
-    /// Whether it gives or takes. The few blocks that it may have while it is choked do not count, nor do
-    /// those that only its socket took.
-    fn is_exchanging(&self, now: Instant) -> bool {
+    /// Whether it gives or takes. What one that is doubted gives does not count, nor do the few blocks
+    /// that it may have while it is choked, or those that only its socket took.
+    fn is_exchanging(&self, now: Instant, is_doubted: bool) -> bool {
         let took = self.upload.total_bytes();
         let takes = took >= READER_BYTES || took > 0 && !self.choked;
-        let ever = self.download.total_bytes() > 0 || takes && self.slot_wasted_at.is_none();
+        let gives = self.download.total_bytes() > 0 && !is_doubted;
+        let ever = gives || takes && self.slot_wasted_at.is_none();
         ever && now.since(self.exchanged_at()) < PROTECTED_FOR
     }
 }
@@ -86,9 +87,14 @@ impl Swarm {
             return Room::ForAnybody;
         }
         let places = self.places();
-        let peers = self.peers.values().filter(|p| p.web.is_none() && !p.is_exchanging(now));
+        let peers = self.peers.values().filter(|p| p.web.is_none() && !self.is_exchanging(now, p));
         let most = peers.filter_map(|p| places.get(&Network::of(p.addr.ip()))).max();
         Room::ForFewer { most: most.copied().unwrap_or(0), places }
+    }
+
+    /// Whether blocks come from a peer that may be right, or go to it.
+    fn is_exchanging(&self, now: Instant, peer: &Peer) -> bool {
+        peer.is_exchanging(now, self.is_doubted(now, peer))
     }
 
     /// How many places each network has.
@@ -125,7 +131,7 @@ impl Swarm {
         let enough = network.map_or(0, of) + 2;
         self.peers
             .iter()
-            .filter(|(_, p)| p.web.is_none() && !p.is_exchanging(now))
+            .filter(|(_, p)| p.web.is_none() && !self.is_exchanging(now, p))
             .map(|(conn, p)| (of(Network::of(p.addr.ip())), p.connected_at, *conn))
             .filter(|(places, ..)| *places >= enough)
             // The youngest: who was there first has more to lose.

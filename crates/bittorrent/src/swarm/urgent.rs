@@ -291,7 +291,8 @@ impl Swarm {
         let best = self
             .peers
             .iter()
-            .filter(|(_, p)| able(p) && p.orders.len() < p.queue_limit.min(PIPELINE_MAX))
+            .filter(|(_, p)| able(p) && !self.is_on_trial(now, p))
+            .filter(|(_, p)| p.orders.len() < p.queue_limit.min(PIPELINE_MAX))
             .map(|(conn, p)| (p.time_for(now, p.awaited() + 1), *conn))
             .min();
         let Some((takes, conn)) = best else { return false };

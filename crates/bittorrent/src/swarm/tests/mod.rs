@@ -9,6 +9,7 @@ mod exchange;
 mod hashes;
 mod holepunch;
 mod idlers;
+mod liars;
 mod metadata;
 mod room;
 mod slots;
