@@ -148,9 +148,8 @@ impl Swarm {
     }
 
     /// Bytes that may be handed to the driver for one peer and not be taken yet.
-    pub(super) fn send_ahead(&self, now: Instant, conn: ConnId) -> u32 {
-        let doubtful = self.peers.get(&conn).is_some_and(|p| self.is_doubtful(now, p));
-        if doubtful { SEND_AHEAD_DOUBTFUL } else { SEND_AHEAD_MAX }
+    pub(super) fn send_ahead(&self, now: Instant, peer: &Peer) -> u32 {
+        if self.is_doubtful(now, peer) { SEND_AHEAD_DOUBTFUL } else { SEND_AHEAD_MAX }
     }
 
     /// What a peer's claim is.

@@ -88,10 +88,11 @@ impl SpreadLog {
 impl Swarm {
     /// A block has left for a peer. The first one of a piece that nobody else has begins a watch.
     pub(super) fn watch_spread(&mut self, now: Instant, conn: ConnId, block: BlockRef) {
-        let is_last = self.metainfo.as_ref().is_some_and(|m| {
-            u64::from(block.begin) + u64::from(block.len) >= u64::from(m.piece_size(block.piece))
-        });
-        if (block.begin != 0 && !is_last) || !self.is_complete() {
+        let is_last = || {
+            let size = self.metainfo.as_ref().map_or(0, |m| m.piece_size(block.piece));
+            u64::from(block.begin) + u64::from(block.len) >= u64::from(size)
+        };
+        if (block.begin != 0 && !is_last()) || !self.is_complete() {
             return;
         }
         let masked = self.peers.get(&conn).is_none_or(|p| p.mask.is_some());
@@ -152,15 +153,6 @@ impl Swarm {
         }
         if self.spread.order.is_empty() {
             self.spread.order = VecDeque::new();
-        }
-    }
-
-    /// A peer asks a seed for a piece that it said to have.
-    pub(super) fn note_contradiction(&mut self, conn: ConnId, piece: PieceIndex) {
-        if self.is_complete()
-            && let Some(peer) = self.peers.get_mut(&conn).filter(|p| p.has(piece))
-        {
-            peer.spread.contradicts_itself = true;
         }
     }
 

@@ -181,8 +181,8 @@ impl Swarm {
     /// A block of a shown piece has left. Clients that tell nobody what he has already would never
     /// say that they have the piece, since we seem to have it; so it is counted.
     pub(super) fn shown_block_sent(&mut self, now: Instant, conn: ConnId, block: BlockRef) {
-        let size = self.metainfo.as_ref().map_or(0, |m| m.piece_size(block.piece));
         let Some(mask) = self.peers.get_mut(&conn).and_then(|p| p.mask.as_mut()) else { return };
+        let size = self.metainfo.as_ref().map_or(0, |m| m.piece_size(block.piece));
         let Some(shown) = mask.open.iter_mut().find(|shown| shown.piece == block.piece) else {
             return;
         };

@@ -292,10 +292,11 @@ impl Swarm {
             && self.have.get(block.piece)
             && (1..=REQUEST_LEN_MAX).contains(&block.len)
             && self.metainfo.as_ref().is_some_and(|m| m.layout().contains(block));
+        let is_complete = self.is_complete();
         let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
         peer.spoken = true;
-        self.note_contradiction(conn, block.piece);
-        let Some(peer) = self.peers.get_mut(&conn) else { return Ok(()) };
+        // What it said to have it would not ask a seed for.
+        peer.spread.contradicts_itself |= is_complete && peer.has(block.piece);
         let exists = exists && peer.mask.as_ref().is_none_or(|m| m.shown.get(block.piece));
         if exists && peer.may_have(block.piece) && peer.wanted_by_it.len() < UPLOAD_QUEUE_MAX {
             if peer.wanted_by_it.is_empty() && peer.sending.is_empty() {
@@ -338,23 +339,24 @@ impl Swarm {
         if self.shares {
             self.send_by_shares(now);
         } else {
-            let ahead = self.send_ahead(now, conn);
-            while self.send_next(now, conn, ahead) {}
+            let asks = |p: &Peer| !p.wanted_by_it.is_empty();
+            let ahead = self.peers.get(&conn).filter(|p| asks(p)).map(|p| self.send_ahead(now, p));
+            while let Some(ahead) = ahead
+                && self.send_next(now, conn, ahead)
+            {}
         }
     }
 
     /// Hands the next request of a peer to the driver, if fewer than `ahead` bytes are there.
     fn send_next(&mut self, now: Instant, conn: ConnId, ahead: u32) -> bool {
         // What the driver has cannot be called back: no more than what is given on trust is handed over.
-        let ends = |p: &Peer| !p.sending.is_empty() && self.is_beyond_trust(now, p);
-        if self.peers.get(&conn).is_some_and(ends) {
+        let Some(peer) = self.peers.get(&conn) else { return false };
+        let Some(block) = peer.wanted_by_it.front().copied() else { return false };
+        let is_enough = peer.sending_bytes + counted(block) > ahead;
+        if !peer.sending.is_empty() && (is_enough || self.is_beyond_trust(now, peer)) {
             return false;
         }
         let Some(peer) = self.peers.get_mut(&conn) else { return false };
-        let Some(block) = peer.wanted_by_it.front().copied() else { return false };
-        if !peer.sending.is_empty() && peer.sending_bytes + counted(block) > ahead {
-            return false;
-        }
         peer.wanted_by_it.pop_front();
         if peer.sending.is_empty() {
             peer.last_sent_block_at = now;
