@@ -6,10 +6,20 @@ use bytes::Bytes;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Sizes of buffers in bytes: a block, and up to the longest run. A buffer is at most twice what was
-/// asked for, if that was a block or more.
-const SIZES: [usize; 7] =
-    [16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 512 << 10, READ_RUN_BYTES_MAX];
+/// Sizes of buffers in bytes: parts of a block, since strangers may ask for single bytes by the
+/// thousand, a block, and up to the longest run. A buffer is at most twice what was asked for, if that
+/// was a block or more.
+const SIZES: [usize; 9] = [
+    1 << 10,
+    4 << 10,
+    16 << 10,
+    32 << 10,
+    64 << 10,
+    128 << 10,
+    256 << 10,
+    512 << 10,
+    READ_RUN_BYTES_MAX,
+];
 
 /// The idle buffers.
 pub(super) struct Buffers {
@@ -112,11 +122,19 @@ mod tests {
             drop(bytes);
             assert_eq!(slice[0], 7);
         }
-        let sum = (16 << 10) + (32 << 10) + (1 << 20);
+        let sum = (1 << 10) + (16 << 10) + (32 << 10) + (1 << 20);
         assert_eq!(buffers.allocated(), sum);
         let again = buffers.buffer(20 << 10);
         assert_eq!(buffers.allocated(), sum);
         drop(again);
+    }
+
+    #[test]
+    fn single_bytes_take_little() {
+        let buffers = Arc::new(Buffers::new(IDLE_MAX));
+        let all: Vec<_> = (0..1000).map(|_| buffers.buffer(1).freeze()).collect();
+        assert!(buffers.allocated() <= 1 << 20, "{}", buffers.allocated());
+        drop(all);
     }
 
     #[test]
