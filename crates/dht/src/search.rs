@@ -155,7 +155,15 @@ impl Search {
         found
     }
 
-    fn peers_found(&mut self, peers: Vec<SocketAddr>) -> Option<Find> {
+    /// Who has announced a torrent here, counted with what others say.
+    pub(crate) fn count(&mut self, here: Option<(Bloom, Bloom)>) {
+        let Some((seeds, peers)) = here else { return };
+        let blooms = self.blooms.get_or_insert(Box::new((Bloom::EMPTY, Bloom::EMPTY)));
+        blooms.0.unite(&seeds);
+        blooms.1.unite(&peers);
+    }
+
+    pub(crate) fn peers_found(&mut self, peers: Vec<SocketAddr>) -> Option<Find> {
         let room = PEERS_FOUND_MAX.saturating_sub(self.peers.len());
         if room == 0 {
             return None;
@@ -167,7 +175,7 @@ impl Search {
     }
 
     /// Takes an item that is what the key says, and newer than what was found.
-    fn item_found(&mut self, mut item: Item) -> Option<Find> {
+    pub(crate) fn item_found(&mut self, mut item: Item) -> Option<Find> {
         if let (Goal::Mutable { key, salt }, Item::Mutable(found)) = (&self.goal, &mut item) {
             if found.key != *key {
                 return None;

@@ -1,8 +1,9 @@
 //! What the node asks: questions that are under way, and the searches that they belong to.
 
 use super::{Dht, family};
+use crate::id::NodeId;
 use crate::io::{Announce, Find, Goal, Output};
-use crate::limits::{K, QUERIES_IN_FLIGHT_MAX, QUERY_TIMEOUT_MS};
+use crate::limits::{K, QUERIES_IN_FLIGHT_MAX, QUERY_TIMEOUT_MS, STORED_PEERS_MAX};
 use crate::lookup::{Lookup, Next};
 use crate::search::{Owner, Search};
 use crate::wire::{Body, Message, Node, Query, Refusal, Response};
@@ -203,10 +204,48 @@ impl Dht {
                 *lookup = Some(Lookup::new(target, &nodes, side.network(), wide));
             }
         }
+        self.find_here(now, &mut search);
         let key = self.next_search;
         self.next_search += 1;
         self.searches.insert(key, search);
         self.step(now, key);
+    }
+
+    /// What others have stored here is found, too: of two nodes one has what the other announced.
+    fn find_here(&mut self, now: Instant, search: &mut Search) {
+        let target = search.target();
+        let found = match &search.goal {
+            Goal::Peers(_) => {
+                let mut some = |v4| {
+                    let rng = &mut self.rng;
+                    self.peers.some(now, &target, v4, STORED_PEERS_MAX, false, rng)
+                };
+                let peers = [some(true), some(false)].concat();
+                search.peers_found(peers)
+            }
+            Goal::Scrape(_) => {
+                search.count(self.peers.blooms(now, &target));
+                None
+            }
+            Goal::Immutable(_) | Goal::Mutable { .. } => {
+                let item = self.items.get(now, &target).cloned();
+                item.and_then(|item| search.item_found(item))
+            }
+            Goal::Nodes(_) | Goal::Put { .. } | Goal::Samples(_) => None,
+        };
+        self.tell_found(search.owner, target, found);
+    }
+
+    fn tell_found(&mut self, owner: Owner, info_hash: NodeId, found: Option<Find>) {
+        match (owner, found) {
+            (Owner::Asked(search), Some(what)) => {
+                self.outputs.push_back(Output::Found { search, what });
+            }
+            (Owner::Wanted, Some(Find::Peers(peers))) => {
+                self.outputs.push_back(Output::Peers { info_hash, peers });
+            }
+            _ => {}
+        }
     }
 
     /// Does what a search can do now.
@@ -317,15 +356,7 @@ impl Dht {
             lookup.answered(node.addr, node.id, response.token.take(), &nodes);
         }
         let (owner, info_hash) = (search.owner, search.target());
-        match (owner, found) {
-            (Owner::Asked(search), Some(what)) => {
-                self.outputs.push_back(Output::Found { search, what });
-            }
-            (Owner::Wanted, Some(Find::Peers(peers))) => {
-                self.outputs.push_back(Output::Peers { info_hash, peers });
-            }
-            _ => {}
-        }
+        self.tell_found(owner, info_hash, found);
         self.step(now, key);
     }
 

@@ -47,6 +47,26 @@ fn finds(world: &mut World, at: usize, info_hash: NodeId, peer: SocketAddr) -> b
 }
 
 #[test]
+fn two_nodes_are_enough() {
+    let mut world = World::new(1, 2);
+    let hash = world.random_id();
+    let peer = announce(&mut world, 0, hash);
+    // It is kept by the very node that asks.
+    assert!(finds(&mut world, 1, hash, peer));
+    let (found, _) = world.search(1, Goal::Scrape(hash));
+    let seeds = found.iter().find_map(|find| match find {
+        Find::Scrape { seeds, .. } => Some(seeds.estimate()),
+        _ => None,
+    });
+    assert!(seeds.is_some_and(|seeds| seeds > 0.5), "{seeds:?}");
+    let item = Item::Immutable { value: value("hello") };
+    let (found, _) = world.search(0, put(item.clone()));
+    assert_eq!(stored(&found), (1, 0));
+    let (found, _) = world.search(1, Goal::Immutable(item.target()));
+    assert_eq!(items(&found), [item]);
+}
+
+#[test]
 fn lookups_find_the_nearest_nodes_in_few_calls_and_soon() {
     let mut world = World::new(1, 300);
     let mut took = Vec::new();
