@@ -26,8 +26,12 @@ pub(crate) struct Daemon {
     dir: PathBuf,
 }
 
+/// Settings that leave the DHT alone.
+pub(crate) const NO_DHT: &str = "\n[dht]\nenabled = false\n";
+
 impl Daemon {
-    /// Starts it with the data folder `dir` and these settings; it does not wait for anything.
+    /// Starts it with the data folder `dir` and these settings, without the DHT, as all others are; it
+    /// does not wait for anything.
     ///
     /// # Panics
     /// When the settings cannot be written or it cannot be started.
@@ -36,7 +40,7 @@ impl Daemon {
         // One that was killed leaves it behind.
         let _ = std::fs::remove_file(&addr);
         std::fs::create_dir_all(dir)
-            .and_then(|()| std::fs::write(dir.join("config.toml"), settings))
+            .and_then(|()| std::fs::write(dir.join("config.toml"), format!("{settings}{NO_DHT}")))
             .unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
         let mut command = host.command(program);
         command.arg("--dir").arg(dir).arg("up");

@@ -7,6 +7,7 @@ use std::process::Command;
 use althing_tests::net::Host;
 use althing_tests::torrent::SCRIPT;
 
+use crate::daemon::NO_DHT;
 use crate::install;
 use crate::measure::Payload;
 use crate::options::Options;
@@ -147,12 +148,11 @@ impl Peer for Althing {
 impl Althing {
     fn command(&self, bench: &Bench<'_>) -> Command {
         let dir = bench.folder.join("althing");
-        if bench.encrypted {
-            let config = dir.join("config.toml");
-            std::fs::create_dir_all(&dir)
-                .and_then(|()| std::fs::write(&config, "[network]\nencryption = \"required\"\n"))
-                .unwrap_or_else(|error| panic!("{}: {error}", config.display()));
-        }
+        let config = dir.join("config.toml");
+        let settings = if bench.encrypted { "[network]\nencryption = \"required\"\n" } else { "" };
+        std::fs::create_dir_all(&dir)
+            .and_then(|()| std::fs::write(&config, format!("{settings}{NO_DHT}")))
+            .unwrap_or_else(|error| panic!("{}: {error}", config.display()));
         let mut command = bench.host.command(&self.0);
         command.arg("--dir").arg(dir);
         command

@@ -3,12 +3,18 @@
     lt_peer.py make DATA OUT.torrent --format v1|v2|hybrid [--piece BYTES] [--tracker URL]... [--web-seed URL]...
     lt_peer.py show FILE.torrent
     lt_peer.py run  SOURCE DIR [--port N] [--peer HOST:PORT]... [--seed] [--lsd] [--slow] [--exit]
-                   [--encryption plain|handshake|preferred|required]
+                   [--encryption plain|handshake|preferred|required] [--dht HOST:PORT|first]
+    lt_peer.py node [--port N] [--dht HOST:PORT|first]
 
 `make` and `show` print one line of JSON: the info-hashes and the magnet link. `run` prints `ready` when it
 listens, `progress PART PEERS BYTES-SENT` ten times a second, and `complete` once when it has everything;
-with --exit it ends there, else it serves until SIGTERM. DHT and port mapping are off, local discovery
-unless --lsd is given: the peers it meets are those of the tracker and of the command line.
+with --exit it ends there, else it serves until SIGTERM. Port mapping is off, local discovery unless --lsd
+is given, the DHT unless --dht names a node to begin with (or says that this is the first): the peers it meets
+are those of the tracker and of the command line.
+
+`node` is a node of the DHT and nothing else. It prints `ready`, then `nodes N` when that changes, and does what
+its standard input says, a line each: `put TEXT` (prints `put TARGET NODES`), `get TARGET` (prints
+`item TARGET VALUE`), `peers INFO-HASH` (prints `peers INFO-HASH ADDR...`). It ends with its input.
 
 Works with Debian's python3-libtorrent 2.0 and with 2.1 from PyPI.
 """
@@ -16,6 +22,7 @@ Works with Debian's python3-libtorrent 2.0 and with 2.1 from PyPI.
 import argparse
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -54,7 +61,7 @@ def show(path):
     }))
 
 
-def session(port, v6, lsd, encryption):
+def session(port, v6, lsd, encryption, dht=None):
     interfaces = f"0.0.0.0:{port},[::]:{port}" if v6 else f"0.0.0.0:{port}"
     settings = {
         "listen_interfaces": interfaces,
@@ -79,7 +86,68 @@ def session(port, v6, lsd, encryption):
         settings.update({
             "out_enc_policy": int(policy), "in_enc_policy": int(policy), "allowed_enc_level": int(level),
         })
+    if dht:
+        settings.update({
+            "enable_dht": True,
+            # Those that are named so are asked, and never kept.
+            "dht_bootstrap_nodes": "",
+            # It is told before it knows a node, and would wait for a quarter of an hour.
+            "dht_announce_interval": 5,
+            # All are neighbours on a private network.
+            "dht_prefer_verified_node_ids": False,
+            "dht_restrict_routing_ips": False,
+            "dht_restrict_search_ips": False,
+            "dht_ignore_dark_internet": False,
+        })
+        category = lt.alert.category_t
+        settings["alert_mask"] |= category.dht_notification | category.dht_operation_notification
     return lt.session(settings)
+
+
+def meet(ses, dht):
+    """Tells a node that knows nobody where another one is; to be called again and again."""
+    if dht and dht != "first" and ses.status().dht_nodes == 0:
+        host, _, port = dht.rpartition(":")
+        ses.add_dht_node((host, int(port)))
+
+
+def node(args):
+    ses = session(args.port, False, False, None, args.dht)
+    say("ready")
+    known, buffered, met = -1, b"", 0.0
+    while True:
+        if time.monotonic() - met > 0.5:
+            met = time.monotonic()
+            meet(ses, args.dht)
+        for alert in ses.pop_alerts():
+            if isinstance(alert, lt.dht_put_alert):
+                say(f"put {alert.target} {alert.num_success}")
+            elif isinstance(alert, lt.dht_immutable_item_alert):
+                value = alert.item
+                value = value.get("value") if isinstance(value, dict) else value
+                if value:
+                    say(f"item {alert.target} {value.decode()}")
+            elif isinstance(alert, lt.dht_get_peers_reply_alert):
+                addrs = " ".join(f"{host}:{port}" for host, port in alert.peers())
+                say(f"peers {alert.info_hash} {addrs}")
+        nodes = ses.status().dht_nodes
+        if nodes != known:
+            known = nodes
+            say(f"nodes {nodes}")
+        if not select.select([0], [], [], 0.05)[0]:
+            continue
+        read = os.read(0, 65536)
+        if not read:
+            return
+        *lines, buffered = (buffered + read).split(b"\n")
+        for line in lines:
+            verb, _, rest = line.decode().partition(" ")
+            if verb == "put":
+                ses.dht_put_immutable_item(rest)
+            elif verb == "get":
+                ses.dht_get_immutable_item(lt.sha1_hash(bytes.fromhex(rest)))
+            elif verb == "peers":
+                ses.dht_get_peers(lt.sha1_hash(bytes.fromhex(rest)))
 
 
 def run(args):
@@ -91,14 +159,16 @@ def run(args):
     params.save_path = args.dir
     flags = lt.torrent_flags
     params.flags &= ~(flags.auto_managed | flags.paused)
-    params.flags |= flags.disable_dht
+    if not args.dht:
+        params.flags |= flags.disable_dht
     if not args.lsd:
         params.flags |= flags.disable_lsd
     if args.seed:
         params.flags |= flags.seed_mode
 
     ses = session(
-        args.port, not args.no_v6, args.lsd, "required" if args.encrypted else args.encryption
+        args.port, not args.no_v6, args.lsd, "required" if args.encrypted else args.encryption,
+        args.dht,
     )
     if args.slow:
         params.download_limit = 1000
@@ -127,6 +197,7 @@ def run(args):
                 break
         if time.monotonic() - said > 0.1:
             said = time.monotonic()
+            meet(ses, args.dht)
             say(f"progress {status.progress:.4f} {status.num_peers} {status.total_payload_upload}")
         if complete:
             # Serving needs nothing from this thread.
@@ -157,11 +228,17 @@ def main():
     p.add_argument("--encryption", choices=["plain", "handshake", "preferred", "required"])
     p.add_argument("--no-v6", action="store_true")
     p.add_argument("--encrypted", action="store_true", help="the same as --encryption required")
+    p.add_argument("--dht", help="a node of the DHT to begin with, or `first`")
+    p = verbs.add_parser("node")
+    p.add_argument("--port", type=int, default=6881)
+    p.add_argument("--dht", default="first", help="a node to begin with, or `first`")
     args = parser.parse_args()
     if args.verb == "make":
         make(args)
     elif args.verb == "show":
         show(args.file)
+    elif args.verb == "node":
+        node(args)
     else:
         run(args)
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
@@ -45,12 +45,27 @@ impl Process {
     /// # Panics
     /// When it cannot be started.
     pub fn start(name: &str, mut command: Command, dir: &Path) -> Process {
+        command.stdin(Stdio::null());
+        Process::spawn(name, command, dir)
+    }
+
+    /// The same with a way to tell it something.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_with_input(name: &str, mut command: Command, dir: &Path) -> (Process, ChildStdin) {
+        command.stdin(Stdio::piped());
+        let mut process = Process::spawn(name, command, dir);
+        let stdin = process.child.stdin.take().expect("it was asked for");
+        (process, stdin)
+    }
+
+    fn spawn(name: &str, mut command: Command, dir: &Path) -> Process {
         let log = dir.join(format!("{name}.log"));
         let out = File::create(&log).expect("a log can be made in the scratch folder");
         let err = out.try_clone().expect("a file's handle can be cloned");
         let started = wait::now();
         let child = command
-            .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)
             .spawn()

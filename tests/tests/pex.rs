@@ -134,7 +134,7 @@ fn start(
     match client {
         Client::Althing => {
             let limits = if slow { "[limits]\ndownload_kib_s = 1\n" } else { "" };
-            let settings = format!("[network]\nlsd = false\n{limits}");
+            let settings = format!("[network]\nlsd = false\n[dht]\nenabled = false\n{limits}");
             One::Process(althing(seat.host, &seat.folder, torrent, into, &settings, peer))
         }
         Client::Libtorrent => {

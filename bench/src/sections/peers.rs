@@ -11,6 +11,7 @@ use althing_tests::process::Process;
 use althing_tests::scratch::Scratch;
 
 use crate::chart::Panel;
+use crate::daemon::NO_DHT;
 use crate::measure::{
     END_LIMIT, PIECE_BYTES, Payload, folder, mebibytes, network, payload, settle,
 };
@@ -54,7 +55,8 @@ struct Seed {
 fn althing(host: &Host, payload: &Payload, peers: usize, own: &Scratch) -> Result<Seed, String> {
     let dir = own.dir("althing");
     let settings = format!(
-        "[network]\nconnections = {0}\nconnections_per_torrent = {0}\n[sharing]\nupload_slots = {1}\n",
+        "[network]\nconnections = {0}\nconnections_per_torrent = {0}\n[sharing]\nupload_slots = {1}\n\
+         {NO_DHT}",
         peers * 2,
         peers
     );

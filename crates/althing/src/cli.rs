@@ -96,6 +96,11 @@ pub(crate) enum Command {
     /// Say whether others can reach this computer, how that is known, and what to do about it.
     Net(Net),
 
+    /// Say how it is with the DHT, look for a torrent's peers in it, or read and write small items.
+    ///
+    /// The DHT is made of the peers themselves: it says who has a torrent, without a tracker.
+    Dht(Dht),
+
     /// List torrents.
     Ls(Ls),
 
@@ -529,6 +534,36 @@ pub(crate) enum NetCommand {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(crate) struct Dht {
+    #[command(subcommand)]
+    pub(crate) what: Option<DhtCommand>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Subcommand)]
+pub(crate) enum DhtCommand {
+    /// Say how it is now; what a bare `dht` does.
+    Status,
+    /// Say who has a torrent, be it here or not.
+    Find {
+        /// Its info-hash, 40 hexadecimal digits (of a v2 info-hash the first 40), or a magnet link.
+        torrent: String,
+    },
+    /// Print an item's value, as bencode.
+    Get {
+        /// The 40 digits under which it was put, or the 64 of a mutable item's public key.
+        name: String,
+        /// A mutable item's salt.
+        #[arg(long)]
+        salt: Option<String>,
+    },
+    /// Put a text into the DHT, and print under which name; nodes keep it for two hours.
+    Put {
+        /// The text, at most 995 bytes.
+        text: String,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Demo {
     /// The file or folder to share [default: something real that is at hand, of 64 MiB or more].
     #[arg(value_hint = ValueHint::AnyPath)]
@@ -537,6 +572,10 @@ pub(crate) struct Demo {
     /// How many peers, the first of which has the content.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..=50))]
     pub(crate) peers: u16,
+
+    /// Let the peers find each other through a tracker, beside the DHT.
+    #[arg(long)]
+    pub(crate) tracker: bool,
 
     /// Leave the peers running, and say how to talk to them and how to stop them.
     #[arg(long)]

@@ -357,3 +357,11 @@ const _: () = assert!(READ_CHUNK_BYTES <= althing_store::limits::READ_BLOCK_BYTE
 const _: () = assert!(
     *READ_AHEAD_PIECES.end() as usize <= althing_bittorrent::swarm::limits::DEADLINE_PIECES_MAX
 );
+
+/// Nodes of the DHT that may be set to begin with. Past it the configuration is refused (guess: five are
+/// public).
+pub const DHT_BOOTSTRAP_MAX: usize = 64;
+
+/// Nodes of the DHT that a torrent names (BEP 5) of which the names are looked up; the others are left
+/// alone (guess: its maker's own few).
+pub const DHT_NODES_PER_TORRENT: usize = 8;

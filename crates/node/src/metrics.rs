@@ -3,6 +3,7 @@
 use crate::rates::Flow;
 use crate::session::SessionStats;
 use crate::session::shared::Shared;
+use crate::udp::DhtGauges;
 use althing_bittorrent::swarm::Direction;
 use std::fmt::Write as _;
 use std::num::NonZeroU64;
@@ -21,6 +22,8 @@ pub(crate) struct Counters {
     payload_sent: AtomicU64,
     /// Connections to peers there are: those that they opened, and those that we did.
     connections: [AtomicU64; 2],
+    /// The DHT's node.
+    pub(crate) dht: DhtGauges,
 }
 
 /// A connection that counts for as long as this is there.
@@ -95,7 +98,11 @@ fn metrics(shared: &Shared, stats: &SessionStats) -> Vec<Metric> {
     let counter = |name, help, value| Metric { name, help, kind: "counter", value };
     let gauge = |name, help, value| Metric { name, help, kind: "gauge", value };
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    vec![
+    let dht = counters.dht.metrics().map(|(name, help, grows, value)| {
+        let kind = if grows { "counter" } else { "gauge" };
+        Metric { name, help, kind, value }
+    });
+    let mut all = vec![
         counter(
             "althing_peer_received_bytes",
             "Bytes read from peers, protocol included.",
@@ -182,5 +189,7 @@ fn metrics(shared: &Shared, stats: &SessionStats) -> Vec<Metric> {
             pool.read_buffer_bytes as u64,
         ),
         gauge("althing_disk_open_files", "Files open.", pool.open_files as u64),
-    ]
+    ];
+    all.extend(dht);
+    all
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 /// config.toml    settings (docs/config.md)
 /// categories.toml what is set for categories
 /// api.token      the HTTP API's token, readable by the owner only
+/// dht            what the DHT's node knew last
 /// torrents/      what is shared and fetched: one record a torrent, resume data
 /// files/         payloads, unless `storage.download_dir` or the user names another place
 /// log/           logs
@@ -43,6 +44,11 @@ impl Paths {
     /// The HTTP API's token.
     pub fn api_token(&self) -> PathBuf {
         self.root.join("api.token")
+    }
+
+    /// What the DHT's node knew last: its names, and nodes to begin with.
+    pub fn dht(&self) -> PathBuf {
+        self.root.join("dht")
     }
 
     /// Records of torrents and their resume data.

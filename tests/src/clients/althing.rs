@@ -41,7 +41,8 @@ pub fn start(seat: &Seat<'_>, task: &Task<'_>) -> Althing {
         configure(
             seat,
             &format!(
-                "[network]\nlsd = false\nport_mapping = false\nencryption = \"{encryption}\"\n"
+                "[network]\nlsd = false\nport_mapping = false\nencryption = \"{encryption}\"\n\
+                 [dht]\nenabled = false\n"
             ),
         );
     }

@@ -12,7 +12,7 @@ use crate::screen::{Screen, text, units};
 use crate::signals::Signals;
 use althing_node::api::limits::TORRENT_BYTES_MAX;
 use althing_node::api::types::{
-    AddRequest, ChangeRequest, ErrorCode, Torrent, TorrentState, TrackerInfo, TrackerState,
+    AddRequest, ChangeRequest, DhtInfo, ErrorCode, Torrent, TorrentState, TrackerInfo, TrackerState,
 };
 use base64::Engine as _;
 use std::path::{Path, PathBuf};
@@ -162,7 +162,8 @@ async fn fetch(
                 if watch.had_peers { continue }
                 let trackers: Vec<TrackerInfo> =
                     client.get(&torrent_path(&added.id, "/trackers")).await?;
-                screen.note(&lonely(&trackers));
+                let dht: DhtInfo = client.get("/dht").await?;
+                screen.note(&lonely(&trackers, &dht));
                 continue;
             }
         };
@@ -294,11 +295,19 @@ impl Watch {
 }
 
 /// Why nothing may be happening, as far as it can be known.
-fn lonely(trackers: &[TrackerInfo]) -> String {
+fn lonely(trackers: &[TrackerInfo], dht: &DhtInfo) -> String {
     let failing: Vec<_> =
         trackers.iter().filter(|tracker| tracker.state == TrackerState::Failing).collect();
     let mut text = "No peer yet. ".to_owned();
-    if trackers.is_empty() {
+    if trackers.is_empty() && dht.running {
+        text.push_str(&text::escape(&dht.summary));
+        text.push_str(&match &dht.advice {
+            Some(advice) => format!("\n  What to do: {}.", text::escape(advice)),
+            None => " It names nobody who can be reached at present: whoever shares it may be \
+                     offline. This goes on trying; if you know an address, add --peer ADDRESS:PORT."
+                .to_owned(),
+        });
+    } else if trackers.is_empty() {
         text.push_str(
             "The link names no tracker, and this version finds peers through trackers, or if you \
              name them:\n  ask whoever shares it for their address, and add --peer ADDRESS:PORT",

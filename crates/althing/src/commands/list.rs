@@ -7,8 +7,8 @@ use crate::exit::Failure;
 use crate::screen::table::{Align, Lines, lay_out};
 use crate::screen::{Screen, text, units};
 use althing_node::api::types::{
-    Direction, Encrypted, FileProgress, Peer, Torrent, TorrentDetail, TorrentState, TrackerInfo,
-    TrackerState, Transport, Version,
+    DhtTorrentInfo, Direction, Encrypted, FileProgress, Peer, Torrent, TorrentDetail, TorrentState,
+    TrackerInfo, TrackerState, Transport, Version,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -116,14 +116,15 @@ pub(super) async fn show(global: &Global, args: Show, screen: &Screen) -> Result
         return Ok(());
     }
     let trackers: Vec<TrackerInfo> = client.get(&torrent_path(id, "/trackers")).await?;
-    lines(&detail, &trackers).print(screen);
+    let dht: Vec<DhtTorrentInfo> = client.get(&torrent_path(id, "/dht")).await?;
+    lines(&detail, &trackers, &dht).print(screen);
     if args.files && detail.files.is_some() {
         files(&client, id, screen).await?;
     }
     Ok(())
 }
 
-fn lines(detail: &TorrentDetail, trackers: &[TrackerInfo]) -> Lines {
+fn lines(detail: &TorrentDetail, trackers: &[TrackerInfo], dht: &[DhtTorrentInfo]) -> Lines {
     let torrent = &detail.torrent;
     let mut lines = Lines::default();
     lines.add("name", &torrent.name);
@@ -164,6 +165,7 @@ fn lines(detail: &TorrentDetail, trackers: &[TrackerInfo]) -> Lines {
     lines.add_some("comment", detail.comment.as_ref());
     lines.add_some("made by", detail.created_by.as_ref());
     trackers.iter().for_each(|tracker| lines.add("tracker", tracker_line(tracker)));
+    dht.iter().for_each(|name| lines.add("DHT", dht_line(name)));
     detail.web_seeds.iter().for_each(|url| lines.add("web seed", url));
     lines.add("link", &detail.magnet);
     lines
@@ -183,6 +185,27 @@ fn tracker_line(tracker: &TrackerInfo) -> String {
         Some(message) => format!("{} ({state}: {message})", tracker.url),
         None => format!("{} ({state})", tracker.url),
     }
+}
+
+fn dht_line(name: &DhtTorrentInfo) -> String {
+    let time = |secs| units::duration(Duration::from_secs(secs));
+    let mut said = match (name.searched_s_ago, name.announced_to) {
+        (None, _) => return "being asked".to_owned(),
+        (Some(ago), 0) => format!("asked {} ago", time(ago)),
+        (Some(ago), nodes) => {
+            let nodes = units::counted(nodes.into(), "node");
+            format!("announced to {nodes} {} ago", time(ago))
+        }
+    };
+    said.push_str(&match name.next_s {
+        Some(next) => format!(", again in {}", time(next)),
+        None => ", and again now".to_owned(),
+    });
+    said.push_str(&format!("; named {}", units::counted(name.peers_named, "peer")));
+    if let (Some(seeds), Some(leechers)) = (name.seeds, name.leechers) {
+        said.push_str(&format!("; {seeds} have all of it, {leechers} fetch it"));
+    }
+    said
 }
 
 /// A kind of torrent in words.

@@ -2,6 +2,7 @@
 
 pub(crate) mod choose;
 mod config;
+mod dht;
 mod files;
 mod follow;
 mod get;
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
         Command::Net(args) => match args.what {
             None | Some(NetCommand::Status) => network::status(global, screen).await,
         },
+        Command::Dht(args) => dht::dht(global, args, screen).await,
         Command::Ls(args) => list::ls(global, args, screen).await,
         Command::Show(args) => list::show(global, args, screen).await,
         Command::Files(args) => files::files(global, args, screen).await,

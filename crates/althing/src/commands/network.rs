@@ -8,12 +8,16 @@ use crate::screen::{Screen, text, units};
 use althing_node::api::types::{NetAddress, NetInfo, Translation};
 
 pub(super) async fn status(global: &Global, screen: &Screen) -> Result<(), Failure> {
-    let info: NetInfo = running(global).await?.get("/net").await?;
+    let client = running(global).await?;
+    let info: NetInfo = client.get("/net").await?;
     screen.value(&info, false);
     screen.result(&text::escape(&info.summary));
     screen.result(&format!("How that is known: {}.", text::escape(&info.because)));
     if let Some(advice) = &info.advice {
         screen.result(&format!("What to do: {}.", text::escape(advice)));
+    }
+    if !screen.json() {
+        super::dht::in_words(&client.get("/dht").await?, screen);
     }
     screen.result("");
     for (name, value) in lines(&info) {

@@ -10,7 +10,7 @@ use crate::screen::progress::Progress;
 use crate::screen::{Screen, text, units};
 use crate::signals::Signals;
 use althing_node::api::types::{
-    CreateOptions, ErrorCode, Event, Job, JobState, SessionInfo, ShareRequest, Torrent,
+    CreateOptions, DhtInfo, ErrorCode, Event, Job, JobState, SessionInfo, ShareRequest, Torrent,
     TorrentDetail,
 };
 use serde::Serialize;
@@ -115,7 +115,8 @@ async fn share_all(
                     let id = job.torrent.unwrap_or_default();
                     let detail: TorrentDetail = client.get(&torrent_path(&id, "")).await?;
                     progress.clear();
-                    tell(client, &session, &detail, screen);
+                    let dht: DhtInfo = client.get("/dht").await?;
+                    tell(client, &session, &detail, dht.running, screen);
                     told += 1;
                 }
                 (_, error) => {
@@ -156,7 +157,13 @@ async fn share_all(
 }
 
 /// Prints the link, and how friends use it.
-fn tell(client: &Client, session: &SessionInfo, detail: &TorrentDetail, screen: &Screen) {
+fn tell(
+    client: &Client,
+    session: &SessionInfo,
+    detail: &TorrentDetail,
+    dht: bool,
+    screen: &Screen,
+) {
     // Of another machine's addresses this one knows nothing.
     let here = client.addr().ip().is_loopback();
     let addrs: Vec<SocketAddr> = if detail.trackers.is_empty() && here {
@@ -180,11 +187,11 @@ fn tell(client: &Client, session: &SessionInfo, detail: &TorrentDetail, screen: 
         units::bytes(torrent.size_bytes.unwrap_or_default()),
     ));
     screen.result(&link);
-    screen.note(&format!("\n{}\n", how_to_reach(detail, &addrs)));
+    screen.note(&format!("\n{}\n", how_to_reach(detail, &addrs, dht)));
 }
 
 /// Says honestly what a friend needs for the link to work.
-fn how_to_reach(detail: &TorrentDetail, addrs: &[SocketAddr]) -> String {
+fn how_to_reach(detail: &TorrentDetail, addrs: &[SocketAddr], dht: bool) -> String {
     let mut text =
         "They fetch it with `althing get 'LINK'`, or open it in any BitTorrent program, \
                     while this runs.\n"
@@ -200,6 +207,10 @@ fn how_to_reach(detail: &TorrentDetail, addrs: &[SocketAddr]) -> String {
         return text;
     }
     let Some(port) = addrs.first().map(SocketAddr::port) else {
+        if dht {
+            text.push_str("They find this computer by the link alone, through the DHT.");
+            return text;
+        }
         text.push_str(
             "The link names no tracker, so that they also need this computer's address:\n  \
              althing get 'LINK' --peer ADDRESS:PORT",
@@ -215,6 +226,12 @@ fn how_to_reach(detail: &TorrentDetail, addrs: &[SocketAddr]) -> String {
         text.push_str(&format!(
             "It names this computer's address, {listed}. If a firewall is in the way, let port \
              {port} through."
+        ));
+    } else if dht {
+        text.push_str(&format!(
+            "It names this computer's address in your own network, {listed}, for friends there. \
+             Friends elsewhere find it through the DHT; one of the two sides should be reachable from \
+             outside: `althing net status` says whether this one is."
         ));
     } else {
         text.push_str(&format!(

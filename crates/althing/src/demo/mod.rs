@@ -1,8 +1,8 @@
 //! `demo`: five peers on this machine share something real, and every copy is compared byte by byte.
 //!
 //! Each peer is a process of its own with its own data folder, as if it were on a machine of its own;
-//! they find each other through a tracker, which is a process too. All of them listen on the loopback
-//! interface alone, on ports of the system's choice, and address nothing beyond. The demo itself only
+//! they find each other in a DHT that consists of themselves, and with `--tracker` through a tracker, too,
+//! which is a process as well. All of them listen on the loopback interface alone, on ports of the system's choice, and address nothing beyond. The demo itself only
 //! starts them, tells them what to do over their APIs, and watches.
 
 mod compare;
@@ -13,13 +13,13 @@ mod svg;
 mod watch;
 
 use crate::cli::Demo;
-use crate::client::torrent_path;
+use crate::client::{Client, torrent_path};
 use crate::exit::Failure;
 use crate::screen::progress::Progress;
 use crate::screen::{Screen, text, units};
 use crate::signals::Signals;
 use althing_node::api::types::{
-    AddRequest, CreateOptions, Job, JobState, ShareRequest, Torrent, TorrentDetail,
+    AddRequest, CreateOptions, DhtTorrentInfo, Job, JobState, ShareRequest, Torrent, TorrentDetail,
 };
 use content::Content;
 use network::Network;
@@ -33,6 +33,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Time between two plain lines where nothing can be redrawn.
 const LINE_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long a peer may take to announce itself in the DHT; it goes on without after that.
+const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
 
 /// When nobody has received anything for so long, something is broken.
 const STALL_LIMIT: Duration = Duration::from_secs(60);
@@ -72,9 +75,10 @@ async fn run(args: &Demo, network: &mut Network, screen: &Screen) -> Result<(), 
         units::counted(content.files, "file"),
         text::escape(&content.path.to_string_lossy()),
     ));
-    network.start(args.peers).await?;
+    network.start(args.peers, args.tracker).await?;
     screen.note(&format!(
-        "Started a tracker and {} as processes of their own, on 127.0.0.1 alone.",
+        "Started {}{} as processes of their own, on 127.0.0.1 alone.",
+        if args.tracker { "a tracker and " } else { "" },
         units::counted(args.peers.into(), "peer"),
     ));
     let shared = share(network, &content, screen).await?;
@@ -101,7 +105,7 @@ async fn share(
     let request = ShareRequest {
         path: content.path.to_string_lossy().into_owned(),
         options: CreateOptions {
-            trackers: vec![vec![network.tracker_url()?.to_owned()]],
+            trackers: network.tracker_url().map(|url| vec![url.to_owned()]).into_iter().collect(),
             ..CreateOptions::default()
         },
         super_seeding: false,
@@ -116,20 +120,49 @@ async fn share(
     if let Some(error) = job.error {
         return Err(Failure::from(error));
     }
-    seeder.client.get(&torrent_path(&job.torrent.unwrap_or_default(), "")).await
+    let id = job.torrent.unwrap_or_default();
+    if network.tracker_url().is_none() {
+        announced(&seeder.client, &id).await?;
+    }
+    seeder.client.get(&torrent_path(&id, "")).await
 }
 
-/// Gives the others the link, and nothing but the link; all of them at once.
+/// Waits until the DHT has been told that a peer has the content. Whoever asks before that asks again
+/// after a minute, as is decent among strangers.
+async fn announced(client: &Client, id: &str) -> Result<(), Failure> {
+    let since = Instant::now();
+    while since.elapsed() < ANNOUNCED_WITHIN {
+        let names: Vec<DhtTorrentInfo> = client.get(&torrent_path(id, "/dht")).await?;
+        if names.iter().any(|name| name.announced_to > 0) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_INTERVAL / 10).await;
+    }
+    Ok(())
+}
+
+/// Gives the others the link, and nothing but the link: all of them at once, or where only the DHT
+/// knows who is there one after the other, so that each is told of those before.
 async fn fetch(network: &Network, shared: &TorrentDetail) -> Result<(), Failure> {
     let mut adding = JoinSet::new();
     for peer in network.leechers() {
+        while network.tracker_url().is_none()
+            && let Some(added) = adding.join_next().await
+        {
+            added.unwrap_or_else(|error| Err(Failure::new(error.to_string(), "")))?;
+        }
+
         let client = peer.client.clone();
         let request = AddRequest {
             link: Some(shared.magnet.clone()),
             save_dir: Some(peer.files().to_string_lossy().into_owned()),
             ..AddRequest::default()
         };
-        adding.spawn(async move { client.post::<Torrent>("/torrents", &request).await.map(drop) });
+        let (id, waits) = (shared.torrent.id.clone(), network.tracker_url().is_none());
+        adding.spawn(async move {
+            client.post::<Torrent>("/torrents", &request).await?;
+            if waits { announced(&client, &id).await } else { Ok(()) }
+        });
     }
     while let Some(added) = adding.join_next().await {
         added.unwrap_or_else(|error| Err(Failure::new(error.to_string(), "")))?;

@@ -1,10 +1,11 @@
-//! The processes: a tracker and the peers, each with a folder of its own, all of them on the loopback
+//! The processes: the peers, and a tracker if one is wanted, each with a folder of its own, all of them on the loopback
 //! interface, none of which outlives the demo unless it is to.
 
 use crate::client::{Client, TOKEN_VARIABLE};
 use crate::exit::Failure;
 use crate::screen::{Screen, text, units};
 use althing_node::api::token;
+use althing_node::api::types::NetInfo;
 use serde::Deserialize;
 use std::env;
 use std::fs::{self, File};
@@ -29,7 +30,7 @@ const SPACE_MARGIN: u64 = 64 << 20;
 /// The settings of a demo's peer: nothing but this machine, and ports that the system chooses.
 const CONFIG: &str = include_str!("loopback.toml");
 
-/// A tracker, the peers, and the folder they live in.
+/// The peers, perhaps a tracker, and the folder they live in.
 pub(super) struct Network {
     dir: TempDir,
     keep: bool,
@@ -108,23 +109,33 @@ impl Network {
         }
     }
 
-    /// Starts the tracker and the peers.
-    pub(super) async fn start(&mut self, count: u16) -> Result<(), Failure> {
-        let log = self.dir().join("tracker.log");
-        let arguments = ["tracker", "--listen", "127.0.0.1:0", "--json"].map(str::to_owned);
-        let (process, ready) = self.spawn::<TrackerReady>(&arguments, &log).await?;
-        self.tracker = Some((process, ready.http));
+    /// Starts the peers, and a tracker if one is wanted. The first peer is where the others' way into the
+    /// DHT begins.
+    pub(super) async fn start(&mut self, count: u16, tracker: bool) -> Result<(), Failure> {
+        if tracker {
+            let log = self.dir().join("tracker.log");
+            let arguments = ["tracker", "--listen", "127.0.0.1:0", "--json"].map(str::to_owned);
+            let (process, ready) = self.spawn::<TrackerReady>(&arguments, &log).await?;
+            self.tracker = Some((process, ready.http));
+        }
+        let mut first = None;
         for number in 1..=usize::from(count) {
-            let peer = self.start_peer(number).await?;
+            let peer = self.start_peer(number, first.as_deref()).await?;
+            if first.is_none() {
+                let info: NetInfo = peer.client.get("/net").await?;
+                first = info.listening.first().cloned();
+            }
             self.peers.push(peer);
         }
         Ok(())
     }
 
-    async fn start_peer(&self, number: usize) -> Result<Peer, Failure> {
+    async fn start_peer(&self, number: usize, bootstrap: Option<&str>) -> Result<Peer, Failure> {
         let dir = self.dir().join(format!("peer{number}"));
+        let nodes: Vec<String> = bootstrap.iter().map(|node| format!("{node:?}")).collect();
+        let config = format!("{CONFIG}\n[dht]\nbootstrap = [{}]\n", nodes.join(", "));
         let written =
-            fs::create_dir(&dir).and_then(|()| fs::write(dir.join("config.toml"), CONFIG));
+            fs::create_dir(&dir).and_then(|()| fs::write(dir.join("config.toml"), config));
         written.map_err(|error| {
             Failure::new(format!("cannot write to {}: {error}", dir.display()), "free some space")
         })?;
@@ -198,9 +209,9 @@ impl Network {
         self.peers.get(1..).unwrap_or_default()
     }
 
-    pub(super) fn tracker_url(&self) -> Result<&str, Failure> {
-        let started = self.tracker.as_ref().map(|(_, url)| url.as_str());
-        started.ok_or_else(|| Failure::new("no tracker was started", "try again"))
+    /// Where the tracker is, if there is one.
+    pub(super) fn tracker_url(&self) -> Option<&str> {
+        self.tracker.as_ref().map(|(_, url)| url.as_str())
     }
 
     /// Where the copies of the content lie.

@@ -26,7 +26,7 @@ fn an_interrupted_demo_leaves_nothing() {
     let world = World::new();
     world.content("content");
     let mut demo = world.start("unused", &["demo", "content"]);
-    demo.wait_for("Started a tracker");
+    demo.wait_for("Started 5 peers");
     demo.signal("-INT");
     let (code, said) = demo.end();
     // It may have been done already; then there was nothing to interrupt.

@@ -3,13 +3,15 @@
 use super::change;
 use super::types as api;
 use crate::session::{
-    Encrypted, FileSnapshot, IpFilterStats, NetworkStatus, PeerSnapshot, PortMapping, Reachable,
-    TorrentDetail, TorrentSnapshot, TorrentState, TrackerSnapshot, TrackerStatus, Translation,
+    DhtFamily, DhtLookup, DhtStatus, DhtTorrent, Encrypted, FileSnapshot, IpFilterStats,
+    NetworkStatus, PeerSnapshot, PortMapping, Reachable, TorrentDetail, TorrentSnapshot,
+    TorrentState, TrackerSnapshot, TrackerStatus, Translation,
 };
 use althing_base::UnixTime;
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::{File, Magnet, Metainfo};
 use althing_bittorrent::swarm::{Direction, PeerSource, Transport};
+use althing_dht::wire::Item;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -235,6 +237,74 @@ pub(super) fn network(status: NetworkStatus) -> api::NetInfo {
     }
 }
 
+pub(super) fn dht(status: DhtStatus) -> api::DhtInfo {
+    let family = |family: &DhtFamily| api::DhtFamilyInfo {
+        ip_version: if family.v6 { 6 } else { 4 },
+        id: family.id.to_string(),
+        nodes: family.nodes as u64,
+        nodes_in_all: family.network.map(|nodes| nodes as u64),
+    };
+    let (torrents_found, peers_named) = status.found;
+    api::DhtInfo {
+        running: status.running,
+        families: status.families.iter().map(family).collect(),
+        summary: status.summary,
+        advice: status.advice,
+        read_only: status.read_only,
+        wanted: status.wanted as u64,
+        torrents_found: torrents_found as u64,
+        peers_named,
+        stored_torrents: status.stored_torrents as u64,
+        stored_peers: status.stored_peers as u64,
+        stored_items: status.stored_items as u64,
+        searches: status.searches as u64,
+        questions: status.questions as u64,
+        received_bytes: status.received_bytes.0,
+        sent_bytes: status.sent_bytes.0,
+        received_bytes_per_s: status.received_bytes.1,
+        sent_bytes_per_s: status.sent_bytes.1,
+        received_messages_per_s: status.datagrams_per_s.0,
+        sent_messages_per_s: status.datagrams_per_s.1,
+    }
+}
+
+pub(super) fn dht_torrent(torrent: &DhtTorrent) -> api::DhtTorrentInfo {
+    api::DhtTorrentInfo {
+        info_hash: torrent.info_hash.to_string(),
+        searched_s_ago: torrent.searched.map(|ago| ago.as_secs()),
+        announced_to: torrent.told.into(),
+        next_s: torrent.next.map(|next| next.as_secs()),
+        peers_named: torrent.peers_named,
+        seeds: torrent.seeds,
+        leechers: torrent.leechers,
+    }
+}
+
+pub(super) fn dht_lookup(lookup: &DhtLookup) -> api::DhtLookupInfo {
+    api::DhtLookupInfo {
+        peers: lookup.peers.iter().map(ToString::to_string).collect(),
+        seeds: lookup.seeds,
+        leechers: lookup.leechers,
+        asked: lookup.cost.asked,
+        answered: lookup.cost.answered,
+        took_ms: u64::try_from(lookup.cost.took.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+pub(super) fn dht_item(item: &Item) -> api::DhtItem {
+    match item {
+        Item::Immutable { value } => api::DhtItem { value: hex(value), ..Default::default() },
+        Item::Mutable(item) => api::DhtItem {
+            value: hex(&item.value),
+            key: Some(hex(&item.key)),
+            salt: (!item.salt.is_empty()).then(|| hex(&item.salt)),
+            seq: Some(item.seq),
+            signature: Some(hex(&item.signature)),
+            cas: None,
+        },
+    }
+}
+
 pub(super) fn ip_filter(list: IpFilterStats) -> api::IpFilterInfo {
     api::IpFilterInfo {
         ranges: list.ranges as u64,
@@ -331,4 +401,12 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("writing to a string cannot fail");
         text
     })
+}
+
+/// Bytes that are written as hexadecimal digits.
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let byte = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
+    rest.is_empty().then(|| pairs.iter().map(byte).collect()).flatten()
 }

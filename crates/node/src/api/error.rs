@@ -1,7 +1,7 @@
 //! What a handler answers when it cannot do what was asked: a status, and the one JSON shape.
 
 use super::types::{ErrorBody, ErrorCode, ErrorReply};
-use crate::session::{AddError, ChangeConfigError, CommandError, CreateError};
+use crate::session::{AddError, ChangeConfigError, CommandError, CreateError, DhtError};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -69,6 +69,17 @@ impl ApiError {
 
 const STOPPING_HINT: &str = "start it again with `althing up`";
 const INVALID_HINT: &str = "it cannot be used as it is; ask whoever made it for another";
+
+impl From<DhtError> for ApiError {
+    fn from(error: DhtError) -> Self {
+        let code = match error {
+            DhtError::Off(_) | DhtError::NotStored { .. } => ErrorCode::Conflict,
+            DhtError::TooLong { .. } | DhtError::Signature => ErrorCode::BadRequest,
+            DhtError::Alone | DhtError::Late => ErrorCode::TimedOut,
+        };
+        Self::sentence(code, &error, "GET /api/v1/dht says how it is")
+    }
+}
 
 impl From<AddError> for ApiError {
     fn from(error: AddError) -> Self {

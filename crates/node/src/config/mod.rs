@@ -1,6 +1,7 @@
 //! `config.toml`: every setting, its default and what it does, said once. The structs, their
 //! defaults and the reference page all come from the same lines below.
 
+mod dht;
 mod hours;
 mod multiple;
 mod policy;
@@ -8,6 +9,7 @@ mod proxy;
 mod reference;
 mod section;
 
+pub use dht::{NodeName, ReadOnly};
 pub use hours::{Day, Hours, LocalTime, TimeOfDay};
 pub use multiple::Multiple;
 pub use policy::{Policy, SeedingPolicy};
@@ -191,6 +193,21 @@ section! {
 }
 
 section! {
+    /// The DHT, in which peers find each other without a tracker. It speaks over UDP on the peer port,
+    /// and so not where there is a proxy.
+    pub struct Dht("dht") {
+        /// Whether to take part in it. Private torrents never do.
+        pub enabled: bool = true,
+        /// Nodes to begin with where none is known of any more, as "host:port". They are asked, and their
+        /// names looked up, only then; with `network.reach = "loopback"` those elsewhere never are.
+        pub bootstrap: Vec<NodeName> = dht::public_nodes(),
+        /// Whether to ask others and answer nobody, which leaves their tables to those who do: "auto"
+        /// while nobody can reach this peer, "always" or "never".
+        pub read_only: ReadOnly = ReadOnly::Auto,
+    }
+}
+
+section! {
     /// Web servers that hold a torrent's files (BEP 19), where a torrent or magnet link names any.
     pub struct WebSeeds("web_seeds") {
         /// Whether to fetch from them.
@@ -258,6 +275,8 @@ pub struct Config {
     pub storage: Storage,
     /// Trackers that torrents name.
     pub trackers: Trackers,
+    /// The DHT, in which peers find each other without a tracker.
+    pub dht: Dht,
     /// Web servers that hold a torrent's files.
     pub web_seeds: WebSeeds,
     /// The HTTP API, its event streams and metrics.
@@ -469,6 +488,13 @@ impl Config {
         at_least_1("storage.memory_mib", self.storage.memory_mib)?;
         at_least_1("storage.save_interval_s", self.storage.save_interval_s)?;
         at_least_1("trackers.concurrent", self.trackers.concurrent)?;
+        if self.dht.bootstrap.len() > crate::limits::DHT_BOOTSTRAP_MAX {
+            return Err(ConfigError::Value {
+                setting: "dht.bootstrap",
+                value: format!("{} nodes", self.dht.bootstrap.len()),
+                reason: "64 are the most; one that answers is enough",
+            });
+        }
         at_least_1("web_seeds.connections", self.web_seeds.connections)?;
         if self.web_seeds.connections > limits::CONNECTIONS_MAX {
             return Err(ConfigError::Value {
@@ -592,6 +618,7 @@ mod tests {
             ("[[limits.schedule]]\nfrom = '25:00'\nto = '1:00'", "25:00"),
             ("[watch]\ncategory = 'a,b'", "watch.category"),
             ("[watch]\ninterval_s = 0", "watch.interval_s"),
+            ("[dht]\nbootstrap = ['nobody']", "nobody"),
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.contains(word), "{error}");

@@ -2,12 +2,12 @@
 
 use super::section::Section;
 use super::{
-    Api, Config, Limits, Network, Queue, Runtime, Seeding, Sharing, Storage, Trackers, Watch,
+    Api, Config, Dht, Limits, Network, Queue, Runtime, Seeding, Sharing, Storage, Trackers, Watch,
     WebSeeds,
 };
 use std::fmt::Write as _;
 
-const SECTIONS: [Section; 11] = [
+const SECTIONS: [Section; 12] = [
     Network::SECTION,
     Sharing::SECTION,
     Limits::SECTION,
@@ -16,6 +16,7 @@ const SECTIONS: [Section; 11] = [
     Watch::SECTION,
     Storage::SECTION,
     Trackers::SECTION,
+    Dht::SECTION,
     WebSeeds::SECTION,
     Api::SECTION,
     Runtime::SECTION,

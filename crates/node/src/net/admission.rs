@@ -143,6 +143,12 @@ impl Admission {
         self.blocklist.as_ref().is_some_and(|list| list.blocks(ip))
     }
 
+    /// Whether datagrams may go to `ip` and be taken from there.
+    pub(crate) fn lets_through(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.reach.allows(ip) && !self.filters(ip)
+    }
+
     /// Lets an incoming connection from `ip` in, for its handshake.
     pub(crate) fn admit(&self, now: Instant, ip: IpAddr) -> Result<Half, Refusal> {
         let ip = ip.to_canonical();

@@ -17,6 +17,6 @@ pub(crate) use admission::{Admission, Place, Places};
 pub(crate) use blocklist::Blocklist;
 pub(crate) use listener::{Arrival, Listening, Route, listen, listens, port, utp_door};
 pub(crate) use local::Local as LocalDiscovery;
-pub(crate) use reach::Desk;
+pub(crate) use reach::{Desk, Known};
 pub(crate) use socket::{may_be_peer, receive};
 pub(crate) use way::Way;

@@ -4,10 +4,10 @@
 use super::way::Way;
 use crate::clock;
 use althing_base::{Instant, Machine as _};
-use althing_net::reach::{Input, Mapped, Output, Over, Reach, View, is_global};
+use althing_net::reach::{Family, Input, Judgement, Mapped, Output, Over, Reach, View, is_global};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tracing::{debug, info};
 
 /// See the [module](self).
@@ -15,8 +15,18 @@ pub(crate) struct Desk {
     inner: Mutex<Inner>,
     /// The machine wants to be woken earlier than before.
     wake: Notify,
+    /// Told when what is known has become something else.
+    changes: watch::Sender<Known>,
     /// What goes out goes through a proxy, so that others see its address and not ours.
     proxied: bool,
+}
+
+/// What is known of our address, and of whether others can reach us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) v4: Option<IpAddr>,
+    pub(crate) v6: Option<IpAddr>,
+    pub(crate) judgement: Judgement,
 }
 
 struct Inner {
@@ -29,7 +39,8 @@ impl Desk {
     pub(crate) fn new(way: &Way, listens: bool) -> Self {
         let inner = Inner { machine: Reach::new(), armed: None };
         let proxied = way.proxy().is_some();
-        let desk = Desk { inner: Mutex::new(inner), wake: Notify::new(), proxied };
+        let changes = watch::Sender::new(Known::default());
+        let desk = Desk { inner: Mutex::new(inner), wake: Notify::new(), changes, proxied };
         desk.tell(Input::Listening(listens));
         desk.moved(way.look().own);
         desk
@@ -71,10 +82,15 @@ impl Desk {
         self.lock().machine.view(clock::now())
     }
 
+    /// Told whenever our address, or whether others can reach us, is taken for something else.
+    pub(crate) fn changes(&self) -> watch::Receiver<Known> {
+        self.changes.subscribe()
+    }
+
     fn tell(&self, input: Input) {
         let mut inner = self.lock();
         inner.machine.handle_input(clock::now(), input);
-        inner.drain();
+        inner.drain(&self.changes);
         let next = inner.machine.poll_timeout().map(|(at, _)| at);
         let earlier = next.is_some_and(|next| inner.armed.is_none_or(|armed| next < armed));
         drop(inner);
@@ -95,7 +111,7 @@ impl Desk {
                 () = clock::sleep_until(next) => {
                     let mut inner = self.lock();
                     inner.machine.handle_timeout(clock::now());
-                    inner.drain();
+                    inner.drain(&self.changes);
                 }
                 () = self.wake.notified() => {}
             }
@@ -108,13 +124,24 @@ impl Desk {
 }
 
 impl Inner {
-    fn drain(&mut self) {
+    fn drain(&mut self, changes: &watch::Sender<Known>) {
+        let mut known = *changes.borrow();
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::External { family, ip } => debug!(?family, ?ip, "our address"),
-                Output::Judged(judgement) => info!(?judgement, "whether others can reach us"),
+                Output::External { family, ip } => {
+                    debug!(?family, ?ip, "our address");
+                    match family {
+                        Family::V4 => known.v4 = ip,
+                        Family::V6 => known.v6 = ip,
+                    }
+                }
+                Output::Judged(judgement) => {
+                    info!(?judgement, "whether others can reach us");
+                    known.judgement = judgement;
+                }
             }
         }
+        changes.send_if_modified(|before| std::mem::replace(before, known) != known);
     }
 }
 

@@ -5,8 +5,9 @@ use super::wishes;
 use super::{AddError, AddOptions, AddSource, Event, TorrentId, TorrentState};
 use crate::clock;
 use crate::config::Reach;
-use crate::limits::{NAMED_PEERS_MAX, TORRENTS_MAX};
+use crate::limits::{DHT_NODES_PER_TORRENT, NAMED_PEERS_MAX, TORRENTS_MAX};
 use crate::shard::{Command, NewTorrent, Spent, Start, Totals};
+use crate::udp::{DhtRequest, may_look_up};
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::{Magnet, Metainfo, PeerAddress};
 use althing_bittorrent::swarm::{FilePriorities, Source};
@@ -107,6 +108,9 @@ pub(super) async fn add(
         moving: None,
         check_paused: false,
     };
+    if let Source::Metainfo(metainfo) = &new.source {
+        ask_nodes(shared, metainfo);
+    }
     shared.emit(Event::Added { id, name });
     shared.send(&entry, Command::Add(Box::new(new)));
     look_up(shared, &entry, hosts);
@@ -226,4 +230,22 @@ pub(super) fn look_up(shared: &Arc<Shared>, entry: &Arc<Entry>, hosts: Hosts) {
             shared.send(&entry, Command::Peers(entry.key, peers));
         });
     }
+}
+
+/// The nodes of the DHT that a torrent names (BEP 5) are asked whether they are there.
+fn ask_nodes(shared: &Arc<Shared>, metainfo: &Metainfo) {
+    if metainfo.is_private() || metainfo.nodes().is_empty() || !shared.has_dht() {
+        return;
+    }
+    let reach = shared.config.network.reach;
+    let nodes = metainfo.nodes().iter().filter(|(host, _)| may_look_up(reach, host));
+    let nodes: Vec<(String, u16)> = nodes.take(DHT_NODES_PER_TORRENT).cloned().collect();
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        for (host, port) in nodes {
+            if let Ok(addrs) = shared.way.lookup(&host, port).await {
+                shared.ask_dht(DhtRequest::Contacts(addrs));
+            }
+        }
+    });
 }

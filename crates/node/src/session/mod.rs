@@ -7,6 +7,7 @@
 mod add;
 mod categories;
 mod create;
+mod dht;
 mod error;
 mod event;
 mod id;
@@ -31,6 +32,7 @@ pub(crate) use add::folder as save_dir;
 pub use althing_net::portmap::Status as PortMapping;
 pub use categories::Category;
 pub use create::{Created, make_torrent};
+pub use dht::{DhtError, DhtFamily, DhtLookup, DhtStatus, DhtTorrent};
 pub use error::{AddError, ChangeConfigError, CommandError, CreateError, StartError};
 pub use event::Event;
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};

@@ -13,7 +13,7 @@ use crate::paths::Paths;
 use crate::rates::{Governor, Slots};
 use crate::shard::{Command, ShardHandle, Spent, Uptime};
 use crate::trackers::Trackers;
-use crate::udp;
+use crate::udp::{self, DhtRequest};
 use althing_base::{Sha1Digest, UnixTime};
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::Metainfo;
@@ -122,6 +122,18 @@ impl Shared {
     pub(crate) fn send(&self, entry: &Entry, command: Command) {
         if let Some(shard) = self.shards().get(entry.shard) {
             shard.send(command);
+        }
+    }
+
+    /// Whether this session takes part in the DHT.
+    pub(crate) fn has_dht(&self) -> bool {
+        self.udp.is_some() && self.config.dht.enabled
+    }
+
+    /// Asks something of the DHT's node, if there is one.
+    pub(crate) fn ask_dht(&self, request: DhtRequest) {
+        if let Some(udp) = self.udp.as_ref().filter(|_| self.config.dht.enabled) {
+            udp.dht(request);
         }
     }
 

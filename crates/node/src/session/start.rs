@@ -12,16 +12,16 @@ use crate::limits::{
 };
 use crate::metrics::Counters;
 use crate::net::{
-    self, Admission, Arrival, Blocklist, Desk, Listening, LocalDiscovery, Places, Route, Way,
+    self, Admission, Arrival, Blocklist, Desk, Known, Listening, LocalDiscovery, Places, Route, Way,
 };
 use crate::paths::Paths;
 use crate::rates::{Governor, Slots};
 use crate::shard::{Command, Prepared};
 use crate::trackers::{self, Trackers};
-use crate::udp;
+use crate::udp::{self, DhtRequest, Standing};
 use althing_base::{Seed, Sha1Digest};
 use althing_net::portmap::{Protocol, Status};
-use althing_net::reach::{Mapped, has_moved};
+use althing_net::reach::{Judgement, Mapped, has_moved};
 use althing_store::lock::{FolderLock, LockError};
 use althing_store::pieces::{Pool, PoolConfig};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
@@ -176,6 +176,7 @@ pub(super) async fn start(
     let reach = Arc::clone(&shared.reach);
     tasks.push(tokio::spawn(async move { reach.run().await }));
     tasks.push(tokio::spawn(follow_mapping(&shared)));
+    tasks.push(tokio::spawn(follow_reach(&shared)));
     tasks.extend(watch_blocklist(&shared).map(tokio::spawn));
     if let (Some(names), Some(port)) = (names, shared.listen_port) {
         let found = found_locally(&shared);
@@ -327,6 +328,34 @@ fn follow_mapping(shared: &Arc<Shared>) -> impl Future<Output = ()> + use<> {
             if mapped != Mapped::Asking && port != told {
                 told = port;
                 shared.shards().iter().for_each(|shard| shard.send(Command::ListenAt(port)));
+            }
+        }
+    }
+}
+
+/// Tells the DHT's node what our address is, and whether others can reach us.
+fn follow_reach(shared: &Arc<Shared>) -> impl Future<Output = ()> + use<> {
+    let mut changes = shared.reach.changes();
+    let shared = Arc::downgrade(shared);
+    async move {
+        let mut before = Known::default();
+        loop {
+            let Some(strong) = shared.upgrade() else { return };
+            let known = *changes.borrow_and_update();
+            for (ip, was) in [(known.v4, before.v4), (known.v6, before.v6)] {
+                if let Some(ip) = ip.filter(|_| ip != was) {
+                    strong.ask_dht(DhtRequest::External(ip));
+                }
+            }
+            let judged = known.judgement;
+            strong.ask_dht(DhtRequest::Standing(Standing {
+                unreachable: matches!(judged, Judgement::Closed | Judgement::Deaf),
+                port_is_open: matches!(judged, Judgement::Open | Judgement::Mapped),
+            }));
+            before = known;
+            drop(strong);
+            if changes.changed().await.is_err() {
+                return;
             }
         }
     }

@@ -92,11 +92,13 @@ impl Conn {
 pub(super) struct Identity {
     pub(super) hashes: InfoHashes,
     pub(super) peer_id: PeerId,
+    /// We have a node of the DHT.
+    pub(super) dht: bool,
 }
 
 impl Identity {
     fn handshake(&self, named: Sha1Digest) -> Handshake {
-        Handshake::new(named, self.peer_id, self.hashes.v2().is_some())
+        Handshake::new(named, self.peer_id, self.hashes.v2().is_some()).with_dht(self.dht)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::session::Event;
 use crate::session::shared::Shared;
 use crate::shard::Command;
 use crate::trackers::{Announce, Whose};
+use crate::udp::DhtRequest;
 use althing_base::{Instant, Machine as _, Rng, Seed};
 use althing_bittorrent::metainfo::Metainfo;
 use althing_bittorrent::swarm::{ConnId, DisconnectReason, Input, Output, PeerStats, State, Swarm};
@@ -147,6 +148,14 @@ impl Core {
         self.drain();
     }
 
+    /// Nodes of the DHT named peers of a torrent.
+    pub(super) fn found_in_dht(&mut self, torrent: TorrentKey, peers: Vec<SocketAddr>) {
+        self.stir(torrent);
+        let input = router::Input::FoundInDht { torrent, peers };
+        self.router.handle_input(clock::now(), input);
+        self.drain();
+    }
+
     /// Tells a torrent's swarm something, and does what follows from it.
     pub(super) fn input(&mut self, torrent: TorrentKey, input: Input) {
         self.stir(torrent);
@@ -224,8 +233,12 @@ impl Core {
                             local.want(info_hash, wanted);
                         }
                     }
-                    // There is no node to ask yet, and so no peer is told of one.
-                    router::Output::FindInDht { .. } | router::Output::DhtNode { .. } => {}
+                    router::Output::FindInDht { info_hash, wish, .. } => {
+                        self.shared.ask_dht(DhtRequest::Wish { info_hash, wish });
+                    }
+                    router::Output::DhtNode { addr } => {
+                        self.shared.ask_dht(DhtRequest::Contacts(vec![addr]));
+                    }
                     router::Output::ExternalAddress { by, ip } => {
                         if let Some(by) = by {
                             self.shared.reach.told(by, ip, None);
@@ -407,7 +420,8 @@ impl Core {
     /// Who we are to a torrent's peers.
     pub(super) fn identity(&self, key: TorrentKey) -> Option<Identity> {
         let hashes = self.router.swarm(key)?.info_hashes();
-        Some(Identity { hashes, peer_id: self.torrents.get(&key)?.peer_id })
+        let dht = self.shared.has_dht();
+        Some(Identity { hashes, peer_id: self.torrents.get(&key)?.peer_id, dht })
     }
 
     /// Whether a torrent deals with peers.

@@ -117,6 +117,8 @@ pub(crate) enum Command {
     Banned(IpAddr),
     /// Somebody on our own network has this torrent, too.
     FoundLocally(TorrentKey, SocketAddr),
+    /// Nodes of the DHT named peers of this torrent.
+    FoundInDht(TorrentKey, Vec<SocketAddr>),
     /// The list of addresses to keep out has changed.
     Filtered,
     /// This machine has lost these addresses; if it is elsewhere now, where others find it.

@@ -127,6 +127,7 @@ impl Shard {
             }
             Command::Banned(ip) => core.banned_elsewhere(ip),
             Command::FoundLocally(torrent, addr) => core.found_locally(torrent, addr),
+            Command::FoundInDht(torrent, peers) => core.found_in_dht(torrent, peers),
             Command::Filtered => core.close_filtered(),
             Command::Elsewhere { gone, port } => core.elsewhere(&gone, port),
             Command::ListenAt(port) => core.listen_at(port),

@@ -208,6 +208,7 @@ impl Core {
         swarm.seeding = config.sharing.seeding.into();
         swarm.pex = config.network.peer_exchange;
         swarm.utp = config.network.utp && self.shared.udp.is_some();
+        swarm.dht = self.shared.has_dht();
         swarm.super_seed = new.settings.super_seeding;
         let metainfo = match &new.source {
             Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),

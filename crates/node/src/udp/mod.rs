@@ -11,7 +11,11 @@ mod sockets;
 mod stream;
 mod utp;
 
-pub(crate) use dht::Request as DhtRequest;
+pub(crate) use dht::{
+    DhtGauges, Request as DhtRequest, Searched, Standing, Status, TorrentFigures, may_look_up,
+};
+#[cfg(test)]
+pub(crate) use dht::{Rates, Traffic};
 pub(crate) use limits::PORT_TRIES;
 pub(crate) use sockets::open;
 pub(crate) use stream::UtpStream;
@@ -88,7 +92,6 @@ impl Handle {
     }
 
     /// Asks something of the DHT.
-    #[expect(dead_code, reason = "the DHT is on its way in")]
     pub(crate) fn dht(&self, request: DhtRequest) {
         self.send(Command::Dht(request));
     }
@@ -234,6 +237,7 @@ impl Driver {
                     Command::Stop(done) => {
                         // What streams left to be said.
                         self.drain(now);
+                        self.dht.stop();
                         // The session may have given up waiting.
                         let _ = done.send(());
                         return;

@@ -2,6 +2,7 @@
 //! folders. Nothing here reaches beyond the machine, uses a fixed port or sleeps: every test waits
 //! for events, and fails if they do not come in time.
 
+mod dht;
 mod encryption;
 mod equal;
 mod faults;

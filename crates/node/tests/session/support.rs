@@ -129,6 +129,8 @@ pub(crate) fn config() -> Config {
     config.network.port = 0;
     config.network.reach = Reach::Loopback;
     config.api.enabled = false;
+    // Who meets whom is each test's own business.
+    config.dht.enabled = false;
     config.runtime.shards = 2;
     config.storage.threads = 2;
     config
@@ -188,6 +190,11 @@ impl Node {
         drop(session);
         let session = Session::start(config.clone(), dir.path()).await.expect("it starts again");
         Node { session, dir, config }
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn start_again_with(self, config: Config) -> Self {
+        Node { config, ..self }.start_again().await
     }
 
     /// Where downloads go.

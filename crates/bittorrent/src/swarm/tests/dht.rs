@@ -49,8 +49,7 @@ fn a_peers_first_word_counts_and_only_of_its_own_address() {
     let expected = SocketAddr::new(addr(1).ip(), 6881);
     assert_eq!(nodes(&table.hear(1, Message::Port(6881))), [expected]);
     let port = |n: u64| Message::Port(1 + (n % 60_000) as u16);
-    let more: Vec<Output> =
-        (0..WASTE_BURST + 10).flat_map(|n| table.hear(1, port(n))).collect();
+    let more: Vec<Output> = (0..WASTE_BURST + 10).flat_map(|n| table.hear(1, port(n))).collect();
     assert_eq!(nodes(&more), []);
     assert!(matches!(dropped(&more, 1), Some(DisconnectReason::Flood(_))));
 }

@@ -1,6 +1,7 @@
 //! The routes, and the OpenAPI document that is made of the very same definitions.
 
 mod daemon;
+mod dht;
 mod events;
 mod making;
 mod places;
@@ -44,6 +45,7 @@ pub const PREFIX: &str = "/api/v1";
     tags(
         (name = "torrents", description = "What is fetched and shared"),
         (name = "making", description = "Making torrents, and looking into them"),
+        (name = "dht", description = "The DHT, where peers find each other without a tracker"),
         (name = "daemon", description = "The daemon as a whole"),
     ),
     components(schemas(super::types::Event)),
@@ -120,6 +122,11 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(making::job))
         .routes(routes!(daemon::session))
         .routes(routes!(daemon::network))
+        .routes(routes!(dht::status))
+        .routes(routes!(dht::lookup))
+        .routes(routes!(dht::put))
+        .routes(routes!(dht::get))
+        .routes(routes!(dht::torrent))
         .routes(routes!(daemon::config, settings::change))
         .routes(routes!(settings::categories))
         .routes(routes!(settings::set_category, settings::remove_category))

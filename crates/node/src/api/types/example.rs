@@ -3,12 +3,13 @@
 
 use super::{
     AddPeersRequest, AddRequest, Category, ChangeRequest, ConfigChange, ConfigInfo, CreateOptions,
-    CreateRequest, Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo,
-    FilePriority, FileProgress, Format, InspectReport, InspectRequest, Job, JobKind, JobState,
-    NetAddress, NetInfo, NoLimit, Peer, PeerSource, PieceMap, PieceRange, Protocol, QueueMove,
-    QueuePlace, QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest, StreamInfo,
-    TimeLimit, Torrent, TorrentDetail, TorrentSettings, TorrentState, TrackerInfo, TrackerState,
-    Translation, Transport, Version,
+    CreateRequest, DhtFamilyInfo, DhtInfo, DhtItem, DhtLookupInfo, DhtStored, DhtTorrentInfo,
+    Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo, FilePriority,
+    FileProgress, Format, InspectReport, InspectRequest, Job, JobKind, JobState, NetAddress,
+    NetInfo, NoLimit, Peer, PeerSource, PieceMap, PieceRange, Protocol, QueueMove, QueuePlace,
+    QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest, StreamInfo, TimeLimit, Torrent,
+    TorrentDetail, TorrentSettings, TorrentState, TrackerInfo, TrackerState, Translation,
+    Transport, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -54,6 +55,11 @@ pub fn schema_examples() -> Vec<SchemaExample> {
         entry::<ConfigInfo>("ConfigInfo"),
         entry::<CreateOptions>("CreateOptions"),
         entry::<CreateRequest>("CreateRequest"),
+        entry::<DhtInfo>("DhtInfo"),
+        entry::<DhtItem>("DhtItem"),
+        entry::<DhtLookupInfo>("DhtLookupInfo"),
+        entry::<DhtStored>("DhtStored"),
+        entry::<DhtTorrentInfo>("DhtTorrentInfo"),
         entry::<ErrorReply>("ErrorReply"),
         entry::<Event>("Event"),
         entry::<FileProgress>("FileProgress"),
@@ -467,6 +473,76 @@ impl Example for Job {
 impl Example for Event {
     fn example() -> Self {
         Event::Torrent { torrent: Example::example() }
+    }
+}
+
+impl Example for DhtInfo {
+    fn example() -> Self {
+        DhtInfo {
+            running: true,
+            summary: "The DHT knows 312 nodes of about 8 million; it looks for 3 torrents.".into(),
+            advice: None,
+            families: vec![DhtFamilyInfo {
+                ip_version: 4,
+                id: "5f5ba1fd7e6ac01ae4ec4fa32abf5d2d3d0cb1e1".into(),
+                nodes: 312,
+                nodes_in_all: Some(8_400_000),
+            }],
+            read_only: false,
+            wanted: 3,
+            torrents_found: 3,
+            peers_named: 217,
+            stored_torrents: 41,
+            stored_peers: 66,
+            stored_items: 5,
+            searches: 1,
+            questions: 4,
+            received_bytes: 4_712_000,
+            sent_bytes: 3_918_000,
+            received_bytes_per_s: 1_200,
+            sent_bytes_per_s: 950,
+            received_messages_per_s: 9,
+            sent_messages_per_s: 9,
+        }
+    }
+}
+
+impl Example for DhtTorrentInfo {
+    fn example() -> Self {
+        DhtTorrentInfo {
+            info_hash: ID.into(),
+            searched_s_ago: Some(312),
+            announced_to: 8,
+            next_s: Some(1_207),
+            peers_named: 84,
+            seeds: Some(12),
+            leechers: Some(5),
+        }
+    }
+}
+
+impl Example for DhtLookupInfo {
+    fn example() -> Self {
+        DhtLookupInfo {
+            peers: vec!["192.0.2.7:7716".into(), "[2001:db8::7]:6881".into()],
+            seeds: Some(12),
+            leechers: Some(5),
+            asked: 21,
+            answered: 18,
+            took_ms: 640,
+        }
+    }
+}
+
+impl Example for DhtItem {
+    fn example() -> Self {
+        DhtItem { value: "31323a48656c6c6f20576f726c6421".into(), ..DhtItem::default() }
+    }
+}
+
+impl Example for DhtStored {
+    fn example() -> Self {
+        DhtStored { target: "e5f96f6f38320f0f33959cb4d3d656452117aadb".into(), nodes: 8 }
     }
 }
 

@@ -7,6 +7,7 @@
 //!
 //! The command line prints the same types for `--json`.
 
+mod dht;
 mod error;
 mod event;
 mod example;
@@ -18,6 +19,9 @@ mod settings;
 mod torrent;
 mod watch;
 
+pub use dht::{
+    DhtFamilyInfo, DhtInfo, DhtItem, DhtItemQuery, DhtLookupInfo, DhtStored, DhtTorrentInfo,
+};
 pub use error::{ErrorBody, ErrorCode, ErrorReply};
 pub use event::Event;
 pub use example::{Example, SchemaExample, schema_examples};

@@ -1,0 +1,178 @@
+//! Sessions that find each other in a DHT of their own, on the loopback.
+
+use crate::support::{Node, PATIENCE, assert_files, config, some_files, torrent};
+use althing_base::Sha1Digest;
+use althing_bittorrent::metainfo::{Format, Magnet};
+use althing_bittorrent::swarm::PeerSource;
+use althing_dht::wire::{Item, Mutable};
+use althing_node::Config;
+use althing_node::session::{AddOptions, AddSource, DhtError};
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Settings of a session that begins with these nodes.
+fn settings(nodes: &[SocketAddr]) -> Config {
+    let mut config = config();
+    config.dht.enabled = true;
+    config.network.peer_exchange = false;
+    let name = |addr: &SocketAddr| addr.to_string().parse().expect("an address");
+    config.dht.bootstrap = nodes.iter().map(name).collect();
+    config
+}
+
+/// Looks again and again until it is so.
+async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("never: {what}"))
+}
+
+async fn nodes_of(node: &Node) -> usize {
+    node.session.dht().await.families.iter().map(|family| family.nodes).sum()
+}
+
+/// Three that know each other.
+async fn three() -> [Node; 3] {
+    let first = Node::with(settings(&[])).await;
+    let begin = [first.addr()];
+    let others = [Node::with(settings(&begin)).await, Node::with(settings(&begin)).await];
+    let [second, third] = others;
+    let all = [first, second, third];
+    for node in &all {
+        until("they know each other", async || (nodes_of(node).await >= 2).then_some(())).await;
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_link_alone_is_enough() {
+    let files = some_files();
+    let metainfo = torrent("things", Format::Hybrid, &files);
+    let [seeder, _, leecher] = three().await;
+    let id = seeder.seed(&metainfo, &files).await;
+    let told = until("it is announced by both names", async || {
+        let names = seeder.session.dht_torrent(id).await;
+        (names.len() == 2 && names.iter().all(|name| name.told > 0)).then_some(names)
+    });
+    told.await;
+    let magnet = Magnet::new(metainfo.info_hashes());
+    let added = leecher.session.add(AddSource::Magnet(magnet), AddOptions::default()).await;
+    let id = added.expect("a link");
+    leecher.complete(id).await;
+    assert_files(&leecher.downloads().join("things"), &files);
+    let mut peers = leecher.session.departed_peers(id).await.expect("it is there");
+    peers.extend(leecher.session.peers(id).await.expect("it is there"));
+    assert!(peers.iter().any(|peer| peer.source == PeerSource::Dht), "{peers:?}");
+    // Anybody who asks hears of both; and of how many have it (BEP 33).
+    let hash = metainfo.info_hashes().primary();
+    let lookup = until("both are announced", async || {
+        let lookup = leecher.session.dht_lookup(hash).await.expect("it knows whom to ask");
+        (lookup.peers.len() >= 2).then_some(lookup)
+    });
+    let lookup = lookup.await;
+    assert!(lookup.peers.contains(&seeder.addr()), "{lookup:?}");
+    assert!(lookup.seeds.is_some_and(|seeds| seeds >= 1), "{lookup:?}");
+    seeder.session.shutdown().await;
+    leecher.session.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_private_is_not_looked_for() {
+    let files = some_files();
+    let public = torrent("public", Format::V1, &files);
+    let private = private_torrent();
+    let [seeder, other, _] = three().await;
+    let hidden = seeder.add(&private, AddOptions::default()).await;
+    let id = seeder.seed(&public, &files).await;
+    until("the public one is announced", async || {
+        seeder.session.dht_torrent(id).await.iter().any(|name| name.told > 0).then_some(())
+    })
+    .await;
+    assert!(seeder.session.dht_torrent(hidden).await.is_empty());
+    let find = async |hash: Sha1Digest| other.session.dht_lookup(hash).await.expect("nodes").peers;
+    assert!(!find(public.info_hashes().primary()).await.is_empty());
+    assert_eq!(find(private.info_hashes().primary()).await, []);
+}
+
+fn private_torrent() -> althing_bittorrent::metainfo::Metainfo {
+    let mut out = althing_base::bencode::Encoder::new();
+    out.dict(|out| {
+        out.key(b"info").dict(|info| {
+            info.key(b"length").int(1);
+            info.key(b"name").bytes(b"box");
+            info.key(b"piece length").int(16_384);
+            info.key(b"pieces").bytes(&[0; 20]);
+            info.key(b"private").int(1);
+        });
+    });
+    althing_bittorrent::metainfo::Metainfo::parse(&out.finish()).expect("a torrent")
+}
+
+#[tokio::test]
+async fn items_are_stored_found_and_replaced() {
+    let [one, two, _] = three().await;
+    let value = Bytes::from_static(b"12:Hello World!");
+    let item = Item::Immutable { value: value.clone() };
+    let target = item.target();
+    assert!(one.session.dht_put(item.clone(), None).await.expect("it is stored") >= 1);
+    // It may be the one that keeps it.
+    let (found, _) = two.session.dht_get(target).await.expect("nodes are asked");
+    assert_eq!(found, Some(item));
+    let salt = Bytes::from_static(b"news");
+    let signed = |seq, text: &'static [u8]| {
+        Item::Mutable(Mutable::sign(&[7; 32], salt.clone(), seq, Bytes::from_static(text)))
+    };
+    let Item::Mutable(Mutable { key, .. }) = signed(1, b"3:old") else { unreachable!() };
+    for (seq, text, cas) in [(1, &b"3:old"[..], None), (2, b"3:new", Some(1))] {
+        one.session.dht_put(signed(seq, text), cas).await.expect("it is stored");
+        let (found, _) = two.session.dht_get_mutable(key, salt.clone()).await.expect("found");
+        assert_eq!(found, Some(signed(seq, text)));
+    }
+    let stale = one.session.dht_put(signed(1, b"3:old"), None).await;
+    assert!(matches!(stale, Err(DhtError::NotStored { outdated: 1.. })), "{stale:?}");
+    let mut forged = Mutable::sign(&[7; 32], salt, 3, value);
+    forged.seq = 4;
+    let refused = one.session.dht_put(Item::Mutable(forged), None).await;
+    assert!(matches!(refused, Err(DhtError::Signature)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn saved_nodes_are_enough_after_a_restart() {
+    let [_first, second, third] = three().await;
+    let before = second.session.dht().await.families[0].id;
+    second.session.shutdown().await;
+    // Nobody is named any more: what it finds it has kept.
+    let second = second.start_again_with(settings(&[])).await;
+    until("it finds them", async || (nodes_of(&second).await >= 2).then_some(())).await;
+    assert_eq!(second.session.dht().await.families[0].id, before);
+    third.session.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_is_met_is_enough_to_begin_with() {
+    let files = some_files();
+    let metainfo = torrent("things", Format::V1, &files);
+    let (one, two) = (Node::with(settings(&[])).await, Node::with(settings(&[])).await);
+    one.seed(&metainfo, &files).await;
+    let status = two.session.dht().await;
+    assert!(status.running && status.advice.is_some_and(|advice| advice.contains("loopback")));
+    let alone = two.session.dht_lookup(metainfo.info_hashes().primary()).await;
+    assert!(matches!(alone, Err(DhtError::Alone)), "{alone:?}");
+    let id = two.fetch(&metainfo, &[one.addr()]).await;
+    two.complete(id).await;
+    for node in [&one, &two] {
+        until("its node is known", async || (nodes_of(node).await == 1).then_some(())).await;
+    }
+    let off = Node::with(config()).await;
+    let status = off.session.dht().await;
+    assert!(!status.running && status.summary.contains("off"));
+    let refused = off.session.dht_lookup(Sha1Digest([1; 20])).await;
+    assert!(matches!(refused, Err(DhtError::Off(_))), "{refused:?}");
+}

@@ -1,0 +1,339 @@
+//! The DHT among real nodes: libtorrent's and ours find what the other announced and stored, aria2
+//! finds us, and what is private is in nobody's table.
+//!
+//! Every test has a network of its own, without a tracker, local discovery or peer exchange: whoever
+//! meets whom has been told of it by a node of the DHT.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{ChildStdin, Command};
+use std::time::Duration;
+
+use althing_tests::net::{Host, Network};
+use althing_tests::payload::{Empty, Payload};
+use althing_tests::process::Process;
+use althing_tests::scratch::Scratch;
+use althing_tests::tools;
+use althing_tests::torrent::{Format, PYTHON, SCRIPT, Torrent};
+use althing_tests::wait::poll;
+use serde_json::Value;
+
+/// A search that came too early is made again after a minute.
+const LIMIT: Duration = Duration::from_secs(100);
+
+/// Where libtorrent's nodes are.
+const PORT: u16 = 6881;
+
+/// A network of libtorrent's nodes, of which the first is where all others begin.
+struct Nodes {
+    network: Network,
+    scratch: Scratch,
+    nodes: Vec<Node>,
+    first: String,
+}
+
+/// One of them.
+struct Node {
+    process: Process,
+    stdin: ChildStdin,
+}
+
+impl Node {
+    fn start(host: &Host, folder: &Path, dht: &str) -> Node {
+        let mut command = host.command(PYTHON);
+        command.args(["-Wignore", SCRIPT, "node", "--dht", dht]);
+        let (process, stdin) = Process::start_with_input("node", command, folder);
+        Node { process, stdin }
+    }
+
+    /// Tells it something, and waits for a line that begins so.
+    #[track_caller]
+    fn ask(&mut self, words: &str, answer: &str) -> String {
+        let before = self.process.output().lines().filter(|line| line.starts_with(answer)).count();
+        writeln!(self.stdin, "{words}").expect("it reads what it is told");
+        let said = poll(LIMIT, || {
+            let output = self.process.output();
+            output.lines().filter(|line| line.starts_with(answer)).nth(before).map(str::to_owned)
+        });
+        said.unwrap_or_else(|| panic!("no answer to {words:?}\n{}", self.process.tail()))
+    }
+}
+
+/// The network, or a sentence why it cannot be.
+fn nodes(test: &str, count: usize) -> Option<Nodes> {
+    let network = tools::obstacle(&["python3-libtorrent"]).map_or_else(Network::new, Err);
+    let mut network = match network {
+        Ok(network) => network,
+        Err(why) => {
+            tools::skip(test, &why);
+            return None;
+        }
+    };
+    let scratch = Scratch::new();
+    let mut nodes = Vec::new();
+    let mut first = String::new();
+    for number in 0..count {
+        let name = format!("node{number}");
+        let host = network.host(&name);
+        let dht = if number == 0 { "first".to_owned() } else { first.clone() };
+        nodes.push(Node::start(&host, &scratch.dir(&name), &dht));
+        if number == 0 {
+            first = format!("{}:{PORT}", host.ip());
+        }
+    }
+    let known = |node: &Node| {
+        let output = node.process.output();
+        let last = output.lines().rev().find_map(|line| line.strip_prefix("nodes "));
+        last.and_then(|number| number.parse::<usize>().ok()).unwrap_or(0)
+    };
+    let all = poll(LIMIT, || nodes[1..].iter().all(|node| known(node) > 0).then_some(()));
+    assert!(all.is_some(), "they do not find each other\n{}", nodes[1].process.tail());
+    Some(Nodes { network, scratch, nodes, first })
+}
+
+/// An Althing that runs as a daemon.
+struct Daemon {
+    process: Process,
+    host: Host,
+    data: std::path::PathBuf,
+}
+
+impl Daemon {
+    fn start(host: Host, folder: &Path, bootstrap: &str) -> Daemon {
+        let data = folder.join("data");
+        let settings = format!(
+            "[network]\nlsd = false\nport_mapping = false\npeer_exchange = false\n\
+             [dht]\nbootstrap = [{}]\n[api]\nlisten = \"127.0.0.1:0\"\n",
+            if bootstrap.is_empty() { String::new() } else { format!("{bootstrap:?}") }
+        );
+        std::fs::create_dir_all(&data)
+            .and_then(|()| std::fs::write(data.join("config.toml"), settings))
+            .expect("settings can be written");
+        let mut command = host.command(binary());
+        command.arg("--dir").arg(&data).args(["-vv", "up"]);
+        let process = Process::start("althing", command, folder);
+        let daemon = Daemon { process, host, data };
+        let up = poll(LIMIT, || daemon.try_json(&["dht"]));
+        assert!(up.is_some(), "it does not start\n{}", daemon.process.tail());
+        daemon
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.host.command(binary());
+        command.arg("--dir").arg(&self.data).args(args);
+        command
+    }
+
+    fn try_json(&self, args: &[&str]) -> Option<Value> {
+        let mut command = self.command(&["--json"]);
+        let output = command.args(args).output().expect("the binary is there");
+        serde_json::from_slice(&output.stdout).ok()
+    }
+
+    #[track_caller]
+    fn json(&self, args: &[&str]) -> Value {
+        self.try_json(args).unwrap_or_else(|| panic!("{args:?}\n{}", self.process.tail()))
+    }
+
+    /// Waits until it knows so many nodes.
+    #[track_caller]
+    fn knows(&self, count: u64) {
+        let enough = poll(LIMIT, || {
+            let families = self.json(&["dht"])["families"].as_array().cloned().unwrap_or_default();
+            let nodes: u64 = families.iter().filter_map(|one| one["nodes"].as_u64()).sum();
+            (nodes >= count).then_some(())
+        });
+        assert!(enough.is_some(), "{}\n{}", self.json(&["dht"]), self.process.tail());
+    }
+
+    /// Has it share or fetch something, and waits until nodes have been told.
+    #[track_caller]
+    fn announces(&self, torrent: &str) {
+        let told = poll(LIMIT, || {
+            let shown = self.command(&["show", torrent]).output().expect("the binary is there");
+            String::from_utf8_lossy(&shown.stdout).contains("announced to").then_some(())
+        });
+        assert!(told.is_some(), "{}", self.process.tail());
+    }
+
+    fn does(&self, args: &[&str]) {
+        let output = self.command(args).output().expect("the binary is there");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {said}\n{}", self.process.tail());
+    }
+}
+
+fn binary() -> std::path::PathBuf {
+    tools::althing().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A torrent that names no tracker, and its link, which names nothing but the info-hash.
+fn make(scratch: &Scratch, format: Format) -> (Payload, Torrent, String) {
+    let payload = Payload::write(&scratch.dir("seed-files"), 3);
+    let file = scratch.path().join("assembly.torrent");
+    let torrent = Torrent::make(&payload, format, &[], &file);
+    let link = torrent.magnet.clone();
+    (payload, torrent, link)
+}
+
+/// libtorrent with a torrent or a link.
+fn libtorrent(host: &Host, folder: &Path, source: &Path, into: &Path, args: &[&str]) -> Process {
+    let mut command = host.command(PYTHON);
+    command.args(["-Wignore", SCRIPT, "run"]).arg(source).arg(into).args(args);
+    Process::start("libtorrent", command, folder)
+}
+
+#[track_caller]
+fn arrives(payload: &Payload, copy: &Path, said: impl Fn() -> String) {
+    let same = || payload.difference(copy, Empty::Kept).is_none().then_some(());
+    assert!(poll(LIMIT, same).is_some(), "not complete within {LIMIT:?}\n{}", said());
+}
+
+#[test]
+fn althing_finds_what_libtorrent_announced_by_a_link_alone() {
+    let test = "althing_finds_what_libtorrent_announced_by_a_link_alone";
+    for format in [Format::V1, Format::V2] {
+        let Some(Nodes { mut network, scratch, nodes, first }) = nodes(test, 4) else { return };
+        let (payload, torrent, link) = make(&scratch, format);
+        let (gives, takes) = (network.host("seed"), network.host("leecher"));
+        let args = ["--seed", "--dht", &first];
+        let seed = libtorrent(&gives, &scratch.dir("seed"), &torrent.file, payload.parent(), &args);
+        let althing = Daemon::start(takes, &scratch.dir("leecher"), &first);
+        althing.knows(nodes.len() as u64);
+        let copy = scratch.dir("copy");
+        althing.does(&["get", &link, "-o", &copy.to_string_lossy()]);
+        arrives(&payload, &copy, || format!("{}{}", seed.tail(), althing.process.tail()));
+        let peers = althing.json(&["dht", "find", &link]);
+        let of_seed = format!("{}:", gives.ip());
+        let found = peers["peers"].as_array().expect("a list");
+        let found = found.iter().filter_map(Value::as_str).any(|peer| peer.starts_with(&of_seed));
+        assert!(found, "{peers}");
+    }
+}
+
+#[test]
+fn libtorrent_finds_what_althing_announced_by_a_link_alone() {
+    let test = "libtorrent_finds_what_althing_announced_by_a_link_alone";
+    let Some(Nodes { mut network, scratch, nodes, first }) = nodes(test, 4) else { return };
+    let (payload, torrent, link) = make(&scratch, Format::V1);
+    let (gives, takes) = (network.host("seed"), network.host("leecher"));
+    let althing = Daemon::start(gives, &scratch.dir("seed"), &first);
+    althing.knows(nodes.len() as u64);
+    let into = payload.parent().to_string_lossy().into_owned();
+    althing.does(&["get", &torrent.file.to_string_lossy(), "-o", &into]);
+    althing.announces(&torrent.info_hashes[0]);
+    let copy = scratch.dir("copy");
+    let args = ["--dht", first.as_str()];
+    let leecher = libtorrent(&takes, &scratch.dir("leecher"), Path::new(&link), &copy, &args);
+    arrives(&payload, &copy, || format!("{}{}", leecher.tail(), althing.process.tail()));
+}
+
+#[test]
+fn aria2_finds_what_althing_announced_by_a_link_alone() {
+    let test = "aria2_finds_what_althing_announced_by_a_link_alone";
+    if let Err(why) = tools::obstacle(&["aria2c"]).map_or(Ok(()), Err) {
+        return tools::skip(test, &why);
+    }
+    let Some(Nodes { mut network, scratch, nodes, first }) = nodes(test, 4) else { return };
+    let (payload, torrent, link) = make(&scratch, Format::V1);
+    let (gives, takes) = (network.host("seed"), network.host("leecher"));
+    let althing = Daemon::start(gives, &scratch.dir("seed"), &first);
+    althing.knows(nodes.len() as u64);
+    let into = payload.parent().to_string_lossy().into_owned();
+    althing.does(&["get", &torrent.file.to_string_lossy(), "-o", &into]);
+    althing.announces(&torrent.info_hashes[0]);
+    let (copy, folder) = (scratch.dir("copy"), scratch.dir("leecher"));
+    let mut command = takes.command("aria2c");
+    command
+        .args(["--no-conf", "--enable-dht=true", "--enable-dht6=false", "--bt-enable-lpd=false"])
+        .args(["--enable-peer-exchange=false", "--listen-port=6881", "--dht-listen-port=6882"])
+        .args(["--file-allocation=none", "--seed-ratio=0.0", "--summary-interval=1"])
+        .arg(format!("--dht-entry-point={first}"))
+        .arg(format!("--dht-file-path={}", folder.join("dht.dat").display()))
+        .arg(format!("--dir={}", copy.display()))
+        .arg(&link);
+    let aria2 = Process::start("aria2", command, &folder);
+    arrives(&payload, &copy, || format!("{}{}", aria2.tail(), althing.process.tail()));
+}
+
+#[test]
+fn items_are_found_both_ways() {
+    let test = "items_are_found_both_ways";
+    let Some(Nodes { mut network, scratch, mut nodes, first }) = nodes(test, 4) else { return };
+    let althing = Daemon::start(network.host("one"), &scratch.dir("one"), &first);
+    let other = Daemon::start(network.host("two"), &scratch.dir("two"), &first);
+    althing.knows(nodes.len() as u64);
+    other.knows(nodes.len() as u64);
+    let stored = althing.json(&["dht", "put", "what Althing says"]);
+    let target = stored["target"].as_str().expect("a name").to_owned();
+    assert!(stored["nodes"].as_u64() > Some(2), "{stored}");
+    let said = nodes[2].ask(&format!("get {target}"), &format!("item {target}"));
+    assert!(said.ends_with("what Althing says"), "{said}");
+    let put = nodes[3].ask("put what libtorrent says", "put ");
+    let target = put.split(' ').nth(1).expect("a name").to_owned();
+    let item = other.json(&["dht", "get", &target]);
+    let expected: String = b"20:what libtorrent says".iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(item["value"], expected.as_str(), "{item}");
+}
+
+#[test]
+fn saved_nodes_are_enough_after_a_restart() {
+    let test = "saved_nodes_are_enough_after_a_restart";
+    let Some(Nodes { mut network, scratch, nodes, first }) = nodes(test, 4) else { return };
+    let host = network.host("one");
+    let folder = scratch.dir("one");
+    let mut althing = Daemon::start(host.clone(), &folder, &first);
+    althing.knows(nodes.len() as u64);
+    let id = |daemon: &Daemon| daemon.json(&["dht"])["families"][0]["id"].clone();
+    let before = id(&althing);
+    assert!(althing.process.stop(LIMIT), "{}", althing.process.tail());
+    // Nobody is named any more.
+    let althing = Daemon::start(host, &folder, "");
+    althing.knows(nodes.len() as u64);
+    assert_eq!(id(&althing), before);
+}
+
+#[test]
+fn what_is_private_is_in_nobodys_table() {
+    let test = "what_is_private_is_in_nobodys_table";
+    let Some(Nodes { mut network, scratch, mut nodes, first }) = nodes(test, 4) else { return };
+    let (payload, public, _) = make(&scratch, Format::V1);
+    let private = scratch.path().join("private.torrent");
+    let output = Command::new(binary())
+        .arg("create")
+        .arg(payload.path())
+        .arg("-o")
+        .arg(&private)
+        .args(["--private", "--format", "v1"])
+        .output()
+        .expect("the binary is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let private = Torrent::read(&private);
+    let host = network.host("seed");
+    let of_seed = format!("{}:", host.ip());
+    let althing = Daemon::start(host, &scratch.dir("seed"), &first);
+    althing.knows(nodes.len() as u64);
+    let into = payload.parent().to_string_lossy().into_owned();
+    for torrent in [&private, &public] {
+        althing.does(&["get", &torrent.file.to_string_lossy(), "-o", &into]);
+    }
+    // The one that was added last is there: the other would be, too.
+    let hash = &public.info_hashes[0];
+    althing.announces(hash);
+    let found = poll(LIMIT, || {
+        let said = nodes[3].ask(&format!("peers {hash}"), &format!("peers {hash}"));
+        said.contains(&of_seed).then_some(())
+    });
+    assert!(found.is_some(), "{}", althing.process.tail());
+    let hash = &private.info_hashes[0];
+    writeln!(nodes[3].stdin, "peers {hash}").expect("it reads what it is told");
+    let other = &public.info_hashes[0];
+    nodes[3].ask(&format!("peers {other}"), &format!("peers {other}"));
+    for node in &nodes {
+        let output = node.process.output();
+        let named = |line: &str| line.starts_with(&format!("peers {hash}")) && line.contains(':');
+        assert!(!output.lines().any(named), "{output}");
+    }
+    let shown = althing.command(&["show", hash]).output().expect("the binary is there");
+    assert!(!String::from_utf8_lossy(&shown.stdout).contains("DHT"));
+}
