@@ -373,3 +373,130 @@ impl AsyncWrite for UtpStream {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::limits::{CONSUMED_TOLD, UNREAD_BYTES_MAX};
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    struct Ends {
+        stream: UtpStream,
+        pipe: Arc<Pipe>,
+        commands: mpsc::UnboundedReceiver<Command>,
+        unread: Arc<AtomicUsize>,
+    }
+
+    /// A stream and what the UDP thread has of it.
+    fn ends() -> Ends {
+        let (sender, commands) = mpsc::unbounded_channel();
+        let unread = Arc::<AtomicUsize>::default();
+        let pipe = Arc::new(Pipe::new(Arc::clone(&unread)));
+        let peer = "192.0.2.1:1".parse().expect("an address");
+        let stream = UtpStream::new(Arc::clone(&pipe), ConnId(1), peer, sender);
+        Ends { stream, pipe, commands, unread }
+    }
+
+    fn next(commands: &mut mpsc::UnboundedReceiver<Command>) -> &'static str {
+        match commands.try_recv() {
+            Ok(Command::Utp(utp::Request::Look(ConnId(1)))) => "look",
+            Ok(Command::Utp(utp::Request::Close(ConnId(1)))) => "close",
+            Ok(Command::Utp(utp::Request::Abort(ConnId(1)))) => "abort",
+            Ok(_) => "something else",
+            Err(_) => "nothing",
+        }
+    }
+
+    fn wake(waker: Option<Waker>) {
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    #[tokio::test]
+    async fn what_comes_is_read_in_order_and_whoever_waits_is_woken() {
+        let Ends { mut stream, pipe, unread, .. } = ends();
+        let reading = tokio::spawn(async move {
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.map(|_| all)
+        });
+        for part in ["heyr ", "þér", ", heyr þér"] {
+            tokio::task::yield_now().await;
+            let waker = pipe.received(Bytes::from_static(part.as_bytes())).expect("room");
+            wake(waker);
+        }
+        wake(pipe.finished());
+        let all = reading.await.expect("no panic").expect("it ends well");
+        assert_eq!(String::from_utf8_lossy(&all), "heyr þér, heyr þér");
+        assert_eq!(unread.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn no_more_is_written_than_was_granted() {
+        let Ends { mut stream, pipe, mut commands, .. } = ends();
+        wake(pipe.granted(10));
+        let slices = [IoSlice::new(b"0123456"), IoSlice::new(b"789abc")];
+        assert_eq!(stream.try_write_vectored(&slices).expect("room"), 10);
+        let full = stream.try_write_vectored(&slices).expect_err("no room");
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        // One word is enough for all that was written until it is looked at.
+        wake(pipe.granted(1));
+        stream.try_write_vectored(&slices).expect("room for one");
+        assert_eq!((next(&mut commands), next(&mut commands)), ("look", "nothing"));
+        assert_eq!(pipe.take().written.concat(), b"01234567890");
+        let writing = tokio::spawn(async move { stream.write_all(b"xyz").await });
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+            wake(pipe.granted(1));
+        }
+        writing.await.expect("no panic").expect("all of it was granted");
+        assert_eq!(pipe.take().written.concat(), b"xyz");
+    }
+
+    #[test]
+    fn what_was_read_is_told_when_it_is_worth_it() {
+        let Ends { stream, pipe, mut commands, .. } = ends();
+        pipe.received(vec![7; CONSUMED_TOLD + 1].into()).expect("room");
+        let mut buffer = vec![0; CONSUMED_TOLD - 1];
+        stream.try_read_vectored(&mut [IoSliceMut::new(&mut buffer)]).expect("it is there");
+        assert_eq!(next(&mut commands), "nothing");
+        let read = stream.try_read_vectored(&mut [IoSliceMut::new(&mut buffer)]);
+        assert_eq!(read.expect("it is there"), 2);
+        assert_eq!(next(&mut commands), "look");
+        assert_eq!(pipe.take().consumed, CONSUMED_TOLD + 1);
+    }
+
+    #[tokio::test]
+    async fn an_end_is_seen_after_all_that_came_before_it() {
+        let Ends { mut stream, pipe, .. } = ends();
+        pipe.received(Bytes::from_static(b"last words")).expect("room");
+        pipe.ended(io::ErrorKind::ConnectionReset).into_iter().for_each(wake);
+        let mut buffer = [0; 32];
+        assert_eq!(stream.read(&mut buffer).await.expect("they come"), 10);
+        let kind = stream.read(&mut buffer).await.expect_err("it is over").kind();
+        assert_eq!(kind, io::ErrorKind::ConnectionReset);
+        assert!(stream.write(b"x").await.is_err());
+        let ready = stream.ready(Interest::READABLE | Interest::WRITABLE).await;
+        assert!(ready.is_ok_and(|ready| ready.is_readable() && ready.is_writable()));
+    }
+
+    #[test]
+    fn dropped_before_it_stands_it_is_given_up_and_later_it_says_goodbye() {
+        let Ends { stream, mut commands, .. } = ends();
+        drop(stream);
+        assert_eq!(next(&mut commands), "abort");
+        let Ends { stream, pipe, mut commands, .. } = ends();
+        wake(pipe.connected(None));
+        drop(stream);
+        assert_eq!(next(&mut commands), "close");
+    }
+
+    #[test]
+    fn when_memory_is_short_who_has_more_than_its_share_goes() {
+        let Ends { stream: _stream, pipe, unread, .. } = ends();
+        unread.store(UNREAD_BYTES_MAX, Ordering::Relaxed);
+        pipe.received(vec![0; UNREAD_BYTES_SPARED].into()).expect("its share");
+        assert_eq!(pipe.received(Bytes::from_static(b"x")).err(), Some(TooMuch));
+        drop((_stream, pipe));
+        // What it held is not counted any more.
+        assert_eq!(unread.load(Ordering::Relaxed), UNREAD_BYTES_MAX);
+    }
+}

@@ -19,6 +19,7 @@ mod support;
 mod trackers;
 mod transfer;
 mod unfinished;
+mod utp;
 mod volume;
 mod web_seeds;
 mod web_server;
