@@ -58,6 +58,8 @@ pub(crate) struct Transfer<'a> {
     pub(crate) payload: &'a Payload,
     /// Both ends insist on encryption.
     pub(crate) encrypted: bool,
+    /// Whether over uTP and not TCP.
+    pub(crate) utp: bool,
     /// Where the leecher writes, if not to a folder under `target`; removed and made anew.
     pub(crate) into: Option<PathBuf>,
 }
@@ -67,7 +69,7 @@ pub(crate) struct Transfer<'a> {
 /// own start not counting; and the most that was resident in each, `leecher_peak_mib` and
 /// `seed_peak_mib`; `leecher_own_peak_mib` is the part that is no page of a file.
 pub(crate) fn transfer(transfer: &Transfer<'_>) -> Figures {
-    let Transfer { seed: seeding, leecher: fetching, payload, encrypted, .. } = *transfer;
+    let Transfer { seed: seeding, leecher: fetching, payload, encrypted, utp, .. } = *transfer;
     let mut network = network();
     let (tracker, seed, leecher) =
         (network.host("tracker"), network.host("seed"), network.host("leecher"));
@@ -84,8 +86,16 @@ pub(crate) fn transfer(transfer: &Transfer<'_>) -> Figures {
         .needs_tracker()
         .then(|| Tracker::start(Kind::Opentracker, &tracker, tracker.ip(), &hashes, &folder));
     let folder = scratch.dir("seed");
-    let bench =
-        Bench { host: &seed, seed: &seed, payload, folder: &folder, into, encrypted, stays: false };
+    let bench = Bench {
+        host: &seed,
+        seed: &seed,
+        payload,
+        folder: &folder,
+        into,
+        encrypted,
+        utp,
+        stays: false,
+    };
     let seeder = Process::start("seed", seeding.seed(&bench), &folder);
     match &meeting {
         Some(tracker) => tracker.wait_for_seed(&hashes, || seeder.tail()),
@@ -104,6 +114,7 @@ pub(crate) fn transfer(transfer: &Transfer<'_>) -> Figures {
         folder: &folder,
         into,
         encrypted,
+        utp,
         stays: false,
     };
     let mut fetcher = Process::start("leecher", fetching.fetch(&bench), &folder);

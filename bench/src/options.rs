@@ -10,6 +10,7 @@ Althing beside libtorrent, aria2 and rqbit, turn by turn, between network namesp
 
   matrix      one file from one seed to one leecher, in every direction among the four
   encrypted   the same under encryption (MSE, RC4), Althing and libtorrent
+  utp         the same over uTP, Althing and libtorrent
   crowd       one seed, eight leechers at once: the time of the last
   verify      a file compared with its hashes
   many        10,000 torrents: time until all seed, memory, idle processor time

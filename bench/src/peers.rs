@@ -27,6 +27,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) into: &'a Path,
     /// Whether nothing may go in the clear.
     pub(crate) encrypted: bool,
+    /// Whether it goes over uTP and not TCP.
+    pub(crate) utp: bool,
     /// Whether a leecher goes on as a seed when it has everything.
     pub(crate) stays: bool,
 }
@@ -72,6 +74,11 @@ pub(crate) trait Peer {
 
     /// Whether it reads v2 torrents (BEP 52).
     fn reads_v2(&self) -> bool {
+        false
+    }
+
+    /// Whether it can be told to use uTP alone (BEP 29).
+    fn speaks_utp(&self) -> bool {
         false
     }
 
@@ -143,13 +150,23 @@ impl Peer for Althing {
     fn reads_v2(&self) -> bool {
         true
     }
+
+    fn speaks_utp(&self) -> bool {
+        true
+    }
 }
 
 impl Althing {
     fn command(&self, bench: &Bench<'_>) -> Command {
         let dir = bench.folder.join("althing");
         let config = dir.join("config.toml");
-        let settings = if bench.encrypted { "[network]\nencryption = \"required\"\n" } else { "" };
+        let mut settings = String::from("[network]\n");
+        if bench.encrypted {
+            settings.push_str("encryption = \"required\"\n");
+        }
+        if bench.utp {
+            settings.push_str("tcp = false\n");
+        }
         std::fs::create_dir_all(&dir)
             .and_then(|()| std::fs::write(&config, format!("{settings}{NO_DHT}")))
             .unwrap_or_else(|error| panic!("{}: {error}", config.display()));
@@ -200,6 +217,10 @@ impl Peer for Libtorrent {
     fn reads_v2(&self) -> bool {
         true
     }
+
+    fn speaks_utp(&self) -> bool {
+        true
+    }
 }
 
 impl Libtorrent {
@@ -208,6 +229,9 @@ impl Libtorrent {
         command.args(["-Wignore", SCRIPT, "run"]);
         if bench.encrypted {
             command.arg("--encrypted");
+        }
+        if bench.utp {
+            command.arg("--utp");
         }
         command
     }

@@ -3,7 +3,7 @@
     lt_peer.py make DATA OUT.torrent --format v1|v2|hybrid [--piece BYTES] [--tracker URL]... [--web-seed URL]...
     lt_peer.py show FILE.torrent
     lt_peer.py run  SOURCE DIR [--port N] [--peer HOST:PORT]... [--seed] [--lsd] [--slow] [--exit]
-                   [--encryption plain|handshake|preferred|required] [--dht HOST:PORT|first]
+                   [--encryption plain|handshake|preferred|required] [--utp] [--dht HOST:PORT|first]
     lt_peer.py node [--port N] [--dht HOST:PORT|first]
 
 `make` and `show` print one line of JSON: the info-hashes and the magnet link. `run` prints `ready` when it
@@ -61,7 +61,7 @@ def show(path):
     }))
 
 
-def session(port, v6, lsd, encryption, dht=None):
+def session(port, v6, lsd, encryption, dht=None, utp=False):
     interfaces = f"0.0.0.0:{port},[::]:{port}" if v6 else f"0.0.0.0:{port}"
     settings = {
         "listen_interfaces": interfaces,
@@ -69,9 +69,11 @@ def session(port, v6, lsd, encryption, dht=None):
         "enable_lsd": lsd,
         "enable_upnp": False,
         "enable_natpmp": False,
-        # TCP alone: uTP is another comparison.
-        "enable_outgoing_utp": False,
-        "enable_incoming_utp": False,
+        # One alone: each is another comparison.
+        "enable_outgoing_utp": utp,
+        "enable_incoming_utp": utp,
+        "enable_outgoing_tcp": not utp,
+        "enable_incoming_tcp": not utp,
         "announce_to_all_trackers": True,
         "announce_to_all_tiers": True,
         "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification,
@@ -169,6 +171,7 @@ def run(args):
     ses = session(
         args.port, not args.no_v6, args.lsd, "required" if args.encrypted else args.encryption,
         args.dht,
+        args.utp,
     )
     if args.slow:
         params.download_limit = 1000
@@ -227,6 +230,7 @@ def main():
     p.add_argument("--exit", action="store_true")
     p.add_argument("--encryption", choices=["plain", "handshake", "preferred", "required"])
     p.add_argument("--no-v6", action="store_true")
+    p.add_argument("--utp", action="store_true", help="uTP instead of TCP")
     p.add_argument("--encrypted", action="store_true", help="the same as --encryption required")
     p.add_argument("--dht", help="a node of the DHT to begin with, or `first`")
     p = verbs.add_parser("node")

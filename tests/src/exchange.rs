@@ -34,6 +34,7 @@ pub struct Exchange {
     /// Of the seed and of the leechers; else as each client comes.
     encryption: Option<(Policy, Policy)>,
     super_seed: bool,
+    utp: bool,
 }
 
 impl Exchange {
@@ -53,6 +54,7 @@ impl Exchange {
             maker,
             encryption: None,
             super_seed: false,
+            utp: false,
         }
     }
 
@@ -93,6 +95,12 @@ impl Exchange {
         Exchange { encryption: Some((seed, leechers)), ..self }
     }
 
+    /// Files go over uTP alone (BEP 29).
+    #[must_use]
+    pub fn over_utp(self) -> Exchange {
+        Exchange { utp: true, ..self }
+    }
+
     /// They meet over UDP (BEP 15).
     #[must_use]
     pub fn over_udp(self) -> Exchange {
@@ -129,6 +137,9 @@ impl Exchange {
         needs.extend(self.leechers.iter().chain([&self.seed]).filter_map(|client| client.tool()));
         if self.tracker == Kind::Opentracker {
             needs.push("opentracker");
+        }
+        if self.utp {
+            needs.push("nft");
         }
         needs.dedup();
         if let Some(why) = tools::obstacle(&needs) {
@@ -171,6 +182,9 @@ impl Exchange {
         if let Some((seed, _)) = self.encryption {
             seed.tell(&seat.folder);
         }
+        if self.utp {
+            seat.talk_over_utp();
+        }
         let mut seed = self.seed.seed(&seat, &torrent, payload.parent());
         if let Some(link) = seed.link() {
             assert_eq!(&info_hashes(&link), hashes, "`share` and `create` name the same torrent");
@@ -186,6 +200,9 @@ impl Exchange {
             let name = format!("{}-{number}", client.name());
             if let Some((_, leecher)) = self.encryption {
                 leecher.tell(&scratch.dir(&name));
+            }
+            if self.utp {
+                Seat { host: &host, folder: scratch.dir(&name) }.talk_over_utp();
             }
             leechers.push(Leecher::start(*client, &host, &name, &torrent, self.source, scratch));
         }

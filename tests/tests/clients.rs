@@ -132,6 +132,33 @@ mod encrypted {
     }
 }
 
+/// No packet of TCP gets from peer to peer (BEP 29). Transmission 3.00 does not get beyond a handshake that it
+/// opens over uTP if that alone is encrypted, with libtorrent either; so it is told to do all or nothing.
+mod utp {
+    use super::*;
+
+    matrix! {
+        libtorrent_to_itself: Exchange::new(Libtorrent, Libtorrent).over_utp();
+        libtorrent_to_transmission: Exchange::new(Libtorrent, Transmission).over_utp().encrypted(Plain, Plain);
+        libtorrent_seeds_v1: Exchange::new(Libtorrent, Althing).over_utp();
+        libtorrent_seeds_hybrid_magnet: Exchange::new(Libtorrent, Althing).over_utp().format(Hybrid).by_magnet();
+        libtorrent_required_seeds: Exchange::new(Libtorrent, Althing).over_utp().encrypted(Required, Preferred);
+        libtorrent_plain_seeds: Exchange::new(Libtorrent, Althing).over_utp().encrypted(Plain, Plain);
+        libtorrent_fetches_v1: Exchange::new(Althing, Libtorrent).over_utp();
+        libtorrent_fetches_v2_magnet: Exchange::new(Althing, Libtorrent).over_utp().format(V2).by_magnet();
+        libtorrent_required_fetches: Exchange::new(Althing, Libtorrent).over_utp().encrypted(Required, Required);
+        libtorrent_over_ipv6: Exchange::new(Libtorrent, Althing).over_utp().at_our_tracker().over_ipv6();
+        transmission_seeds_v1: Exchange::new(Transmission, Althing).over_utp();
+        transmission_seeds_v1_magnet: Exchange::new(Transmission, Althing).over_utp().by_magnet();
+        transmission_required_seeds: Exchange::new(Transmission, Althing).over_utp().encrypted(Required, Required);
+        transmission_plain_fetches_v1: Exchange::new(Althing, Transmission).over_utp().encrypted(Plain, Plain);
+        transmission_plain_fetches_v1_magnet: Exchange::new(Althing, Transmission).over_utp().encrypted(Preferred, Plain).by_magnet();
+        transmission_required_fetches: Exchange::new(Althing, Transmission).over_utp().encrypted(Preferred, Required);
+        althing_to_itself: Exchange::new(Althing, Althing).over_utp().format(Hybrid);
+        everybody: Exchange::new(Althing, Althing).over_utp().and(&[Libtorrent, Transmission, Althing]).encrypted(Preferred, Required);
+    }
+}
+
 mod trackers {
     use super::*;
 

@@ -65,8 +65,8 @@ fn crowd(peer: &dyn Peer, payload: &Payload, ideal: f64) -> Result<Figures, Stri
     let own = scratch.dir("tracker");
     let tracker = Tracker::start(Kind::Opentracker, &meeting, meeting.ip(), &hashes, &own);
     let own = scratch.dir("seed");
-    let (encrypted, stays, host, folder, into) = (false, true, &seed, &own, &own);
-    let bench = Bench { host, seed: &seed, payload, folder, into, encrypted, stays };
+    let (encrypted, utp, stays, host, folder, into) = (false, false, true, &seed, &own, &own);
+    let bench = Bench { host, seed: &seed, payload, folder, into, encrypted, utp, stays };
     let seeder = Process::start("seed", peer.seed(&bench), &own);
     tracker.wait_for_seed(&hashes, || seeder.tail());
     settle(&seeder);

@@ -19,6 +19,8 @@ pub(crate) enum Section {
     Matrix,
     /// The same encrypted.
     Encrypted,
+    /// The same over uTP.
+    Utp,
     /// One seed, eight leechers.
     Crowd,
     /// A file compared with its hashes.
@@ -37,9 +39,10 @@ pub(crate) enum Section {
 
 impl Section {
     /// All of them, in the order in which they run.
-    pub(crate) const ALL: [Section; 9] = [
+    pub(crate) const ALL: [Section; 10] = [
         Section::Matrix,
         Section::Encrypted,
+        Section::Utp,
         Section::Crowd,
         Section::Verify,
         Section::Many,
@@ -54,6 +57,7 @@ impl Section {
         match self {
             Section::Matrix => "matrix",
             Section::Encrypted => "encrypted",
+            Section::Utp => "utp",
             Section::Crowd => "crowd",
             Section::Verify => "verify",
             Section::Many => "many",
@@ -72,6 +76,7 @@ impl Section {
         match self {
             Section::Matrix => transfer::matrix(options),
             Section::Encrypted => transfer::encrypted(options),
+            Section::Utp => transfer::utp(options),
             Section::Crowd => crowd::measure(options),
             Section::Verify => verify::measure(options),
             Section::Many => many::measure(options),
@@ -87,6 +92,7 @@ impl Section {
         match self {
             Section::Matrix => transfer::matrix_page(results),
             Section::Encrypted => transfer::encrypted_page(results),
+            Section::Utp => transfer::utp_page(results),
             Section::Crowd => crowd::page(results),
             Section::Verify => verify::page(results),
             Section::Many => many::page(results),

@@ -41,6 +41,7 @@ pub(super) fn measure(options: &Options) -> Result<Results, String> {
                 leecher: peer.as_ref(),
                 payload: &payload,
                 encrypted: false,
+                utp: false,
                 into: Some(disk.mount.join("copy")),
             };
             Job {

@@ -21,6 +21,9 @@ const CPU_PART_MAX: f64 = 0.6;
 /// How near an encrypted transfer has to come to what RC4 alone does on one core.
 const CIPHER_PART_MIN: f64 = 0.9;
 
+/// How many times as fast as libtorrent a transfer over uTP has to be.
+const UTP_GAIN_MIN: f64 = 5.0;
+
 /// The label of the row that is no transfer but RC4 alone.
 const CIPHER: &str = "RC4 alone, one core";
 
@@ -31,7 +34,7 @@ const CIPHER_MIB: u64 = 256;
 fn pairs<'a>(
     peers: &'a [Box<dyn Peer>],
     payload: &'a Payload,
-    encrypted: bool,
+    (encrypted, utp): (bool, bool),
     fits: impl Fn(&dyn Peer, &dyn Peer) -> bool,
 ) -> Vec<Job<'a>> {
     let mut jobs = Vec::new();
@@ -53,6 +56,7 @@ fn pairs<'a>(
                     leecher: leecher.as_ref(),
                     payload,
                     encrypted,
+                    utp,
                     into: None,
                 };
                 jobs.push(Job {
@@ -71,7 +75,7 @@ fn pairs<'a>(
 pub(super) fn matrix(options: &Options) -> Result<Results, String> {
     let peers = peers::all(options);
     let payload = payload(options.sizes.file_mib, "v1")?;
-    let mut jobs = pairs(&peers, &payload, false, |_, _| true);
+    let mut jobs = pairs(&peers, &payload, (false, false), |_, _| true);
     Ok(Results::measure(options.rounds, &[("mib", payload.mebibytes())], &mut jobs))
 }
 
@@ -79,8 +83,9 @@ pub(super) fn matrix(options: &Options) -> Result<Results, String> {
 pub(super) fn encrypted(options: &Options) -> Result<Results, String> {
     let peers = peers::all(options);
     let payload = payload(options.sizes.file_mib, "v1")?;
-    let mut jobs =
-        pairs(&peers, &payload, true, |seed, leecher| seed.encrypts() && leecher.encrypts());
+    let mut jobs = pairs(&peers, &payload, (true, false), |seed, leecher| {
+        seed.encrypts() && leecher.encrypts()
+    });
     jobs.push(Job {
         label: CIPHER.to_owned(),
         peer: "cipher".to_owned(),
@@ -94,8 +99,18 @@ pub(super) fn encrypted(options: &Options) -> Result<Results, String> {
 pub(super) fn v2(options: &Options) -> Result<Results, String> {
     let peers = peers::all(options);
     let payload = payload(options.sizes.file_mib, "v2")?;
-    let mut jobs =
-        pairs(&peers, &payload, false, |seed, leecher| seed.reads_v2() && leecher.reads_v2());
+    let mut jobs = pairs(&peers, &payload, (false, false), |seed, leecher| {
+        seed.reads_v2() && leecher.reads_v2()
+    });
+    Ok(Results::measure(options.rounds, &[("mib", payload.mebibytes())], &mut jobs))
+}
+
+/// Every direction among those that can do without TCP.
+pub(super) fn utp(options: &Options) -> Result<Results, String> {
+    let peers = peers::all(options);
+    let payload = payload(options.sizes.file_mib, "v1")?;
+    let fits = |seed: &dyn Peer, leecher: &dyn Peer| seed.speaks_utp() && leecher.speaks_utp();
+    let mut jobs = pairs(&peers, &payload, (false, true), fits);
     Ok(Results::measure(options.rounds, &[("mib", payload.mebibytes())], &mut jobs))
 }
 
@@ -292,6 +307,27 @@ pub(super) fn encrypted_page(results: &Results) -> Page {
     let chart = Chart {
         file: "bench-encrypted.svg",
         alt: "One file from one to one, encrypted: time and processor time",
+        panels: panels(&results.rows).into_iter().take(2).collect(),
+    };
+    Page { text: transfers(results, "from one to one", how), charts: vec![chart], marks }
+}
+
+pub(super) fn utp_page(results: &Results) -> Page {
+    let how = "as above, over uTP (BEP 29: streams over UDP that give way to everything else)";
+    let mut marks = Vec::new();
+    if let (Some(own), Some(theirs)) = (results.of("althing"), results.of("libtorrent")) {
+        let gain = theirs.median("wall_s") / own.median("wall_s");
+        marks.push(Mark::at_least(
+            "over uTP, times as fast as libtorrent",
+            "×",
+            UTP_GAIN_MIN,
+            gain,
+            0.0,
+        ));
+    }
+    let chart = Chart {
+        file: "bench-utp.svg",
+        alt: "One file from one to one over uTP: time and processor time",
         panels: panels(&results.rows).into_iter().take(2).collect(),
     };
     Page { text: transfers(results, "from one to one", how), charts: vec![chart], marks }

@@ -20,8 +20,12 @@ pub const FLUSHED_TOGETHER_MAX: usize = 1024;
 /// are dropped (guess: ten round trips of a bad link; libtorrent waits 10 s, too).
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time for a TCP connection to stand. libtorrent's `peer_connect_timeout` is 15 s.
+/// Time for a connection to stand. libtorrent's `peer_connect_timeout` is 15 s.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The same where somebody between could bring us together with who does not answer (BEP 55): in it three
+/// packets of each transport are sent, after 0, 1 and 3 s.
+pub const CONNECT_TIMEOUT_INTRODUCED: Duration = Duration::from_secs(4);
 
 /// How much later a peer is tried by the second of TCP and uTP than by the first (RFC 8305's connection
 /// attempt delay).

@@ -38,11 +38,12 @@ pub fn start(seat: &Seat<'_>, task: &Task<'_>) -> Althing {
     if !task.is_local() && !seat.folder.join("data/config.toml").exists() {
         // Peers are to be those that the tracker names.
         let encryption = Policy::told(&seat.folder).unwrap_or(Policy::Preferred).name();
+        let tcp = !seat.talks_over_utp();
         configure(
             seat,
             &format!(
                 "[network]\nlsd = false\nport_mapping = false\nencryption = \"{encryption}\"\n\
-                 [dht]\nenabled = false\n"
+                 tcp = {tcp}\n[dht]\nenabled = false\n"
             ),
         );
     }

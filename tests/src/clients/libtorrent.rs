@@ -22,6 +22,9 @@ pub fn start(seat: &Seat<'_>, task: &Task<'_>) -> Libtorrent {
     if let Some(policy) = Policy::told(&seat.folder) {
         command.args(["--encryption", policy.name()]);
     }
+    if seat.talks_over_utp() {
+        command.arg("--utp");
+    }
     Libtorrent(Process::start("libtorrent", command, &seat.folder))
 }
 

@@ -113,6 +113,31 @@ pub struct Seat<'a> {
     pub folder: PathBuf,
 }
 
+/// The file in a seat's folder that says so of uTP.
+const UTP: &str = "utp-alone";
+
+impl Seat<'_> {
+    /// Has a client that is yet to start in this seat talk to peers over uTP alone (BEP 29). One that
+    /// can't be told so finds that no packet of TCP gets to or from where peers listen.
+    ///
+    /// # Panics
+    /// When it cannot be written down, or `nft` refuses.
+    pub fn talk_over_utp(&self) {
+        std::fs::write(self.folder.join(UTP), "").expect("the seat's folder is there");
+        let rules = "table inet no_tcp { chain o { type filter hook output priority 0; \
+            tcp dport { 7716, 6881, 51413 } drop; }\nchain i { type filter hook input priority 0; \
+            tcp dport { 7716, 6881, 51413 } drop; }\n}";
+        let output = self.host.command("nft").arg(rules).output().expect("nft is there");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "nft refuses: {said}");
+    }
+
+    /// Whether it was told so.
+    fn talks_over_utp(&self) -> bool {
+        self.folder.join(UTP).exists()
+    }
+}
+
 /// The file in a seat's folder that says so of peer exchange.
 const EXCHANGE: &str = "peer-exchange";
 

@@ -35,7 +35,7 @@ pub(super) fn start(seat: &Seat<'_>, task: &Task<'_>) -> impl Peer + use<> {
     let settings = json!({
         "rpc-bind-address": "127.0.0.1", "rpc-port": 9091,
         "dht-enabled": false, "lpd-enabled": task.is_local() && exchanges.is_none(),
-        "pex-enabled": exchanges.is_some(), "utp-enabled": false,
+        "pex-enabled": exchanges.is_some(), "utp-enabled": seat.talks_over_utp(),
         // KB/s.
         "speed-limit-down": 1,
         "speed-limit-down-enabled": exchanges == Some(Exchanges::StandsBetween),

@@ -106,6 +106,12 @@ impl Swarm {
         }
     }
 
+    /// Whether somebody between could help if nobody is reached at an address; who calls it need not wait as
+    /// long then.
+    pub fn can_be_introduced(&self, addr: SocketAddr) -> bool {
+        self.holes.introducers.contains_key(&addr)
+    }
+
     /// Nobody was reached at an address: somebody between may help.
     pub(super) fn not_reached(&mut self, now: Instant, addr: SocketAddr) {
         self.holes.calling.remove(&addr);

@@ -268,7 +268,7 @@ impl Facts<'_> {
         if self.view.nat_beyond {
             return format!(
                 "a second router, or your provider, translates your address once more. If the second \
-                 router is yours, forward TCP port {port} there too, or let it only pass things on \
+                 router is yours, forward port {port} (TCP and UDP) there too, or let it only pass things on \
                  (bridge mode); if it is the provider's, ask for a public address, or use IPv6 or a \
                  VPN that forwards a port. You fetch and share all the same, with everybody whom you \
                  reach"
@@ -276,7 +276,7 @@ impl Facts<'_> {
         }
         if self.translation() == Translation::None {
             return format!(
-                "let TCP port {port} in through the firewall of this machine or network"
+                "let port {port} (TCP and UDP) in through the firewall of this machine or network"
             );
         }
         let to = match self.own.iter().find(|ip| ip.is_ipv4()) {
@@ -288,7 +288,7 @@ impl Facts<'_> {
             Some(_) => "switch on UPnP or NAT-PMP in your router, or forward",
         };
         format!(
-            "{ask} TCP port {port} there {to}; if a firewall runs here, let the port in. You fetch and \
+            "{ask} port {port} (TCP and UDP) there {to}; if a firewall runs here, let the port in. You fetch and \
              share all the same, with everybody whom you reach"
         )
     }

@@ -4,7 +4,9 @@
 use super::{Shard, cut};
 use crate::clock;
 use crate::config::{Encryption, Prefer};
-use crate::limits::{CONGESTION_PAUSE, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, HEAD_START};
+use crate::limits::{
+    CONGESTION_PAUSE, CONNECT_TIMEOUT, CONNECT_TIMEOUT_INTRODUCED, HANDSHAKE_TIMEOUT, HEAD_START,
+};
 use crate::net::{self, Arrival, Place};
 use crate::peer::attempts::{Attempt, Attempts, Failure};
 use crate::peer::handshake::{self, HandshakeError};
@@ -113,7 +115,10 @@ pub(super) struct Dial {
 
 /// Connects to a peer and serves the connection until it ends.
 pub(super) async fn dial(shard: Rc<Shard>, dial: Dial, place: Place) {
-    let Dial { torrent, addr, .. } = dial;
+    let Dial { torrent, addr, punch } = dial;
+    if punch {
+        debug!(torrent = torrent.0, %addr, "calling through a hole");
+    }
     let span = debug_span!("dial", torrent = torrent.0);
     let identity = shard.core.borrow().identity(torrent);
     let Some(identity) = identity else {
@@ -182,19 +187,27 @@ async fn reach(
 /// A connection over whichever is set and answers first.
 async fn connect(shard: &Shard, dial: Dial, utp_first: bool) -> io::Result<Stream> {
     let network = &shard.shared.config.network;
-    let tcp = async {
-        let connecting = shard.shared.way.connect(dial.addr);
-        Ok(Stream::Tcp(within(CONNECT_TIMEOUT, connecting).await??))
+    let tcp = async { Ok(Stream::Tcp(shard.shared.way.connect(dial.addr).await?)) };
+    let udp = shard.shared.udp.as_ref().filter(|_| network.utp);
+    let connecting = async {
+        let Some(udp) = udp else {
+            return if dial.punch { Err(io::ErrorKind::Unsupported.into()) } else { tcp.await };
+        };
+        let utp = async { Ok(Stream::Utp(udp.connect(dial.addr).await?)) };
+        match utp_first {
+            _ if dial.punch || !network.tcp => utp.await,
+            true => race(utp, tcp, HEAD_START).await,
+            false => race(tcp, utp, HEAD_START).await,
+        }
     };
-    let Some(udp) = shard.shared.udp.as_ref().filter(|_| network.utp) else {
-        return if dial.punch { Err(io::ErrorKind::Unsupported.into()) } else { tcp.await };
+    // Somebody between may bring us together with who does not answer.
+    let introduced = !dial.punch && {
+        let core = shard.core.borrow();
+        let swarm = core.router.swarm(dial.torrent);
+        swarm.is_some_and(|swarm| swarm.can_be_introduced(dial.addr))
     };
-    let utp = async { Ok(Stream::Utp(udp.connect(dial.addr).await?)) };
-    match utp_first {
-        _ if dial.punch || !network.tcp => utp.await,
-        true => race(utp, tcp, HEAD_START).await,
-        false => race(tcp, utp, HEAD_START).await,
-    }
+    within(if introduced { CONNECT_TIMEOUT_INTRODUCED } else { CONNECT_TIMEOUT }, connecting)
+        .await?
 }
 
 /// One attempt on a connection that stands, and what its failure means for the next one.
