@@ -15,7 +15,7 @@ use althing_tests::process::Process;
 use althing_tests::scratch::Scratch;
 use althing_tests::tools;
 use althing_tests::torrent::{Format, Torrent};
-use althing_tests::wait::{now, poll};
+use althing_tests::wait::poll;
 
 /// Peers are told of each other once a minute.
 const LIMIT: Duration = Duration::from_secs(150);
@@ -77,10 +77,8 @@ fn check(test: &str, one: Kind, other: Kind) {
     let leecher = start(&takes.inside, "leecher", &copy, "", Some(of_middle));
     let said = || format!("{}{}{}", middle.tail(), seed.tail(), leecher.tail());
     let same = || payload.difference(&copy, Empty::Kept).is_none().then_some(());
-    let begun = now();
     if one.can_meet(other) {
         assert!(poll(LIMIT, same).is_some(), "they have not met\n{}", said());
-        eprintln!("{one:?} and {other:?}: {:.0?}", begun.elapsed());
         assert!(payload.difference(&slow_copy, Empty::Kept).is_some(), "through the middle");
     } else {
         // Both have been told to call the other, and have.

@@ -187,7 +187,8 @@ async fn reach(
 /// A connection over whichever is set and answers first.
 async fn connect(shard: &Shard, dial: Dial, utp_first: bool) -> io::Result<Stream> {
     let network = &shard.shared.config.network;
-    let tcp = async { Ok(Stream::Tcp(shard.shared.way.connect(dial.addr).await?)) };
+    // On the heap: it is large, because there may be a proxy, and gone when the connection stands.
+    let tcp = Box::pin(async { Ok(Stream::Tcp(shard.shared.way.connect(dial.addr).await?)) });
     let udp = shard.shared.udp.as_ref().filter(|_| network.utp);
     let connecting = async {
         let Some(udp) = udp else {
