@@ -97,7 +97,8 @@ fn althing(
     peer: Option<IpAddr>,
 ) -> Process {
     let data = folder.join("data");
-    let settings = format!("[network]\nlsd = false\nport_mapping = false\n{more}");
+    let settings =
+        format!("[network]\nlsd = false\nport_mapping = false\n[dht]\nenabled = false\n{more}");
     std::fs::create_dir_all(&data)
         .and_then(|()| std::fs::write(data.join("config.toml"), settings))
         .expect("settings can be written");
