@@ -144,9 +144,9 @@ impl Lookup {
         if !is_open || (self.asked as usize >= LOOKUP_QUESTIONS_MAX && wake.is_none()) {
             return Next::Done;
         }
-        if in_flight.iter().sum::<usize>() < LOOKUP_IN_FLIGHT_MAX
-            && (self.asked as usize) < LOOKUP_QUESTIONS_MAX
+        if (self.asked as usize) < LOOKUP_QUESTIONS_MAX
             && let Some(at) = choice
+            && in_flight.iter().sum::<usize>() < self.in_flight_max(at)
         {
             self.asked += 1;
             self.nodes[at].state = State::Asked(now);
@@ -155,12 +155,32 @@ impl Lookup {
         wake.map_or(Next::Done, Next::Wait)
     }
 
-    /// A question that [`Next::Ask`] named could not be asked yet.
-    pub(crate) fn postpone(&mut self, addr: SocketAddr) {
-        if let Some(candidate) = self.candidate(addr) {
-            candidate.state = State::New;
-            self.asked -= 1;
-        }
+    /// How many questions may be under way besides one to this candidate. Those who are nearer than
+    /// the K-th is to be expected will be asked anyhow, so they need not wait for each other.
+    fn in_flight_max(&self, at: usize) -> usize {
+        LOOKUP_IN_FLIGHT_MAX + if self.is_at_the_end(at) { K } else { 0 }
+    }
+
+    /// Whether a candidate is nearer than the K-th is to be expected.
+    fn is_at_the_end(&self, at: usize) -> bool {
+        let within = |size: f64| self.nodes[at].distance.fraction() * size <= K as f64;
+        self.size.is_some_and(within)
+    }
+
+    /// A question that [`Next::Ask`] named could not be asked yet: its node has been asked much lately.
+    /// Says whether to wait for it. If that takes longer than others take to answer, it is left out, unless it
+    /// is one of those that the lookup is for, or the last.
+    pub(crate) fn postpone(&mut self, addr: SocketAddr, is_long: bool) -> bool {
+        self.asked -= 1;
+        let Some(at) = self.nodes.iter().position(|candidate| candidate.node.addr == addr) else {
+            return true;
+        };
+        let is_other = |other: &Candidate| {
+            other.node.addr != addr && matches!(other.state, State::New | State::Answered)
+        };
+        let waits = !is_long || self.is_at_the_end(at) || !self.nodes.iter().any(is_other);
+        self.nodes[at].state = if waits { State::New } else { State::Dead };
+        waits
     }
 
     /// A node has answered, as `id`, and names others.

@@ -194,7 +194,7 @@ impl Dht {
         goal: Goal,
         announce: Option<Announce>,
     ) {
-        let mut search = Search::new(now, owner, goal, announce);
+        let mut search = Box::new(Search::new(now, owner, goal, announce));
         let target = search.target();
         for (lookup, side) in search.lookups.iter_mut().zip(&self.sides) {
             let Some(side) = side else { continue };
@@ -305,7 +305,9 @@ impl Dht {
                         match self.ask(now, node.addr, query.clone(), Purpose::Lookup(key)) {
                             Ok(()) => continue,
                             Err(until) => {
-                                lookup.postpone(node.addr);
+                                if !lookup.postpone(node.addr, until.since(now) > patience) {
+                                    continue;
+                                }
                                 until
                             }
                         }
