@@ -5,6 +5,7 @@
 //! the node's address, so that to be near a key takes as many addresses as it has nodes near it.
 
 use althing_base::{Rng, Sha1Digest};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -153,6 +154,34 @@ pub(crate) fn subnet(ip: IpAddr) -> Option<u64> {
     })
 }
 
+/// The key that is farthest from `me`. Bit by bit the half is taken that differs from it, if there is anything
+/// in it: as many looks into the map as it has levels of two, about, whereas a flood of announces that
+/// each look at every key keeps a core busy.
+pub(crate) fn farthest<T>(map: &BTreeMap<NodeId, T>, me: &NodeId) -> Option<NodeId> {
+    let (mut low, mut high) = (NodeId([0; NodeId::LEN]), NodeId([0xff; NodeId::LEN]));
+    for bit in 0..NodeId::BITS {
+        let mut within = map.range(low..=high);
+        let (first, _) = within.next()?;
+        if within.next_back().is_none() {
+            return Some(*first);
+        }
+        let (byte, mask) = ((bit / 8) as usize, 0x80u8 >> (bit % 8));
+        let with = |id: NodeId, is_set: bool| {
+            let mut id = id;
+            id.0[byte] = if is_set { id.0[byte] | mask } else { id.0[byte] & !mask };
+            id
+        };
+        let ours = me.0[byte] & mask != 0;
+        let (other_low, other_high) = (with(low, !ours), with(high, !ours));
+        if map.range(other_low..=other_high).next().is_some() {
+            (low, high) = (other_low, other_high);
+        } else {
+            (low, high) = (with(low, ours), with(high, ours));
+        }
+    }
+    map.contains_key(&low).then_some(low)
+}
+
 /// CRC-32C (Castagnoli) of a few bytes.
 fn crc32c(bytes: &[u8]) -> u32 {
     const POLYNOMIAL: u32 = 0x82f6_3b78;
@@ -198,6 +227,20 @@ mod tests {
         fn a_name_made_for_an_address_fits_it(ip: IpAddr, seed: u64) {
             let id = NodeId::for_address(ip, &mut Rng::new(Seed::from_u64(seed)));
             prop_assert!(id.fits(ip));
+        }
+
+        #[test]
+        fn the_farthest_is_found(keys: std::collections::BTreeSet<[u8; 20]>, me: [u8; 20], near: u8) {
+            let me = NodeId(me);
+            let mut map: BTreeMap<_, _> = keys.into_iter().map(|key| (NodeId(key), ())).collect();
+            // Some that differ in their last bits alone.
+            for last in 0..near % 8 {
+                let mut key = me;
+                key.0[19] ^= last;
+                map.insert(key, ());
+            }
+            let by_all = map.keys().max_by_key(|key| key.distance(&me)).copied();
+            prop_assert_eq!(farthest(&map, &me), by_all);
         }
 
         #[test]

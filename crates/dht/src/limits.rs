@@ -106,8 +106,9 @@ pub const SEARCHES_MAX: usize = 64;
 /// Peers that a search hands out; a swarm needs no more.
 pub const PEERS_FOUND_MAX: usize = 2_000;
 
-/// Messages a second to one node, on average and at once. libtorrent blocks whoever sends it 50 in 10 s.
-pub const OUT_PER_NODE_PER_S: (u64, u64) = (2, 6);
+/// Questions a second to one node, on average and at once: never more than four in a second. libtorrent
+/// blocks whoever sends it five a second for ten seconds.
+pub const OUT_PER_NODE_PER_S: (u64, u64) = (2, 2);
 
 /// Nodes whose rate is remembered; they are forgotten when they would be allowed anything again.
 pub const OUT_NODES_MAX: usize = 4_096;
@@ -125,7 +126,8 @@ pub const IN_WINDOW_S: u64 = 10;
 /// See [`IN_PER_SOURCE_MAX`], seconds.
 pub const IN_BAN_S: u64 = 5 * 60;
 
-/// Sources that are counted at a time; those beyond share what [`STRANGER_ANSWERS_PER_S`] leaves.
+/// Sources that are counted at a time; those that were heard once make way, and those beyond share
+/// what [`STRANGER_ANSWERS_PER_S`] leaves.
 pub const SOURCES_MAX: usize = 4_096;
 
 /// Sources that are not heard, at a time; the one whose time ends first goes.
@@ -134,6 +136,17 @@ pub const BANNED_MAX: usize = 1_024;
 /// Answers a second, and at once, to addresses that have not proven that they exist. Answers to known
 /// nodes do not count. With [`REFLECTION_MAX`] it bounds what a forger of senders gets out of us.
 pub const STRANGER_ANSWERS_PER_S: (u64, u64) = (2_000, 2_000);
+
+/// Further answers a second, and at once, to such addresses, when those are used up (a flood): they are no
+/// longer than [`REFLECTION_SHORT_MAX`] allows.
+pub const SHORT_ANSWERS_PER_S: (u64, u64) = (8_000, 4_000);
+
+/// Bytes of a short answer for each byte of the question; QUIC allows three (RFC 9000, section 8.1).
+pub const REFLECTION_SHORT_MAX: usize = 2;
+
+/// Refusals a second, and at once, to such addresses: of questions that cannot be, and of tokens that do
+/// not count. Nobody honest waits for them, so they take nothing from other answers.
+pub const REFUSALS_PER_S: (u64, u64) = (200, 200);
 
 /// Bytes of an answer for each byte of the question, if who asks has not proven that it is where it
 /// says. The payloads of datagrams are compared.
@@ -211,6 +224,7 @@ pub const NEED_CONTACTS_S: (u64, u64) = (10, 10 * 60);
 pub const SAVED_NODES_MAX: usize = 200;
 
 const _: () = {
+    assert!(REFLECTION_SHORT_MAX < REFLECTION_MAX);
     assert!(STORE_NODES_MAX <= LOOKUP_NODES_MAX);
     assert!(STORED_PEER_S > ANNOUNCE_S);
     assert!(OUT_PER_NODE_PER_S.0 * IN_WINDOW_S + OUT_PER_NODE_PER_S.1 < IN_PER_SOURCE_MAX as u64);

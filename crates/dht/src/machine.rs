@@ -41,7 +41,8 @@ pub struct Dht {
     incoming: Incoming,
     outgoing: Outgoing,
     questions: ask::Questions,
-    searches: BTreeMap<u64, Search>,
+    /// Boxed: a map keeps the room of a few when it is empty.
+    searches: BTreeMap<u64, Box<Search>>,
     /// Searches of the owner that wait for others to end.
     waiting: VecDeque<(SearchId, Goal)>,
     next_search: u64,
@@ -257,8 +258,9 @@ impl Dht {
 
     fn cancel(&mut self, search: SearchId) {
         self.waiting.retain(|(waiting, _)| *waiting != search);
-        let is_it = |(_, known): &(&u64, &Search)| known.owner == Owner::Asked(search);
-        let key = self.searches.iter().find(is_it).map(|(key, _)| *key);
+        let owner = Owner::Asked(search);
+        let known = self.searches.iter().find(|(_, known)| known.owner == owner);
+        let key = known.map(|(key, _)| *key);
         if let Some(known) = key.and_then(|key| self.searches.remove(&key))
             && let (Some(wake), Some(key)) = (known.wake, key)
         {
@@ -347,9 +349,9 @@ impl Machine for Dht {
 
     fn poll_output(&mut self) -> Option<Output> {
         let output = self.outputs.pop_front();
-        if output.is_none() && self.outputs.capacity() > 64 {
+        if output.is_none() && self.outputs.capacity() > 8 {
             // A hundred thousand of them may rest in a simulation.
-            self.outputs.shrink_to(16);
+            self.outputs.shrink_to(4);
         }
         output
     }

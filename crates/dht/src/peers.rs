@@ -1,6 +1,6 @@
 //! Peers that announced themselves here (BEP 5), counted by Bloom filters (BEP 33) and sampled (BEP 51).
 
-use crate::id::{NodeId, is_exempt};
+use crate::id::{NodeId, farthest, is_exempt};
 use crate::limits::{
     SAMPLES_S, SAMPLES_SENT_MAX, STORED_PEER_S, STORED_PEERS_MAX, STORED_TORRENTS_MAX,
 };
@@ -159,10 +159,7 @@ impl Peers {
         if self.torrents.contains_key(new) || self.torrents.len() < STORED_TORRENTS_MAX {
             return true;
         }
-        let Some(farthest) = self.torrents.keys().max_by_key(|hash| hash.distance(me)).copied()
-        else {
-            return true;
-        };
+        let Some(farthest) = farthest(&self.torrents, me) else { return true };
         if farthest.distance(me) <= new.distance(me) {
             return false;
         }

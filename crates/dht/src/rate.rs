@@ -3,7 +3,8 @@
 use crate::id::is_exempt;
 use crate::limits::{
     BANNED_MAX, IN_BAN_S, IN_PER_SOURCE_MAX, IN_WINDOW_S, LARGE_ANSWERS_PER_S, OUT_NODES_MAX,
-    OUT_PER_NODE_PER_S, OUT_QUESTIONS_PER_S, SOURCES_MAX, STRANGER_ANSWERS_PER_S,
+    OUT_PER_NODE_PER_S, OUT_QUESTIONS_PER_S, REFUSALS_PER_S, SHORT_ANSWERS_PER_S, SOURCES_MAX,
+    STRANGER_ANSWERS_PER_S,
 };
 use althing_base::{Instant, TokenBucket};
 use std::collections::BTreeMap;
@@ -15,9 +16,24 @@ use std::time::Duration;
 pub(crate) struct Incoming {
     counts: BTreeMap<SocketAddr, u16>,
     window_until: Instant,
+    /// Whoever makes way has made it: the others that are counted go on being so until the window ends.
+    crowded: bool,
     banned: BTreeMap<SocketAddr, Instant>,
     strangers: TokenBucket,
+    short: TokenBucket,
+    refusals: TokenBucket,
     large: TokenBucket,
+}
+
+/// How much an address gets that has not proven itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Leave {
+    /// An answer of up to [`REFLECTION_MAX`](crate::limits::REFLECTION_MAX) times the question.
+    Whole,
+    /// One of up to [`REFLECTION_SHORT_MAX`](crate::limits::REFLECTION_SHORT_MAX) times the question.
+    Short,
+    /// None.
+    Silence,
 }
 
 /// Sources are addresses; at home, where one may be many nodes, with their ports.
@@ -29,12 +45,17 @@ fn source(addr: SocketAddr) -> SocketAddr {
 impl Incoming {
     pub(crate) fn new(now: Instant) -> Self {
         let (strangers, strangers_burst) = STRANGER_ANSWERS_PER_S;
+        let (short, short_burst) = SHORT_ANSWERS_PER_S;
+        let (refusals, refusals_burst) = REFUSALS_PER_S;
         let (large, large_burst) = LARGE_ANSWERS_PER_S;
         Incoming {
             counts: BTreeMap::new(),
             window_until: now,
+            crowded: false,
             banned: BTreeMap::new(),
             strangers: TokenBucket::new(now, strangers, strangers_burst),
+            short: TokenBucket::new(now, short, short_burst),
+            refusals: TokenBucket::new(now, refusals, refusals_burst),
             large: TokenBucket::new(now, large, large_burst),
         }
     }
@@ -45,6 +66,7 @@ impl Incoming {
         let source = source(from);
         if now >= self.window_until {
             self.counts.clear();
+            self.crowded = false;
             self.window_until = now + Duration::from_secs(IN_WINDOW_S);
         }
         if let Some(until) = self.banned.get(&source) {
@@ -54,7 +76,14 @@ impl Incoming {
             self.banned.remove(&source);
         }
         if self.counts.len() >= SOURCES_MAX && !self.counts.contains_key(&source) {
-            return true;
+            if !self.crowded {
+                // Forged senders, for the most part, are heard once; who floods stays.
+                self.counts.retain(|_, count| *count > 1);
+                self.crowded = self.counts.len() > SOURCES_MAX / 2;
+            }
+            if self.counts.len() >= SOURCES_MAX {
+                return true;
+            }
         }
         let count = self.counts.entry(source).or_default();
         *count += 1;
@@ -72,9 +101,20 @@ impl Incoming {
         false
     }
 
-    /// Whether an address that has not proven itself is answered.
-    pub(crate) fn may_answer_stranger(&mut self, now: Instant) -> bool {
-        self.strangers.take(now, 1)
+    /// What an address is given that has not proven itself.
+    pub(crate) fn leave_for_stranger(&mut self, now: Instant) -> Leave {
+        if self.strangers.take(now, 1) {
+            Leave::Whole
+        } else if self.short.take(now, 1) {
+            Leave::Short
+        } else {
+            Leave::Silence
+        }
+    }
+
+    /// Whether it is told that it is refused.
+    pub(crate) fn may_refuse(&mut self, now: Instant) -> bool {
+        self.refusals.take(now, 1)
     }
 
     /// Whether it gets an answer that is longer than usual.
@@ -94,13 +134,19 @@ pub(crate) struct Outgoing {
     /// When each node may be asked again, with the questions so far paid for in advance: the time until
     /// which its rate is used up (a leaky bucket in one number).
     nodes: BTreeMap<SocketAddr, Instant>,
+    /// With so many, those are looked for that may be forgotten.
+    forget_at: usize,
     all: TokenBucket,
 }
+
+/// With how many nodes it first looks for those that may be forgotten.
+const FORGET_AT_LEAST: usize = 32;
 
 impl Outgoing {
     pub(crate) fn new(now: Instant) -> Self {
         let (rate, burst) = OUT_QUESTIONS_PER_S;
-        Outgoing { nodes: BTreeMap::new(), all: TokenBucket::new(now, rate, burst) }
+        let all = TokenBucket::new(now, rate, burst);
+        Outgoing { nodes: BTreeMap::new(), forget_at: FORGET_AT_LEAST, all }
     }
 
     /// Takes leave to ask a node.
@@ -120,8 +166,10 @@ impl Outgoing {
         if !self.all.take(now, 1) {
             return Err(now + Duration::from_millis(20));
         }
-        if self.nodes.len() >= OUT_NODES_MAX {
-            self.nodes.retain(|_, used| *used > now);
+        if self.nodes.len() >= self.forget_at {
+            self.sweep(now);
+            // Twice as many, so that looking costs little however many there are.
+            self.forget_at = (2 * self.nodes.len()).clamp(FORGET_AT_LEAST, OUT_NODES_MAX);
             if self.nodes.len() >= OUT_NODES_MAX {
                 return Err(now + each);
             }
@@ -172,6 +220,31 @@ mod tests {
             incoming.is_heard(at(n / 20), addr(n as u32, 1));
         }
         assert!(incoming.len() <= SOURCES_MAX + BANNED_MAX);
+    }
+
+    /// A flood of forged senders does not hide who floods under his own address.
+    #[test]
+    fn who_says_too_much_is_found_among_a_million_sources() {
+        let mut incoming = Incoming::new(at(0));
+        let flooder = |n: u64| n.is_multiple_of(10);
+        let heard = (0..200_000u64)
+            .filter(|n| {
+                let from = if flooder(*n) { 1 } else { 1_000 + *n as u32 };
+                incoming.is_heard(at(n / 20), addr(from, 1)) && flooder(*n)
+            })
+            .count();
+        assert!(heard <= 2 * usize::from(IN_PER_SOURCE_MAX), "{heard}");
+    }
+
+    #[test]
+    fn strangers_get_less_and_then_nothing() {
+        let mut incoming = Incoming::new(at(0));
+        let leaves: Vec<_> = (0..20_000).map(|n| incoming.leave_for_stranger(at(n / 20))).collect();
+        let count = |leave| leaves.iter().filter(|given| **given == leave).count() as u64;
+        let most = |(rate, burst): (u64, u64)| rate + burst;
+        assert!((2_000..=most(STRANGER_ANSWERS_PER_S)).contains(&count(Leave::Whole)));
+        assert!((8_000..=most(SHORT_ANSWERS_PER_S)).contains(&count(Leave::Short)));
+        assert!(count(Leave::Silence) > 0);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::{Dht, family};
 use crate::id::NodeId;
 use crate::io::Output;
-use crate::limits::{ANSWER_BYTES_MAX, K, REFLECTION_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, K, REFLECTION_MAX, REFLECTION_SHORT_MAX};
+use crate::rate::Leave;
 use crate::wire::{AnnouncedPort, Body, Item, Message, Node, Query, Refusal, Response, Want};
 use althing_base::Instant;
 use bytes::Bytes;
@@ -34,9 +35,26 @@ impl Dht {
             return;
         }
         let is_known = side.table.knows(from);
-        if !is_known && !self.incoming.may_answer_stranger(now) {
+        let leave = match &query {
+            _ if is_known => Leave::Whole,
+            Query::AnnouncePeer { token, .. } | Query::Put { token, .. }
+                if !self.tokens.is_valid(now, from.ip(), token) =>
+            {
+                if self.incoming.may_refuse(now) {
+                    self.send(from, transaction, Body::Error(bad_token()));
+                }
+                return;
+            }
+            // He has received what we sent to his address.
+            Query::AnnouncePeer { .. } => Leave::Whole,
+            _ => self.incoming.leave_for_stranger(now),
+        };
+        // Whether an item's signature is right takes ten times as long to tell as anything else.
+        if leave == Leave::Silence || (leave == Leave::Short && matches!(query, Query::Put { .. }))
+        {
             return;
         }
+        let Some(side) = &mut self.sides[family(from)] else { return };
         let node = Node { id, addr: from };
         if !read_only && side.table.asked_us(now, node) {
             self.check(now, node);
@@ -46,6 +64,14 @@ impl Dht {
         response.external = Some(from);
         if let Err(refusal) = self.fill(now, from, me, query, &mut response) {
             self.send(from, transaction, Body::Error(refusal));
+            return;
+        }
+        if leave == Leave::Short {
+            if shorten(REFLECTION_SHORT_MAX * bytes_in, &transaction, &mut response) {
+                let body = Body::Response(Box::new(response));
+                let message = Message { transaction, version: None, body };
+                self.outputs.push_back(Output::Send { to: from, message });
+            }
             return;
         }
         let allowed = if is_known { ANSWER_BYTES_MAX } else { REFLECTION_MAX * bytes_in };
@@ -63,7 +89,7 @@ impl Dht {
         refusal: Refusal,
     ) {
         let is_heard = !self.is_silent() && self.incoming.is_heard(now, from);
-        if is_heard && self.incoming.may_answer_stranger(now) {
+        if is_heard && self.incoming.may_refuse(now) {
             self.send(from, transaction, Body::Error(refusal));
         }
     }
@@ -140,7 +166,7 @@ impl Dht {
         if self.tokens.is_valid(now, from.ip(), token) {
             return Ok(());
         }
-        Err(Refusal { code: Refusal::PROTOCOL, text: "bad token".into() })
+        Err(bad_token())
     }
 
     /// The nodes nearest to a name, of the families wanted (BEP 32).
@@ -181,6 +207,36 @@ impl Dht {
     }
 }
 
+fn bad_token() -> Refusal {
+    Refusal { code: Refusal::PROTOCOL, text: "bad token".into() }
+}
+
+/// Cuts an answer down to `allowed` bytes: peers, or else nodes, as many as fit. Says whether it is worth
+/// sending: half of an item is none.
+fn shorten(allowed: usize, transaction: &Bytes, response: &mut Response) -> bool {
+    let is_long = response.item.is_some()
+        || response.samples.is_some()
+        || response.seeds_bloom.is_some()
+        || response.seq.is_some();
+    if is_long {
+        return false;
+    }
+    response.external = None;
+    let (mut nodes, mut peers) =
+        (std::mem::take(&mut response.nodes), std::mem::take(&mut response.peers));
+    let body = Body::Response(Box::new(response.clone()));
+    let message = Message { transaction: transaction.clone(), version: None, body };
+    let room = allowed.saturating_sub(message.encode().len());
+    let node_bytes = |node: &Node| if node.addr.is_ipv4() { 26 } else { 38 };
+    let each = nodes.iter().map(node_bytes).max().unwrap_or(1);
+    let room_for_nodes = room.saturating_sub(NODE_LISTS_BYTES);
+    nodes.truncate(if peers.is_empty() { room_for_nodes / each } else { 0 });
+    let each = peers.iter().map(|peer| peer_bytes(*peer)).max().unwrap_or(1);
+    peers.truncate(room.saturating_sub(LIST_BYTES) / each);
+    (response.nodes, response.peers) = (nodes, peers);
+    true
+}
+
 /// How long a question was at least: as it would be written here.
 fn question_bytes(transaction: &Bytes, id: NodeId, read_only: bool, query: &Query) -> usize {
     let body = Body::Query { from: id, read_only, query: Box::new(query.clone()) };
@@ -194,6 +250,9 @@ fn question_bytes(transaction: &Bytes, id: NodeId, read_only: bool, query: &Quer
 
 /// Bytes around a list of peers.
 const LIST_BYTES: usize = 10;
+
+/// Bytes around the nodes of both families.
+const NODE_LISTS_BYTES: usize = 24;
 
 /// Bytes of one peer in a list.
 fn peer_bytes(peer: SocketAddr) -> usize {
@@ -224,6 +283,39 @@ mod tests {
     use super::*;
     use crate::items::Items;
     use crate::wire::{Bloom, Mutable, Samples};
+
+    #[test]
+    fn short_answers_are_short() {
+        let v4 = SocketAddr::from(([198, 51, 100, 1], 65_535));
+        let v6: SocketAddr = "[2001:db8::1]:65535".parse().unwrap();
+        let node = |addr| Node { id: NodeId([0xff; 20]), addr };
+        let transaction = Bytes::from_static(b"abcd");
+        for (nodes, peers) in [
+            (vec![node(v4); 8], vec![]),
+            (vec![node(v6); 8], vec![]),
+            ([[node(v4); 8], [node(v6); 8]].concat(), vec![]),
+            (vec![node(v4); 8], vec![v4; 100]),
+            (vec![node(v4); 8], vec![v6; 100]),
+            (vec![], vec![]),
+        ] {
+            for allowed in [90, 150, 190, 250] {
+                let mut response = Response::new(NodeId([1; 20]));
+                response.external = Some(v6);
+                response.token = Some(Bytes::from_static(&[1; 8]));
+                (response.nodes, response.peers) = (nodes.clone(), peers.clone());
+                assert!(shorten(allowed, &transaction, &mut response));
+                let what = response.nodes.len() + response.peers.len();
+                let body = Body::Response(Box::new(response));
+                let message = Message { transaction: transaction.clone(), version: None, body };
+                let bytes = message.encode().len();
+                assert!(bytes <= allowed, "{bytes} of {allowed}");
+                assert!(allowed < 190 || nodes.is_empty() || what >= 2, "{what} in {allowed}");
+            }
+        }
+        let mut response = Response::new(NodeId([1; 20]));
+        response.seq = Some(1);
+        assert!(!shorten(190, &transaction, &mut response));
+    }
 
     /// The estimate is never less than what is written, nor much more.
     #[test]
