@@ -63,6 +63,39 @@ fn it_gives_way_to_tcp_and_comes_back() {
     assert!(ours > 0.85, "{ours}");
 }
 
+/// Where a queue holds less than the target, only losses say that it is full, and both hear of them.
+#[test]
+fn tcp_gets_the_line_however_long_its_queue() {
+    for (queue, most) in [(ms(50), 0.6), (ms(150), 0.2), (ms(400), 0.08), (ms(1000), 0.05)] {
+        let mut world = World::new(1);
+        let (there, back, number) = line(&mut world, 20, ms(20), queue);
+        let (a, b) = world.pair(there.clone(), back);
+        world.connect(a, b, u64::MAX);
+        world.run_for(Duration::from_secs(20));
+        let reno = world.reno(there);
+        let rate = (20 * MBIT) as f64;
+        let mut until_most = None;
+        for second in 1..=20 {
+            let before = world.renos[reno].delivered;
+            world.run_for(Duration::from_secs(1));
+            let tcp = (world.renos[reno].delivered - before) as f64 / rate;
+            if tcp > 0.8 && until_most.is_none() {
+                until_most = Some(second);
+            }
+        }
+        let before = world.renos[reno].delivered;
+        let (ours, wait) = used(&mut world, b, number, Duration::from_secs(60));
+        let tcp = (world.renos[reno].delivered - before) as f64 / rate / 60.0;
+        eprintln!("queue of {queue:?}: {ours:.3}, TCP {tcp:.3} after {until_most:?} s, {wait:?}");
+        assert!(ours < most && tcp > 0.85 - most, "queue of {queue:?}: {ours}, TCP {tcp}");
+        world.stop_reno(reno);
+        world.run_for(Duration::from_secs(10));
+        let (ours, wait) = used(&mut world, b, number, Duration::from_secs(20));
+        eprintln!("    after it: {ours:.3}, {wait:?}");
+        assert!(ours > 0.85, "queue of {queue:?}: {ours}");
+    }
+}
+
 #[test]
 fn who_comes_late_gets_a_share_and_leaves_one() {
     let mut world = World::new(1);
