@@ -1,7 +1,9 @@
 //! The simulator.
 
 mod behaviour;
+mod chart;
 mod checks;
+pub mod datagrams;
 mod digest;
 mod disk;
 pub mod figures;

@@ -63,4 +63,16 @@ pub const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// How often a babbler says something.
 pub const BABBLE_INTERVAL: Duration = Duration::from_millis(250);
 
+/// How long nodes of the DHT have after joining before anything is measured.
+pub const DHT_SETTLE: Duration = Duration::from_secs(120);
+
+/// How long a NAT lets in whom somebody behind it has written to; half a minute is common for UDP.
+pub const NAT_MAPPING: Duration = Duration::from_secs(30);
+
+/// Hosts that a NAT remembers so for one that is behind it; the oldest is forgotten past them.
+pub const NAT_MAPPINGS_MAX: usize = 256;
+
+/// A search in the DHT that has not ended after this time never will.
+pub const SEARCH_MAX: Duration = Duration::from_secs(120);
+
 const _: () = assert!(WINDOW_BYTES >= 2 * BURST_BYTES);

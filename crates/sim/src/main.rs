@@ -1,5 +1,6 @@
 //! `althing-sim`: runs scenarios of the simulator and prints what came of them.
 
+use althing_sim::datagrams;
 use althing_sim::figures;
 use althing_sim::scenario::{self, Entry, SCENARIOS};
 use althing_sim::tables::{self, TABLES};
@@ -12,12 +13,14 @@ Runs BitTorrent swarms on a simulated network; one number reproduces a run.
 
 Usage: althing-sim [--seed N] [--scenario NAME|all] [--peers N] [--timeline] [--json]
        althing-sim [--seed N] [--peers N] --table NAME|all|--fairness
+       althing-sim [--seed N] [--peers N] --table dht --svg FILE
 
   --seed N         the number from which everything that is left to chance follows (default 1)
   --scenario NAME  which to run (default all)
   --peers N        how many hosts fetch, instead of the scenario's own number
-  --table NAME|all print a table of docs/simulator.md instead, as Markdown: crowd, liars, lines,
-                   churn or play
+  --table NAME|all print a table of docs/ instead, as Markdown: crowd, liars, lines, churn or play;
+                   dht, dht-marks or dht-manners (of the DHT, --peers being its nodes)
+  --svg FILE       also write what the table dht says as a picture
   --fairness       print the table of docs/simulator.md about policies instead, as Markdown
   --timeline       also print how the run went, a line every 5 s of simulated time
   --json           print JSON, an object a line
@@ -32,6 +35,7 @@ struct Options {
     peers: Option<u32>,
     fairness: bool,
     table: Option<String>,
+    svg: Option<String>,
     timeline: bool,
     json: bool,
 }
@@ -43,6 +47,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
         peers: None,
         fairness: false,
         table: None,
+        svg: None,
         timeline: false,
         json: false,
     };
@@ -58,6 +63,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--peers" => options.peers = Some(number(&name, &value()?)?),
             "--scenario" => options.scenario = value()?,
             "--table" => options.table = Some(value()?),
+            "--svg" => options.svg = Some(value()?),
             "--fairness" => options.fairness = true,
             "--timeline" => options.timeline = true,
             "--json" => options.json = true,
@@ -123,6 +129,17 @@ fn run(entry: &Entry, options: &Options) -> Result<bool, String> {
     Ok(report.is_good())
 }
 
+/// Prints what the DHT costs, and draws it.
+fn draw_dht(path: &str, options: &Options) -> Result<bool, String> {
+    let most = options.peers.map_or(usize::MAX, |nodes| nodes as usize);
+    let costs = datagrams::tables::costs(options.seed, most);
+    std::fs::write(path, datagrams::tables::svg(&costs))
+        .map_err(|error| format!("cannot write {path}: {error}"))?;
+    let text = format!("dht\n\n{}\n", datagrams::tables::markdown(&costs));
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())?;
+    Ok(true)
+}
+
 /// Prints a table, or all.
 fn print_tables(name: &str, options: &Options) -> Result<bool, String> {
     let chosen = || TABLES.iter().filter(|(other, _)| name == "all" || name == *other);
@@ -153,6 +170,12 @@ fn main() -> ExitCode {
             let rows = figures::fairness(options.seed, leechers).map_err(|e| e.to_string())?;
             std::io::stdout().write_all(rows.as_bytes()).map_err(|error| error.to_string())?;
             return Ok(true);
+        }
+        if let Some(path) = &options.svg {
+            if options.table.as_deref() != Some("dht") {
+                return Err("--svg goes with --table dht".to_owned());
+            }
+            return draw_dht(path, &options);
         }
         if let Some(name) = &options.table {
             return print_tables(name, &options);

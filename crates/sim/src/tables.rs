@@ -1,5 +1,7 @@
-//! The tables of `docs/simulator.md` that are not about fairness, as Markdown: one command makes each.
+//! The tables of `docs/simulator.md` that are not about fairness, and those about the DHT, as Markdown: one
+//! command makes each.
 
+use crate::datagrams;
 use crate::plan::{Behaviour, Order};
 use crate::report::Report;
 use crate::scenario::{
@@ -15,8 +17,16 @@ use std::fmt::Write as _;
 type Make = fn(u64, Option<u32>) -> Result<String, MetainfoError>;
 
 /// All tables, by name.
-pub const TABLES: &[(&str, Make)] =
-    &[("crowd", crowd), ("liars", liars), ("lines", lines), ("churn", churn), ("play", play)];
+pub const TABLES: &[(&str, Make)] = &[
+    ("crowd", crowd),
+    ("liars", liars),
+    ("lines", lines),
+    ("churn", churn),
+    ("play", play),
+    ("dht", dht),
+    ("dht-marks", |seed, nodes| Ok(datagrams::tables::marks(seed, nodes))),
+    ("dht-manners", |seed, nodes| Ok(datagrams::tables::behaviour(seed, nodes))),
+];
 
 /// One table. Which ones there are [`TABLES`] says.
 ///
@@ -27,13 +37,13 @@ pub fn table(make: Make, seed: u64, peers: Option<u32>) -> Result<String, Metain
 }
 
 /// The head of a table.
-fn head(columns: &[&str]) -> String {
+pub(crate) fn head(columns: &[&str]) -> String {
     let titles = columns.join(" | ");
     let rule = vec!["---"; columns.len()].join(" | ");
     format!("| {titles} |\n| {rule} |\n")
 }
 
-fn row(text: &mut String, cells: &[String]) {
+pub(crate) fn row(text: &mut String, cells: &[String]) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "| {} |", cells.join(" | "));
 }
@@ -260,6 +270,12 @@ fn play(seed: u64, peers: Option<u32>) -> Result<String, MetainfoError> {
         }
     }
     Ok(text)
+}
+
+/// What the DHT costs in networks of up to so many nodes.
+fn dht(seed: u64, nodes: Option<u32>) -> Result<String, MetainfoError> {
+    let most = nodes.map_or(usize::MAX, |nodes| nodes as usize);
+    Ok(datagrams::tables::markdown(&datagrams::tables::costs(seed, most)))
 }
 
 #[cfg(test)]
