@@ -131,7 +131,7 @@ impl Bench {
         for some in bench.friends.keys().copied().collect::<Vec<_>>().chunks(200) {
             bench.dht.handle_input(bench.now, Input::Contacts(some.to_vec()));
             for _ in 0..600 {
-                bench.now = bench.now + Duration::from_millis(100);
+                bench.now += Duration::from_millis(100);
                 bench.dht.handle_timeout(bench.now);
                 bench.friends_answer();
             }
@@ -219,7 +219,7 @@ impl Bench {
 
     /// Until the next datagram comes: they do not keep step.
     fn wait(&mut self) {
-        self.now = self.now + Duration::from_nanos(self.rng.below(2_000_000_000 / PER_S));
+        self.now += Duration::from_nanos(self.rng.below(2_000_000_000 / PER_S));
     }
 
     /// One who is known asks, and one who is not.
@@ -250,7 +250,7 @@ impl Bench {
         for n in 0..MANY {
             // Slowly, so that each is answered.
             if n.is_multiple_of(20) {
-                self.now = self.now + Duration::from_millis(10);
+                self.now += Duration::from_millis(10);
             }
             let from = many(n);
             let id = NodeId::random(&mut self.rng);
@@ -262,7 +262,7 @@ impl Bench {
                 self.tokens.insert(from, token);
             }
         }
-        self.now = self.now + Duration::from_secs(10);
+        self.now += Duration::from_secs(10);
     }
 
     /// A hostile datagram, and whether its sender has proven that he is there.

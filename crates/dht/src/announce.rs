@@ -15,7 +15,7 @@ use std::time::Duration;
 pub(crate) struct Wanted {
     torrents: BTreeMap<NodeId, Torrent>,
     /// Those that are not being searched for.
-    due: BTreeSet<(Instant, NodeId)>,
+    due: BTreeSet<(Instant, Tail)>,
     running: usize,
     /// When the next search may start.
     next_start: Instant,
@@ -42,6 +42,15 @@ pub struct WantedStats {
     pub due: Option<Instant>,
 }
 
+/// A name with its last byte first. Torrents that come up at one instant are taken in this order: in that of
+/// their names each would be next to the one before, and ask the same nodes at the same time.
+type Tail = [u8; NodeId::LEN];
+
+fn tail(NodeId(mut bytes): NodeId) -> Tail {
+    bytes.reverse();
+    bytes
+}
+
 /// Milliseconds between two starts, at the most; less with many torrents.
 const START_MS: u64 = 100;
 
@@ -53,7 +62,7 @@ impl Wanted {
         } else if self.torrents.len() < WANTED_MAX {
             let torrent = Torrent { announce, due: Some(now), searched: None, told: 0 };
             self.torrents.insert(info_hash, torrent);
-            self.due.insert((now, info_hash));
+            self.due.insert((now, tail(info_hash)));
         }
     }
 
@@ -61,7 +70,7 @@ impl Wanted {
     pub(crate) fn forget(&mut self, info_hash: &NodeId) {
         if let Some(torrent) = self.torrents.remove(info_hash) {
             match torrent.due {
-                Some(due) => drop(self.due.remove(&(due, *info_hash))),
+                Some(due) => drop(self.due.remove(&(due, tail(*info_hash)))),
                 None => self.running -= 1,
             }
         }
@@ -76,9 +85,9 @@ impl Wanted {
         // In front of all that are due, if it may be now.
         let at = if soonest <= now { Instant::ORIGIN } else { soonest };
         if let Some(due) = torrent.due.filter(|due| *due > at) {
-            self.due.remove(&(due, info_hash));
+            self.due.remove(&(due, tail(info_hash)));
             torrent.due = Some(at);
-            self.due.insert((at, info_hash));
+            self.due.insert((at, tail(info_hash)));
         }
     }
 
@@ -87,7 +96,8 @@ impl Wanted {
         if self.start_at()? > now {
             return None;
         }
-        let (_, info_hash) = self.due.pop_first()?;
+        let (_, tail_first) = self.due.pop_first()?;
+        let info_hash = NodeId(tail(NodeId(tail_first)));
         self.running += 1;
         let apart = (ANNOUNCE_S * 600 / self.torrents.len().max(1) as u64).min(START_MS);
         self.next_start = now + Duration::from_millis(apart);
@@ -138,7 +148,7 @@ impl Wanted {
         let jitter = if is_first { secs * 600 } else { secs * 200 };
         let due = now + Duration::from_millis(secs * 1_000 - rng.below(jitter));
         torrent.due = Some(due);
-        self.due.insert((due, info_hash));
+        self.due.insert((due, tail(info_hash)));
     }
 
     /// We are somewhere else: all are to be announced again, within `within`.
@@ -148,7 +158,7 @@ impl Wanted {
             if let Some(due) = &mut torrent.due {
                 let late = now + Duration::from_millis(rng.below(within.as_millis() as u64));
                 *due = late.min(*due);
-                self.due.insert((*due, *info_hash));
+                self.due.insert((*due, tail(*info_hash)));
             }
         }
     }

@@ -91,8 +91,11 @@ fn lookups_find_the_nearest_nodes_in_few_calls_and_soon() {
     assert!(right >= 60 * 8 * 97 / 100, "{right} of {}", 60 * 8);
     assert!(took[30] <= Duration::from_millis(500), "{took:?}");
     assert!(calls[30] <= 22, "{calls:?}");
-    let network = world.dht(0).stats().network[0].expect("it has looked");
-    assert!((100.0..900.0).contains(&network), "{network}");
+    // Those who came first have looked when there were few.
+    let estimates = (0..300).filter_map(|at| world.dht(at).stats().network[0]);
+    let mut estimates: Vec<_> = estimates.collect();
+    estimates.sort_by(f64::total_cmp);
+    assert!((100.0..900.0).contains(&estimates[estimates.len() / 2]), "{estimates:?}");
 }
 
 #[test]
