@@ -86,7 +86,12 @@ impl Drop for Names {
 impl World {
     /// `None` where the machine lacks something; says so.
     fn new(test: &str) -> Option<World> {
-        let obstacle = tools::obstacle(&["python3-libtorrent"]);
+        World::over(test, false)
+    }
+
+    /// The same where the seed talks over uTP alone, or over TCP alone.
+    fn over(test: &str, utp: bool) -> Option<World> {
+        let obstacle = tools::obstacle(&["python3-libtorrent", "nft"]);
         let mut network = match obstacle.map_or_else(Network::new, Err) {
             Ok(network) => network,
             Err(why) => {
@@ -129,6 +134,9 @@ impl World {
         let tracker = Tracker::start(Kind::Althing, &hub, ip, &torrent.info_hashes, &folder);
         let names = Names::start(&hub, ip);
         let seat = Seat { host: &one, folder: scratch.dir("seed") };
+        if utp {
+            seat.talk_over_utp();
+        }
         let folder = payload.parent();
         let task = Task { torrent: &torrent, source: Source::File, folder, seed: true };
         let mut seed = libtorrent::start(&seat, &task);
@@ -179,9 +187,21 @@ fn watch(leecher: &mut althing::Althing, words: &str) {
 
 #[test]
 fn nothing_leaves_by_another_interface() {
-    let Some(mut world) = World::new("nothing_leaves_by_another_interface") else { return };
-    let settings =
-        format!("[network]\ninterface = 'wg0'\ndns = ['{}']\nport = 7716\n", world.hub.second_ip());
+    nothing_leaves("nothing_leaves_by_another_interface", false);
+}
+
+#[test]
+fn no_datagram_leaves_by_another_interface() {
+    nothing_leaves("no_datagram_leaves_by_another_interface", true);
+}
+
+/// Files come over TCP or uTP; the other of the two is tried, too.
+fn nothing_leaves(test: &str, utp: bool) {
+    let Some(mut world) = World::over(test, utp) else { return };
+    let settings = format!(
+        "[network]\ninterface = 'wg0'\ndns = ['{}']\nport = 7716\nprefer = 'utp'\n",
+        world.hub.second_ip()
+    );
     let before = world.leaked();
     let (mut leecher, into) = world.fetch(&settings);
     world.sent(1 << 20, &mut leecher);
