@@ -200,6 +200,7 @@ impl Swarm {
     /// Takes back everything a lost connection had on order. False if it was not known.
     pub(super) fn forget_peer(&mut self, now: Instant, conn: ConnId) -> bool {
         let Some(peer) = self.peers.remove(&conn) else { return false };
+        self.forget_suggestions(&peer);
         self.departs(now, conn, &peer);
         self.exchange_departure(&peer);
         self.remember_balance(&peer);

@@ -116,7 +116,7 @@ impl Swarm {
         open * 2 > self.peers.len() * 3 || bytes > OPEN_BYTES_ENOUGH
     }
 
-    fn turn(&self, piece: PieceIndex) -> u64 {
+    pub(super) fn turn(&self, piece: PieceIndex) -> u64 {
         self.picker.turn(piece, self.priorities.of(piece))
     }
 
@@ -154,6 +154,7 @@ impl Swarm {
         if self.turn(piece) >= before {
             return None;
         }
+        let piece = self.better_suggested(conn, piece);
         self.open_piece(conn, piece).then_some(piece)
     }
 

@@ -103,6 +103,10 @@ pub const RATE_WINDOW_S: u64 = 20;
 /// enough to be cancelled in time. libtorrent's `request_queue_time`.
 pub const PIPELINE_TIME_S: u64 = 3;
 
+/// The same with a seed that suggests pieces, because many ask it at once: what is on order with it others
+/// cannot see, and may ask for, too.
+pub const PIPELINE_ADVISED_S: u64 = 1;
+
 /// Blocks on order with a peer at the start and at least: 512 KiB in flight fills a gigabit link
 /// at 4 ms, and a slower peer is measured within its first second.
 pub const PIPELINE_MIN: usize = 32;
@@ -405,6 +409,20 @@ pub const SUPER_SEED_AHEAD_BYTES: u32 = 512 * 1024;
 /// A super-seed waits this long for a piece to turn up elsewhere (guess: its new owner has to choose
 /// somebody to give to, every 10 s, and to send it).
 pub const SUPER_SEED_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A seed suggests pieces ahead of what it is asked for (BEP 6) that come to this many bytes: what a peer
+/// may ask for before the next suggestion reaches it (guess).
+pub const SUGGEST_AHEAD_BYTES: u32 = 1024 * 1024;
+
+/// The same, in pieces.
+pub const SUGGEST_AHEAD_PIECES_MAX: usize = 16;
+
+/// Suggestions of a peer that are remembered.
+pub const SUGGESTED_BY_PEER_MAX: usize = 32;
+
+/// Pieces that a peer has begun to ask a seed for and that nobody else has; beyond, the oldest counts as
+/// promised for good.
+pub const PROMISED_MAX: usize = 64;
 
 /// Super-seeding ends when each piece is at so many others: one of them may leave.
 pub const SUPER_SEED_COPIES: u32 = 2;

@@ -44,8 +44,9 @@ impl Swarm {
 
     fn heed(&mut self, now: Instant, conn: ConnId, message: Message) -> Result<(), Broken> {
         match message {
-            Message::KeepAlive | Message::SuggestPiece(_) => {}
+            Message::KeepAlive => {}
             Message::Port(port) => self.dht_port(now, conn, port)?,
+            Message::SuggestPiece(piece) => self.piece_suggested(conn, piece),
             Message::Unknown { .. } => self.overlook(now, conn, "unknown messages")?,
             Message::Bitfield(bytes) => self.peer_has_bits(now, conn, &bytes)?,
             Message::HaveAll => self.peer_has(now, conn, true)?,
@@ -323,7 +324,7 @@ impl Swarm {
         }
         let handshake = ExtensionHandshake {
             extensions,
-            client: Some(self.config.client.clone()),
+            client: Some(self.config.client.clone().into_owned()),
             port: self.config.listen_port,
             request_queue: Some(UPLOAD_QUEUE_MAX as u32),
             your_ip: Some(peer.addr.ip().to_canonical()),

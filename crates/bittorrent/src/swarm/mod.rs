@@ -46,6 +46,7 @@ mod room;
 mod slots;
 mod spread;
 mod stats;
+mod suggest;
 mod superseed;
 #[cfg(test)]
 mod tests;
@@ -85,9 +86,11 @@ use pieces::OpenPieces;
 use priority::PiecePriorities;
 use slots::SharedSlots;
 use spread::{Spread, SpreadLog};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
+use suggest::Suggestions;
 use superseed::SuperSeed;
 
 /// How a swarm behaves.
@@ -126,7 +129,7 @@ pub struct SwarmConfig {
     /// How much each file is wanted at the start; [`Input::SetPriorities`] changes it.
     pub priorities: FilePriorities,
     /// Name and version of this program (BEP 10's `v`).
-    pub client: String,
+    pub client: Cow<'static, str>,
 }
 
 impl SwarmConfig {
@@ -147,7 +150,7 @@ impl SwarmConfig {
             utp: false,
             dht: false,
             priorities: FilePriorities::default(),
-            client: concat!("Althing ", env!("CARGO_PKG_VERSION")).to_owned(),
+            client: concat!("Althing ", env!("CARGO_PKG_VERSION")).into(),
         }
     }
 }
@@ -234,6 +237,7 @@ pub struct Swarm {
     holes: Holes,
     spread: SpreadLog,
     super_seed: SuperSeed,
+    suggestions: Option<Box<Suggestions>>,
     choke_at: Option<Instant>,
     connect_at: Option<Instant>,
     housekeeping_at: Option<Instant>,
@@ -280,6 +284,7 @@ impl Swarm {
             holes: Holes::default(),
             spread: SpreadLog::default(),
             super_seed: SuperSeed::default(),
+            suggestions: None,
             phase: if metainfo.is_some() { Phase::Opening } else { Phase::Metadata },
             metadata: metainfo.is_none().then(|| Box::new(MetadataFetch::new(info_hashes))),
             config,

@@ -6,13 +6,14 @@ use super::io::{ConnId, Direction, Transport};
 use super::limits::{
     ALLOWED_FAST_SET, EARLY_HAVES_MAX, EARLY_LOSSES_MAX, HOLEPUNCH_BURST, IDLE_AFTER, LOST_AFTER,
     PASSED_OVER_TURNS, PIPELINE_MAX, PIPELINE_MIN, PIPELINE_SLOW, PIPELINE_SNUBBED,
-    PIPELINE_TIME_S, RATE_WINDOW_S, TRUST_BYTES_MAX, TRUST_BYTES_MIN, TRUST_FACTOR, TRUST_PARTS,
+    PIPELINE_ADVISED_S, PIPELINE_TIME_S, RATE_WINDOW_S, TRUST_BYTES_MAX, TRUST_BYTES_MIN, TRUST_FACTOR, TRUST_PARTS,
     TRUST_PIECES_OPEN, TRUST_RENEWED_S, WASTE_BURST, WASTE_PER_S,
 };
 use super::pex::PexState;
 use super::pieces::Opening;
 use super::rate::RateMeter;
 use super::spread::Spread;
+use super::suggest::Suggested;
 use super::superseed::Mask;
 use super::trial::Trial;
 use super::upload::Line;
@@ -206,6 +207,7 @@ pub(super) struct Peer {
     /// What a super-seed shows it; everything if `None`.
     pub(super) mask: Option<Box<Mask>>,
     pub(super) spread: Spread,
+    pub(super) suggested: Suggested,
     pub(super) pex: PexState,
     /// Bytes that its address gave us and took from us on earlier connections.
     pub(super) past: (u64, u64),
@@ -283,6 +285,7 @@ impl Peer {
             introduced: false,
             mask: None,
             spread: Spread::default(),
+            suggested: Suggested::default(),
             pex: PexState::default(),
             past: (0, 0),
             weight: Weight::EQUAL,
@@ -437,7 +440,8 @@ impl Peer {
             return;
         }
         self.slow_start = false;
-        let blocks = rate * PIPELINE_TIME_S / u64::from(BLOCK_SIZE);
+        let time = if self.suggested.advises() { PIPELINE_ADVISED_S } else { PIPELINE_TIME_S };
+        let blocks = rate * time / u64::from(BLOCK_SIZE);
         self.pipeline =
             usize::try_from(blocks).unwrap_or(PIPELINE_MAX).clamp(PIPELINE_SLOW, PIPELINE_MAX);
     }

@@ -242,6 +242,7 @@ impl Swarm {
             peer.had_slot = true;
             peer.last_sent_block_at = now;
             self.send(now, conn, Message::Unchoke);
+            self.suggest_more(now, conn);
         }
     }
 
@@ -254,6 +255,7 @@ impl Swarm {
             waiting.into_iter().partition(|block| peer.may_have(block.piece));
         peer.wanted_by_it = kept;
         let fast = peer.fast;
+        self.suggestions_lapse(conn);
         self.send(now, conn, Message::Choke);
         if fast {
             for block in refused {
@@ -305,6 +307,9 @@ impl Swarm {
             }
             peer.wanted_by_it.push_back(block);
             self.send_on(now, conn);
+            if block.begin == 0 {
+                self.piece_begun(now, conn, block.piece);
+            }
             return Ok(());
         }
         if peer.fast {

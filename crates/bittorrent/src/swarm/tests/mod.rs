@@ -13,6 +13,7 @@ mod liars;
 mod metadata;
 mod room;
 mod slots;
+mod suggest;
 mod trust;
 mod urgent;
 mod web;
