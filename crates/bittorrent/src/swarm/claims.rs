@@ -155,7 +155,8 @@ impl Swarm {
     /// What a peer's claim is.
     fn claim(&self, now: Instant, peer: &Peer, patience: Duration) -> Claim {
         let recently = |at: Instant| now.since(at) < WASTE_REMEMBERED_FOR;
-        let takes = || peer.upload.rate(now, SLOT_IDLE_AFTER.as_secs()) > 0;
+        // The few pieces that anybody may have while choked, sockets take unread.
+        let takes = || !peer.choked && peer.upload.rate(now, SLOT_IDLE_AFTER.as_secs()) > 0;
         if peer.gives(now) {
             Claim::Full
         } else if self.wastes_slot(now, peer, patience) || peer.slot_wasted_at.is_some_and(recently)

@@ -105,7 +105,10 @@ impl Swarm {
         let lacks = |(other, p): &(&ConnId, &Peer)| {
             **other != conn && p.interested_in_us && !p.has(block.piece)
         };
-        let needs = match is_rare {
+        // What anybody may have while choked is held against nobody.
+        let may_have =
+            self.peers.get(&conn).is_some_and(|p| p.may_have_fast.contains(&block.piece));
+        let needs = match is_rare && !may_have {
             true => self.peers.iter().filter(lacks).take(SPREAD_WITNESSES).count(),
             false => 0,
         };

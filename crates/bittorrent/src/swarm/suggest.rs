@@ -121,7 +121,10 @@ impl Swarm {
     }
 
     fn suggests(&self) -> bool {
-        self.is_complete() && self.phase == Phase::Active && self.is_running() && self.peers.len() > 1
+        self.is_complete()
+            && self.phase == Phase::Active
+            && self.is_running()
+            && self.peers.len() > 1
     }
 
     fn promises(&mut self) -> &mut Suggestions {

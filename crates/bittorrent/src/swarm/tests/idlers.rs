@@ -72,6 +72,48 @@ fn who_does_not_read_loses_its_slot_to_who_waits() {
     assert!(table.swarm.peers[&ConnId(1)].choked != table.swarm.peers[&ConnId(2)].choked);
 }
 
+#[test]
+fn the_few_pieces_for_all_are_held_against_nobody_and_prove_nothing() {
+    let config = SwarmConfig { unchoke_slots: 2, ..SwarmConfig::new(our_id()) };
+    let mut table = Table::with(config, 200, &(0..200).collect::<Vec<_>>());
+    let sockets_take = |table: &mut Table, n: u64, blocks: usize| {
+        for _ in 0..blocks {
+            let Some(block) = table.swarm.peers[&ConnId(n)].sending.front().copied() else {
+                return;
+            };
+            table.tell(Input::BlockSent { conn: ConnId(n), block });
+        }
+    };
+    let wants_all = |table: &mut Table, n: u64| {
+        table.hear(n, Message::HaveNone);
+        table.hear(n, Message::Interested);
+        for piece in 0..200 {
+            (0..BLOCKS_PER_PIECE)
+                .for_each(|b| drop(table.hear(n, Message::Request(block(piece, b)))));
+        }
+    };
+    // Many of one network ask for everything; their sockets take a little, and they read nothing.
+    for n in 1..=12 {
+        table.connect(n);
+        wants_all(&mut table, n);
+        sockets_take(&mut table, n, 6);
+    }
+    // One from elsewhere takes what it is given at once: the few pieces that anybody may have.
+    let (conn, honest) = (ConnId(100), SocketAddr::from(([10, 77, 0, 3], 7000)));
+    let handshake = Handshake {
+        info_hash: table.info_hash,
+        peer_id: peer_id(100),
+        reserved: Handshake::RESERVED,
+    };
+    let (direction, transport) = (Direction::Incoming, Transport::Tcp);
+    table.tell(Input::Connected { conn, addr: honest, direction, transport, handshake });
+    wants_all(&mut table, 100);
+    sockets_take(&mut table, 100, 1000);
+    assert!(table.swarm.peers[&conn].choked && table.swarm.peers[&conn].upload.total_bytes() > 0);
+    table.wait(SLOT_LOST_AFTER.as_secs() + 1);
+    assert!(!table.swarm.peers[&conn].choked, "the first slot that is free is its");
+}
+
 /// A swarm with everything, and so many who have asked for a hundred blocks each.
 fn asked_by(peers: u64) -> Table {
     let mut table = Table::new(200, &(0..200).collect::<Vec<_>>());
