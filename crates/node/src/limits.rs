@@ -89,6 +89,12 @@ pub const HELD_PERCENT: usize = 50;
 /// Of 64 MiB it is what keeps 16 peers busy at 1 MiB each.
 pub const READS_PERCENT: usize = 25;
 
+/// How much more than [`READS_PERCENT`] those may take together that are known to read
+/// ([`READER_BYTES`](althing_bittorrent::swarm::limits::READER_BYTES)), in per cent of it: strangers who
+/// do not read may fill their part, and would else leave everybody with [`BLOCKS_SPARED`] (guess: eight
+/// peers at full speed).
+pub const READERS_MORE_PERCENT: usize = 50;
+
 /// Share of the memory for blocks that idle buffers for reads may take, in per cent.
 pub const IDLE_READS_PERCENT: usize = 6;
 

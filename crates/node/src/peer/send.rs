@@ -8,8 +8,10 @@
 
 use crate::limits::{
     BLOCKS_SPARED, OUT_QUEUE_BYTES_MAX, OUT_QUEUE_BYTES_SPARED, OUT_QUEUES_BYTES_MAX,
+    READERS_MORE_PERCENT,
 };
 use althing_bittorrent::BlockRef;
+use althing_bittorrent::swarm::limits::READER_BYTES;
 use althing_bittorrent::wire::{BLOCK_HEADER_LEN, Message, encode_block_header};
 use bytes::{Buf, Bytes, BytesMut};
 use std::cell::Cell;
@@ -40,6 +42,12 @@ impl Budget {
     /// Whether each connection has to make do with what is spared for it.
     pub(crate) fn is_spent(&self) -> bool {
         self.block_bytes.get() >= self.block_bytes_max
+    }
+
+    /// The same for a connection whose other end is known to read.
+    fn is_spent_for_readers(&self) -> bool {
+        let more = self.block_bytes_max / 100 * READERS_MORE_PERCENT;
+        self.block_bytes.get() >= self.block_bytes_max + more
     }
 
     /// So many bytes of buffers have been taken for what is encrypted ahead.
@@ -74,6 +82,8 @@ pub(crate) struct Sender {
     reading: bool,
     /// Its bytes.
     reading_bytes: usize,
+    /// Bytes of blocks that the other end has taken.
+    taken_bytes: u64,
 }
 
 struct Outgoing {
@@ -102,6 +112,7 @@ impl Sender {
             wanted: Vec::new(),
             reading: false,
             reading_bytes: 0,
+            taken_bytes: 0,
         }
     }
 
@@ -138,7 +149,10 @@ impl Sender {
         if !self.wants_read() {
             return None;
         }
-        let spent = self.budget.is_spent();
+        let spent = match self.taken_bytes >= READER_BYTES {
+            true => self.budget.is_spent_for_readers(),
+            false => self.budget.is_spent(),
+        };
         if spent && !self.blocks.is_empty() {
             return None;
         }
@@ -253,6 +267,7 @@ impl Sender {
         if self.begun == first.len() {
             sent.push(first.block);
             self.budget.block_bytes.update(|all| all - first.payload.len());
+            self.taken_bytes += first.payload.len() as u64;
             self.blocks.pop_front();
             self.begun = 0;
         }
@@ -422,6 +437,46 @@ mod tests {
         let bound = OUT_QUEUES_BYTES_MAX + blocks_max + spared + 2000 * 16 * 1024;
         assert!(most <= bound, "{most} > {bound}");
         drop(senders);
+        assert_eq!(budget.bytes(), 0);
+    }
+
+    #[test]
+    fn those_who_do_not_read_leave_something_to_those_who_do() {
+        let large = Bytes::from(vec![0; 16 * 1024]);
+        let ask = |sender: &mut Sender, count: u32| {
+            for number in 0..count {
+                sender.want(block(number));
+            }
+        };
+        let answer = |sender: &mut Sender| {
+            let batch = sender.next_read().unwrap_or_default();
+            let count = batch.len();
+            sender.read_done(batch.into_iter().map(|one| (one, large.clone())).collect());
+            count
+        };
+        let budget = Rc::new(Budget::new(1 << 20));
+        let mut reader = Sender::new(Rc::clone(&budget));
+        let mut sent = Vec::new();
+        // In whole: it is known to read.
+        while (sent.len() as u64) < READER_BYTES / (16 * 1024) {
+            ask(&mut reader, 64);
+            answer(&mut reader);
+            let all = |slices: &[IoSlice<'_>]| Ok(slices.iter().map(|slice| slice.len()).sum());
+            reader.send(all, &mut sent).expect("it takes everything");
+        }
+        let mut deaf = Sender::new(Rc::clone(&budget));
+        ask(&mut deaf, 64);
+        assert_eq!(answer(&mut deaf), 64);
+        assert!(budget.is_spent());
+        let mut other = Sender::new(Rc::clone(&budget));
+        for sender in [&mut other, &mut reader] {
+            ask(sender, 32);
+        }
+        assert_eq!((answer(&mut other), answer(&mut reader)), (BLOCKS_SPARED, 32));
+        // That has an end, too.
+        ask(&mut reader, 32);
+        assert_eq!(answer(&mut reader), 0);
+        drop((reader, deaf, other));
         assert_eq!(budget.bytes(), 0);
     }
 }
