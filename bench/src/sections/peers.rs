@@ -56,7 +56,7 @@ fn althing(host: &Host, payload: &Payload, peers: usize, own: &Scratch) -> Resul
     let dir = own.dir("althing");
     let settings = format!(
         "[network]\nconnections = {0}\nconnections_per_torrent = {0}\n[sharing]\nupload_slots = {1}\n\
-         {NO_DHT}",
+         upload_slots_total = {1}\n{NO_DHT}",
         peers * 2,
         peers
     );

@@ -359,7 +359,7 @@ pub const EQUAL_HORIZON: Duration = Duration::from_secs(120);
 // The rest is for blocks of which the first half has come: one for each connection that sends.
 const _: () = assert!(
     HELD_PERCENT * althing_store::limits::CONGESTED_PERCENT / 100
-        + READS_PERCENT
+        + READS_PERCENT * (100 + READERS_MORE_PERCENT) / 100
         + IDLE_READS_PERCENT
         < 100
 );
