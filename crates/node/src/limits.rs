@@ -89,11 +89,11 @@ pub const HELD_PERCENT: usize = 50;
 /// Of 64 MiB it is what keeps 16 peers busy at 1 MiB each.
 pub const READS_PERCENT: usize = 25;
 
-/// How much more than [`READS_PERCENT`] those may take together that are known to read
+/// What of [`READS_PERCENT`] is kept for those that are known to read
 /// ([`READER_BYTES`](althing_bittorrent::swarm::limits::READER_BYTES)), in per cent of it: strangers who
-/// do not read may fill their part, and would else leave everybody with [`BLOCKS_SPARED`] (guess: eight
+/// do not read may fill their part, and would else leave everybody with [`BLOCKS_SPARED`] (guess: five
 /// peers at full speed).
-pub const READERS_MORE_PERCENT: usize = 50;
+pub const KEPT_FOR_READERS_PERCENT: usize = 33;
 
 /// Share of the memory for blocks that idle buffers for reads may take, in per cent.
 pub const IDLE_READS_PERCENT: usize = 6;
@@ -359,7 +359,7 @@ pub const EQUAL_HORIZON: Duration = Duration::from_secs(120);
 // The rest is for blocks of which the first half has come: one for each connection that sends.
 const _: () = assert!(
     HELD_PERCENT * althing_store::limits::CONGESTED_PERCENT / 100
-        + READS_PERCENT * (100 + READERS_MORE_PERCENT) / 100
+        + READS_PERCENT
         + IDLE_READS_PERCENT
         < 100
 );

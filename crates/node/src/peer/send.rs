@@ -7,8 +7,8 @@
 //! faster the peer, the larger the reads.
 
 use crate::limits::{
-    BLOCKS_SPARED, OUT_QUEUE_BYTES_MAX, OUT_QUEUE_BYTES_SPARED, OUT_QUEUES_BYTES_MAX,
-    READERS_MORE_PERCENT,
+    BLOCKS_SPARED, KEPT_FOR_READERS_PERCENT, OUT_QUEUE_BYTES_MAX, OUT_QUEUE_BYTES_SPARED,
+    OUT_QUEUES_BYTES_MAX,
 };
 use althing_bittorrent::BlockRef;
 use althing_bittorrent::swarm::limits::READER_BYTES;
@@ -44,10 +44,10 @@ impl Budget {
         self.block_bytes.get() >= self.block_bytes_max
     }
 
-    /// The same for a connection whose other end is known to read.
-    fn is_spent_for_readers(&self) -> bool {
-        let more = self.block_bytes_max / 100 * READERS_MORE_PERCENT;
-        self.block_bytes.get() >= self.block_bytes_max + more
+    /// The same for a connection of which it is not known whether the other end reads.
+    fn is_spent_for_strangers(&self) -> bool {
+        let kept = self.block_bytes_max / 100 * KEPT_FOR_READERS_PERCENT;
+        self.block_bytes.get() >= self.block_bytes_max - kept
     }
 
     /// So many bytes of buffers have been taken for what is encrypted ahead.
@@ -150,8 +150,8 @@ impl Sender {
             return None;
         }
         let spent = match self.taken_bytes >= READER_BYTES {
-            true => self.budget.is_spent_for_readers(),
-            false => self.budget.is_spent(),
+            true => self.budget.is_spent(),
+            false => self.budget.is_spent_for_strangers(),
         };
         if spent && !self.blocks.is_empty() {
             return None;
@@ -465,16 +465,18 @@ mod tests {
             reader.send(all, &mut sent).expect("it takes everything");
         }
         let mut deaf = Sender::new(Rc::clone(&budget));
-        ask(&mut deaf, 64);
-        assert_eq!(answer(&mut deaf), 64);
-        assert!(budget.is_spent());
+        ask(&mut deaf, 44);
+        assert_eq!(answer(&mut deaf), 44);
+        assert!(budget.is_spent_for_strangers() && !budget.is_spent());
         let mut other = Sender::new(Rc::clone(&budget));
         for sender in [&mut other, &mut reader] {
-            ask(sender, 32);
+            ask(sender, 16);
         }
-        assert_eq!((answer(&mut other), answer(&mut reader)), (BLOCKS_SPARED, 32));
+        assert_eq!((answer(&mut other), answer(&mut reader)), (BLOCKS_SPARED, 16));
         // That has an end, too.
-        ask(&mut reader, 32);
+        ask(&mut reader, 16);
+        assert_eq!(answer(&mut reader), 16);
+        ask(&mut reader, 16);
         assert_eq!(answer(&mut reader), 0);
         drop((reader, deaf, other));
         assert_eq!(budget.bytes(), 0);
