@@ -190,7 +190,7 @@ fn tracker_line(tracker: &TrackerInfo) -> String {
 fn dht_line(name: &DhtTorrentInfo) -> String {
     let time = |secs| units::duration(Duration::from_secs(secs));
     let mut said = match (name.searched_s_ago, name.announced_to) {
-        (None, _) => return "being asked".to_owned(),
+        (None, _) => return "no answer yet".to_owned(),
         (Some(ago), 0) => format!("asked {} ago", time(ago)),
         (Some(ago), nodes) => {
             let nodes = units::counted(nodes.into(), "node");
