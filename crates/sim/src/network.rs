@@ -24,6 +24,7 @@ use althing_bittorrent::BlockRef;
 use althing_bittorrent::swarm::ConnId;
 use althing_bittorrent::wire::{BLOCK_HEADER_LEN, Message};
 use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
 
 /// One of the two hosts of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -106,6 +107,8 @@ enum End {
 
 struct Connection {
     hosts: [HostId; 2],
+    /// Where the callee was when it was called: it may have moved on.
+    called: SocketAddr,
     ends: [End; 2],
     latency: Duration,
     /// How much may be [unread](Stream::unread).
@@ -223,14 +226,15 @@ impl Network {
         LATENCY_MIN + (LATENCY_MAX - LATENCY_MIN).mul_f64(distance.clamp(0.0, 1.0))
     }
 
-    /// A new connection, being opened.
-    pub(crate) fn open(&mut self, opener: HostId, callee: HostId) -> ConnId {
+    /// A new connection, being opened to an address.
+    pub(crate) fn open(&mut self, opener: HostId, callee: HostId, called: SocketAddr) -> ConnId {
         let conn = ConnId(self.conns.len() as u64);
         let lines = [opener, callee].map(|host| self.hosts[host.index()].line);
         let [ours, theirs] = lines.map(|line| line.loss);
         let loss = 1.0 - (1.0 - ours) * (1.0 - theirs);
         self.conns.push(Some(Box::new(Connection {
             hosts: [opener, callee],
+            called,
             ends: [End::Opening, End::Opening],
             latency: self.latency(opener, callee),
             window: if loss > 0.0 { window(loss) } else { WINDOW_BYTES },
@@ -250,6 +254,11 @@ impl Network {
     pub(crate) fn hosts_of(&self, conn: ConnId) -> Option<([HostId; 2], Duration)> {
         let connection = self.conns.get(conn.0 as usize)?.as_deref()?;
         Some((connection.hosts, connection.latency))
+    }
+
+    /// The address that was called, of a connection that still exists.
+    pub(crate) fn called(&self, conn: ConnId) -> Option<SocketAddr> {
+        Some(self.conns.get(conn.0 as usize)?.as_deref()?.called)
     }
 
     /// Whoever is at the other side.
@@ -677,7 +686,7 @@ mod tests {
         let mut conns = Vec::new();
         for _ in 0..3 {
             let other = network.add_host((0.0, 0.0), line(Rate::kib_per_s(1000)));
-            let conn = network.open(slow, other);
+            let conn = network.open(slow, other, SocketAddr::from(([10, 0, 0, 1], 7716)));
             network.access(other).on = true;
             [Side::Opener, Side::Callee].iter().for_each(|side| network.establish(conn, *side));
             conns.push(conn);

@@ -35,7 +35,7 @@ impl World {
         let at = |host: &HostId| self.hosts.get(host.index()).is_some_and(|h| h.addr() == addr);
         let callee = host_at(addr.ip()).filter(at);
         let callee = callee.unwrap_or(self.tracker_host);
-        let conn = self.network.open(id, callee);
+        let conn = self.network.open(id, callee, addr);
         if callee == id {
             // It has called itself, and both ends are its own; the machine finds out.
             let greeting = self.host(id).handshake();
@@ -50,8 +50,9 @@ impl World {
     /// Whether the callee answers at all.
     pub(super) fn syn(&mut self, conn: ConnId) {
         let Some(([_, callee], latency)) = self.network.hosts_of(conn) else { return };
-        let host = self.hosts.get(callee.index());
-        let answers = self.network.access(callee).on && host.is_none_or(|host| host.plan.reachable);
+        let Some(called) = self.network.called(conn) else { return };
+        let host = self.hosts.get(callee.index()).filter(|host| host.addr() == called);
+        let answers = self.network.access(callee).on && host.is_some_and(|h| h.plan.reachable);
         if !answers {
             let left = CONNECT_TIMEOUT.saturating_sub(latency);
             self.queue.at(self.now + left, Event::ConnectFailed(conn));
@@ -69,7 +70,7 @@ impl World {
             self.network.forget(conn);
             return;
         }
-        let welcome = self.accept(opener, callee);
+        let welcome = self.accept(conn, opener, callee);
         let Some((theirs, ours)) = welcome else {
             self.queue.at(self.now + latency, Event::ConnectFailed(conn));
             return;
@@ -87,8 +88,16 @@ impl World {
     }
 
     /// The handshakes of both sides, if the callee takes the call.
-    fn accept(&self, opener: HostId, callee: HostId) -> Option<(Handshake, Handshake)> {
+    fn accept(
+        &self,
+        conn: ConnId,
+        opener: HostId,
+        callee: HostId,
+    ) -> Option<(Handshake, Handshake)> {
         let (opener, callee) = (&self.hosts[opener.index()], &self.hosts[callee.index()]);
+        if self.network.called(conn)? != callee.addr() {
+            return None;
+        }
         let theirs = opener.handshake()?;
         let router = callee.router.as_ref()?;
         router.find(theirs.info_hash)?;
@@ -106,8 +115,8 @@ impl World {
         else {
             return;
         };
+        let Some(addr) = self.network.called(conn) else { return };
         self.network.establish(conn, Side::Opener);
-        let addr = self.hosts[callee.index()].addr();
         let direction = Direction::Outgoing;
         let transport = Transport::Tcp;
         let input = swarm::Input::Connected { conn, addr, direction, transport, handshake };
@@ -118,14 +127,11 @@ impl World {
     }
 
     pub(super) fn connect_failed(&mut self, conn: ConnId) {
-        let Some(([opener, callee], _)) = self.network.hosts_of(conn) else { return };
+        let Some(([opener, _], _)) = self.network.hosts_of(conn) else { return };
+        let Some(addr) = self.network.called(conn) else { return };
         let waits = self.network.is_opening(conn, Side::Opener);
         self.network.forget(conn);
         if waits {
-            let addr = match self.hosts.get(callee.index()) {
-                Some(host) => host.addr(),
-                None => return,
-            };
             self.tell(opener, swarm::Input::ConnectFailed { addr });
         }
     }
@@ -173,5 +179,46 @@ impl World {
             host.inbox.push_back(router::Input::Announced { torrent, id, result });
             self.settle(announce.host);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{HostPlan, Plan, Start};
+    use crate::torrent::TorrentSpec;
+    use crate::units::Rate;
+    use althing_base::Seed;
+    use althing_base::time::Duration;
+    use althing_bittorrent::swarm::PeerSource;
+    use althing_bittorrent::swarm::limits::CONNECTING_MAX;
+
+    /// A host that nobody can call has heard of many addresses where nobody is before it hears of one
+    /// where somebody is.
+    #[test]
+    fn who_calls_where_nobody_is_hears_of_it_and_calls_others() {
+        let rate = Rate::kib_per_s(1024);
+        let host = |start| HostPlan::new(start, rate, rate);
+        let fetches = HostPlan { reachable: false, ..host(Start::Nothing) };
+        let plan = Plan {
+            torrent: TorrentSpec::new(2, 1),
+            hosts: vec![host(Start::Everything), fetches],
+            deadline: Duration::from_secs(60),
+        };
+        let mut world = World::new(plan, Seed::from_u64(1)).expect("a torrent");
+        while !world.hosts[1].is_running()
+            && let Some((at, event)) = world.queue.pop()
+        {
+            world.now = at;
+            world.happen(event);
+        }
+        let nobody = |n| SocketAddr::from(([11, 9, 0, n], 7716));
+        let nobody = (0..CONNECTING_MAX as u8).map(nobody).collect();
+        for peers in [nobody, vec![world.hosts[0].addr()]] {
+            let source = PeerSource::Tracker;
+            world.tell(HostId(1), swarm::Input::PeersFound { source, peers });
+        }
+        let report = world.run();
+        assert!(report.is_good() && report.unfinished.is_empty(), "{report}");
     }
 }

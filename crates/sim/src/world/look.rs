@@ -9,7 +9,7 @@ use crate::plan::{Life, Start};
 use crate::report::{Completion, Group, Report, Sample, Sources};
 use althing_base::Instant;
 use althing_base::time::Duration;
-use althing_bittorrent::swarm::{PeerStats, Swarm, limits};
+use althing_bittorrent::swarm::{PeerStats, State, Swarm, limits};
 use std::collections::BTreeMap;
 
 impl World {
@@ -207,6 +207,15 @@ fn look_at(
         }
         let queued = network.queued_bytes(peer.conn, host.id) as u64;
         peaks.queue_bytes = peaks.queue_bytes.max(queued);
+    }
+    if stats.state == State::Seeding && host.plan.start == Start::Everything {
+        let peers = swarm.peers(now);
+        let waits = peers.iter().find(|peer| peer.interested_in_us && peer.choked);
+        let slots = host.plan.unchoke_slots.unwrap_or(limits::UNCHOKE_SLOTS);
+        let taken = peers.iter().filter(|peer| !peer.choked).count();
+        if let Some(peer) = waits.filter(|_| taken < slots) {
+            found.push(format!("chokes {} with {taken} of {slots} slots taken", peer.addr));
+        }
     }
     peaks.connections = peaks.connections.max(stats.peers);
     peaks.pieces_in_progress = peaks.pieces_in_progress.max(stats.pieces_in_progress);
