@@ -337,3 +337,81 @@ fn what_is_private_is_in_nobodys_table() {
     let shown = althing.command(&["show", hash]).output().expect("the binary is there");
     assert!(!String::from_utf8_lossy(&shown.stdout).contains("DHT"));
 }
+
+/// Shares the newest version of something; its link.
+#[track_caller]
+fn share(althing: &Daemon, path: &Path) -> String {
+    let mut command = althing.command(&["--json", "share", "--follow", "--name", "news"]);
+    let output = command.arg(path).output().expect("the binary is there");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let mut lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let shared = lines.find(|line| line["type"] == "shared");
+    let shared = shared.unwrap_or_else(|| panic!("{output:?}\n{}", althing.process.tail()));
+    let link = shared["link"].as_str().expect("a link").to_owned();
+    assert!(link.starts_with("magnet:?xs=urn:btpk:"), "{link}");
+    link
+}
+
+/// Waits until what is published has so high a number, and nodes have it.
+#[track_caller]
+fn is_published(althing: &Daemon, seq: u64) {
+    let known = || {
+        let shown = althing.try_json(&["show", "news"])?;
+        let published = &shown["published"];
+        (published["seq"] == seq && published["put_s_ago"].is_u64()).then_some(())
+    };
+    let shown = || althing.try_json(&["show", "news"]);
+    assert!(poll(LIMIT, known).is_some(), "{:?}\n{}", shown(), althing.process.tail());
+}
+
+#[test]
+fn a_link_is_followed_to_each_new_version() {
+    let test = "a_link_is_followed_to_each_new_version";
+    let Some(Nodes { mut network, scratch, nodes, first }) = nodes(test, 4) else { return };
+    let gives = Daemon::start(network.host("seed"), &scratch.dir("seed"), &first);
+    let host = network.host("leecher");
+    let folder = scratch.dir("leecher");
+    let mut takes = Daemon::start(host.clone(), &folder, &first);
+    gives.knows(nodes.len() as u64);
+    takes.knows(nodes.len() as u64);
+    let (source, copy) = (scratch.dir("news"), scratch.dir("copy"));
+    let write = |name: &str, byte: u8, size: usize| {
+        std::fs::write(source.join(name), vec![byte; size]).expect("it can be written");
+    };
+    write("stays", 1, 3_000_000);
+    write("changes", 2, 300_000);
+    let link = share(&gives, &source);
+    is_published(&gives, 1);
+    takes.does(&["get", &link, "-o", &copy.to_string_lossy()]);
+    let reads = |name: &str| std::fs::read(copy.join("news").join(name)).unwrap_or_default();
+    assert!(reads("stays") == vec![1; 3_000_000] && reads("changes") == vec![2; 300_000]);
+    let shown = takes.json(&["show", "news"]);
+    assert_eq!(shown["followed"]["seq"], 1, "{shown}");
+    let old = shown["id"].clone();
+
+    // A new version, of which most is there already: the file that has changed is shorter, and there
+    // is one more. A restart looks at once, and so does not have to be waited for.
+    write("changes", 3, 200_000);
+    write("more", 4, 100_000);
+    assert_eq!(share(&gives, &source), link);
+    is_published(&gives, 2);
+    assert!(takes.process.stop(LIMIT), "{}", takes.process.tail());
+    let takes = Daemon::start(host, &folder, &first);
+    let new = poll(LIMIT, || {
+        let list = takes.try_json(&["ls"])?;
+        let [one] = &list.as_array()?[..] else { return None };
+        (one["state"] == "seeding" && one["id"] != old).then(|| one.clone())
+    });
+    let said = || format!("{:?}\n{}", takes.try_json(&["ls"]), takes.process.tail());
+    let new = new.unwrap_or_else(|| panic!("the new version is not there\n{}", said()));
+    assert!(reads("stays") == vec![1; 3_000_000], "{}", said());
+    assert!(reads("changes") == vec![3; 200_000] && reads("more") == vec![4; 100_000]);
+    let fetched = new["downloaded_bytes"].as_u64().expect("a number");
+    assert!(fetched < 2_000_000, "what is there was fetched again: {new}");
+    assert_eq!(takes.json(&["show", "news"])["followed"]["seq"], 2);
+    // Adding the link again changes nothing.
+    takes.does(&["get", &link, "-o", &copy.to_string_lossy()]);
+    assert_eq!(takes.json(&["ls"]).as_array().map(Vec::len), Some(1));
+    // The publisher has one version, and after a restart its key.
+    assert_eq!(gives.json(&["ls"]).as_array().map(Vec::len), Some(1));
+}

@@ -264,6 +264,11 @@ pub(crate) struct Share {
     #[arg(long)]
     pub(crate) super_seed: bool,
 
+    /// Print a link that follows updates: share the same path again when it has changed (or another
+    /// with the same --name), and who fetched the link gets the new version (BEP 46).
+    #[arg(long)]
+    pub(crate) follow: bool,
+
     #[command(flatten)]
     pub(crate) listen: Listen,
 }

@@ -375,3 +375,36 @@ pub const DHT_BOOTSTRAP_MAX: usize = 64;
 /// Nodes of the DHT that a torrent names (BEP 5) of which the names are looked up; the others are left
 /// alone (guess: its maker's own few).
 pub const DHT_NODES_PER_TORRENT: usize = 8;
+
+/// Links of BEP 46 that a session follows: looking them up takes some questions each quarter of an hour
+/// (guess: more than anyone reads).
+pub const FOLLOWED_MAX: usize = 100;
+
+/// Names that a session publishes under (BEP 46): each costs a search and eight messages an hour (guess).
+pub const PUBLISHED_MAX: usize = 100;
+
+/// Bytes of a file in `follow/`, which holds a key, a name or path, and little else.
+pub const PUBLICATION_BYTES_MAX: usize = 16 * 1024;
+
+/// Time from one look at what is followed to the next; BEP 46 names none (guess).
+pub const LOOK_UP_INTERVAL: Duration = Duration::from_secs(15 * 60);
+
+/// Time after which items are put again that are to stay: nodes keep them for two hours, and BEP 44
+/// has those who put them do so each hour.
+pub const PUT_INTERVAL: Duration = Duration::from_secs(60 * 60);
+
+/// What went wrong is tried again after this, then after twice that, and so on (guess: a node has met
+/// others some seconds after the start).
+pub const FOLLOW_RETRY: Duration = Duration::from_secs(5);
+
+/// Where doubling that ends.
+pub const FOLLOW_RETRY_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// Whoever adds a link to follow waits so long for what it names. Requests wait for
+/// [`REQUEST_TIMEOUT`](crate::api::limits::REQUEST_TIMEOUT).
+pub const FOLLOW_FIRST_WITHIN: Duration = Duration::from_secs(24);
+const _: () =
+    assert!(FOLLOW_FIRST_WITHIN.as_secs() + 2 < crate::api::limits::REQUEST_TIMEOUT.as_secs());
+
+/// Time between tries meanwhile.
+pub const FOLLOW_FIRST_RETRY: Duration = Duration::from_secs(1);

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 /// categories.toml what is set for categories
 /// api.token      the HTTP API's token, readable by the owner only
 /// dht            what the DHT's node knew last
+/// follow/        keys of what is published (BEP 46), readable by the owner only
 /// torrents/      what is shared and fetched: one record a torrent, resume data
 /// files/         payloads, unless `storage.download_dir` or the user names another place
 /// log/           logs
@@ -49,6 +50,11 @@ impl Paths {
     /// What the DHT's node knew last: its names, and nodes to begin with.
     pub fn dht(&self) -> PathBuf {
         self.root.join("dht")
+    }
+
+    /// Keys of what is published (BEP 46).
+    pub fn follow(&self) -> PathBuf {
+        self.root.join("follow")
     }
 
     /// Records of torrents and their resume data.

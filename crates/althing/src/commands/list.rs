@@ -7,8 +7,8 @@ use crate::exit::Failure;
 use crate::screen::table::{Align, Lines, lay_out};
 use crate::screen::{Screen, text, units};
 use althing_node::api::types::{
-    DhtTorrentInfo, Direction, Encrypted, FileProgress, Peer, Torrent, TorrentDetail, TorrentState,
-    TrackerInfo, TrackerState, Transport, Version,
+    DhtTorrentInfo, Direction, Encrypted, FileProgress, Followed, Peer, Published, Torrent,
+    TorrentDetail, TorrentState, TrackerInfo, TrackerState, Transport, Version,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -167,8 +167,46 @@ fn lines(detail: &TorrentDetail, trackers: &[TrackerInfo], dht: &[DhtTorrentInfo
     trackers.iter().for_each(|tracker| lines.add("tracker", tracker_line(tracker)));
     dht.iter().for_each(|name| lines.add("DHT", dht_line(name)));
     detail.web_seeds.iter().for_each(|url| lines.add("web seed", url));
+    if let Some(followed) = &detail.followed {
+        lines.add("follows", followed_line(followed));
+    }
+    if let Some(published) = &detail.published {
+        lines.add("published", published_line(published));
+        lines.add("to follow", &published.link);
+    }
     lines.add("link", &detail.magnet);
     lines
+}
+
+fn followed_line(followed: &Followed) -> String {
+    let mut said = match followed.seq {
+        Some(seq) => format!("version {seq} of {}", followed.link),
+        None => format!("{}, of which no version is known yet", followed.link),
+    };
+    said.push_str(&match followed.looked_up_s_ago {
+        Some(ago) => format!("; looked up {} ago", units::duration(Duration::from_secs(ago))),
+        None => "; not looked up yet".to_owned(),
+    });
+    if let Some(note) = &followed.note {
+        said.push_str(&format!("; {note}"));
+    }
+    said
+}
+
+fn published_line(published: &Published) -> String {
+    let number = published.seq.map(|seq| format!("as version {seq}, "));
+    let mut said = number.unwrap_or_default();
+    said.push_str(&match published.put_s_ago {
+        Some(ago) => {
+            let nodes = units::counted(published.nodes.into(), "node");
+            format!("put on {nodes} {} ago", units::duration(Duration::from_secs(ago)))
+        }
+        None => "not in the DHT yet".to_owned(),
+    });
+    if let Some(note) = &published.note {
+        said.push_str(&format!("; {note}"));
+    }
+    said
 }
 
 fn tracker_line(tracker: &TrackerInfo) -> String {

@@ -9,6 +9,7 @@ use crate::exit::{Exit, Failure};
 use crate::screen::progress::Progress;
 use crate::screen::{Screen, text, units};
 use crate::signals::Signals;
+use althing_bittorrent::metainfo::FollowLink;
 use althing_node::api::types::{
     CreateOptions, DhtInfo, ErrorCode, Event, Job, JobState, SessionInfo, ShareRequest, Torrent,
     TorrentDetail,
@@ -47,7 +48,7 @@ pub(super) async fn share(
     let options = make::api_options(&args.making);
     let reached = running_or_own(global, &args.listen).await?;
     let result = tokio::select! {
-        result = share_all(&reached.client, &paths, &options, args.super_seed, screen) => result,
+        result = share_all(&reached.client, &paths, &options, &args, screen) => result,
         () = signals.interrupted() => {
             Err(Failure::interrupted("interrupted before everything was hashed", ""))
         }
@@ -72,7 +73,7 @@ async fn share_all(
     client: &Client,
     paths: &[PathBuf],
     options: &CreateOptions,
-    super_seeding: bool,
+    args: &Share,
     screen: &Screen,
 ) -> Result<(), Failure> {
     // One stream for all: it begins with everything there is.
@@ -90,7 +91,8 @@ async fn share_all(
             let request = ShareRequest {
                 path: path.to_string_lossy().into_owned(),
                 options: options.clone(),
-                super_seeding,
+                super_seeding: args.super_seed,
+                follow: args.follow,
             };
             match client.post("/share", &request).await {
                 Ok(job) => under_way.push_back(job),
@@ -173,7 +175,10 @@ fn tell(
     } else {
         Vec::new()
     };
-    let mut link = detail.magnet.clone();
+    let mut link = match &detail.published {
+        Some(published) => follow_link(&published.link, detail),
+        None => detail.magnet.clone(),
+    };
     for addr in &addrs {
         link.push_str(&format!("&x.pe={addr}"));
     }
@@ -188,6 +193,19 @@ fn tell(
     ));
     screen.result(&link);
     screen.note(&format!("\n{}\n", how_to_reach(detail, &addrs, dht)));
+    if detail.published.is_some() {
+        screen.note(
+            "Who fetches it with Althing gets each new version: when it has changed, share it again with \
+             --follow. The link is in the DHT for as long as Althing runs here, and two hours more.\n",
+        );
+    }
+}
+
+/// The link to the newest version, with the torrent's trackers: it will have them again.
+fn follow_link(link: &str, detail: &TorrentDetail) -> String {
+    let Ok(parsed) = link.parse::<FollowLink>() else { return link.to_owned() };
+    let trackers = detail.trackers.iter().flatten().cloned().collect();
+    FollowLink { trackers, ..parsed }.to_string()
 }
 
 /// Says honestly what a friend needs for the link to work.

@@ -103,6 +103,7 @@ async fn share(
 ) -> Result<TorrentDetail, Failure> {
     let seeder = network.seeder()?;
     let request = ShareRequest {
+        follow: false,
         path: content.path.to_string_lossy().into_owned(),
         options: CreateOptions {
             trackers: network.tracker_url().map(|url| vec![url.to_owned()]).into_iter().collect(),

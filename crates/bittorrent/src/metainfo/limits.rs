@@ -81,3 +81,6 @@ pub const MAGNET_PEER_COUNT_MAX: usize = 100;
 
 /// Ranges of wanted files in a magnet link. Guess.
 pub const MAGNET_RANGE_COUNT_MAX: usize = 10_000;
+
+/// The salt of a public key in a link, in bytes (BEP 44).
+pub const FEED_SALT_SIZE_MAX: usize = 64;

@@ -74,9 +74,24 @@ pub enum MagnetError {
     /// An `xt` of BitTorrent's that is no hash.
     #[error("the magnet link's info-hash \"{0}\" is invalid; it may have been cut off")]
     HashInvalid(String),
-    /// Two info-hashes of one kind.
+    /// Two info-hashes or public keys of one kind.
     #[error("the magnet link names two different torrents")]
     Ambiguous,
+    /// No public key (BEP 46).
+    #[error("the magnet link names no public key to follow (xs=urn:btpk:…)")]
+    KeyMissing,
+    /// An `xs` of BEP 46 that is no public key.
+    #[error(
+        "the magnet link's public key \"{0}\" is invalid: it has 64 hexadecimal digits; it may have \
+         been cut off"
+    )]
+    KeyInvalid(String),
+    /// A salt that is none.
+    #[error(
+        "the magnet link's salt \"{0}\" is invalid: it has at most 64 bytes, in hexadecimal digits; \
+         it may have been cut off"
+    )]
+    SaltInvalid(String),
 }
 
 impl Magnet {
@@ -127,42 +142,61 @@ impl FromStr for Magnet {
 
     /// Reads a link. What is not understood, or too much, is left out, but for the info-hashes.
     fn from_str(link: &str) -> Result<Self, MagnetError> {
-        let link = link.trim();
-        if link.len() > MAGNET_SIZE_MAX {
-            return Err(MagnetError::TooLong { size: link.len(), max: MAGNET_SIZE_MAX });
-        }
-        let query = strip_prefix_ignoring_case(link, "magnet:?").ok_or(MagnetError::NotAMagnet)?;
-        let (mut v1, mut v2) = (None, None);
-        let mut name = None;
-        let mut trackers = Vec::new();
-        let mut web_seeds = Vec::new();
-        let mut peers = Vec::new();
-        let mut select = Vec::new();
-        for (key, value) in query.split('&').filter_map(|parameter| parameter.split_once('=')) {
-            // Links with several of a kind may number them: `tr.1`.
-            let key =
-                key.split_once('.').filter(|(key, _)| *key != "x").map_or(key, |(key, _)| key);
-            match key {
-                "xt" => topic(value, &mut v1, &mut v2)?,
-                "dn" if name.is_none() => name = decode_name(value),
-                "tr" => {
-                    let url = decode_url(value).filter(|url| is_tracker_url(url));
-                    push_new(&mut trackers, url, TRACKER_COUNT_MAX);
-                }
-                "ws" => push_new(&mut web_seeds, decode_url(value), WEB_SEED_COUNT_MAX),
-                "x.pe" => {
-                    let peer =
-                        unescape(value).and_then(|peer| str::from_utf8(&peer).ok()?.parse().ok());
-                    push_new(&mut peers, peer, MAGNET_PEER_COUNT_MAX);
-                }
-                "so" => select.extend(unescape(value).iter().flat_map(|so| ranges(so))),
-                _ => {}
-            }
-        }
-        let info_hashes = InfoHashes::new(v1, v2).ok_or(MagnetError::HashMissing)?;
-        let select = merge(select);
+        let Parts { info_hashes, name, trackers, web_seeds, peers, select } =
+            read(link, |_, _| Ok(()))?;
+        let info_hashes = info_hashes.ok_or(MagnetError::HashMissing)?;
         Ok(Magnet { info_hashes, name, trackers, web_seeds, peers, select })
     }
+}
+
+/// What a link says, whatever it names its torrent by.
+pub(super) struct Parts {
+    pub(super) info_hashes: Option<InfoHashes>,
+    pub(super) name: Option<String>,
+    pub(super) trackers: Vec<String>,
+    web_seeds: Vec<String>,
+    pub(super) peers: Vec<PeerAddress>,
+    select: Vec<RangeInclusive<u32>>,
+}
+
+/// Reads a link; what is no part of it goes to `other`, key and value.
+pub(super) fn read(
+    link: &str,
+    mut other: impl FnMut(&str, &str) -> Result<(), MagnetError>,
+) -> Result<Parts, MagnetError> {
+    let link = link.trim();
+    if link.len() > MAGNET_SIZE_MAX {
+        return Err(MagnetError::TooLong { size: link.len(), max: MAGNET_SIZE_MAX });
+    }
+    let query = strip_prefix_ignoring_case(link, "magnet:?").ok_or(MagnetError::NotAMagnet)?;
+    let (mut v1, mut v2) = (None, None);
+    let mut name = None;
+    let mut trackers = Vec::new();
+    let mut web_seeds = Vec::new();
+    let mut peers = Vec::new();
+    let mut select = Vec::new();
+    for (key, value) in query.split('&').filter_map(|parameter| parameter.split_once('=')) {
+        // Links with several of a kind may number them: `tr.1`.
+        let key = key.split_once('.').filter(|(key, _)| *key != "x").map_or(key, |(key, _)| key);
+        match key {
+            "xt" => topic(value, &mut v1, &mut v2)?,
+            "dn" if name.is_none() => name = decode_name(value),
+            "tr" => {
+                let url = decode_url(value).filter(|url| is_tracker_url(url));
+                push_new(&mut trackers, url, TRACKER_COUNT_MAX);
+            }
+            "ws" => push_new(&mut web_seeds, decode_url(value), WEB_SEED_COUNT_MAX),
+            "x.pe" => {
+                let peer =
+                    unescape(value).and_then(|peer| str::from_utf8(&peer).ok()?.parse().ok());
+                push_new(&mut peers, peer, MAGNET_PEER_COUNT_MAX);
+            }
+            "so" => select.extend(unescape(value).iter().flat_map(|so| ranges(so))),
+            _ => other(key, value)?,
+        }
+    }
+    let info_hashes = InfoHashes::new(v1, v2);
+    Ok(Parts { info_hashes, name, trackers, web_seeds, peers, select: merge(select) })
 }
 
 impl fmt::Display for Magnet {
@@ -261,7 +295,12 @@ fn topic(
 }
 
 fn invalid(hash: &str) -> MagnetError {
-    MagnetError::HashInvalid(hash.chars().take(80).filter(|c| !c.is_control()).collect())
+    MagnetError::HashInvalid(shown(hash))
+}
+
+/// As much of something wrong as an error shows.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(80).filter(|c| !c.is_control()).collect()
 }
 
 fn btih(hash: &str) -> Option<Sha1Digest> {
@@ -341,7 +380,7 @@ fn decode_name(value: &str) -> Option<String> {
 }
 
 /// Undoes `%41`; `None` if something else follows a `%`.
-fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
+pub(super) fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text.as_bytes()));
     }
@@ -357,7 +396,7 @@ fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
 }
 
 /// Text with everything escaped but what needs no escape anywhere in a URL (RFC 3986).
-struct Escaped<'a>(&'a str);
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -370,7 +409,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+pub(super) fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let (start, rest) = text.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix).then_some(rest)
 }

@@ -11,6 +11,7 @@
 mod build;
 mod build_write;
 mod error;
+mod feed;
 mod file;
 mod info;
 mod layout;
@@ -24,6 +25,7 @@ mod torrent;
 
 pub use build::{BuildError, Builder, Format, NewFile, PieceDigests, Plan};
 pub use error::MetainfoError;
+pub use feed::{Feed, FeedError, FollowLink, info_hash_in, item_of};
 pub use file::{Attributes, File};
 pub use layout::{FileIndex, FileSlice, Layout, Slices};
 pub use magnet::{Magnet, MagnetError, PeerAddress};

@@ -3,9 +3,9 @@
 use super::change;
 use super::types as api;
 use crate::session::{
-    DhtFamily, DhtLookup, DhtStatus, DhtTorrent, Encrypted, FileSnapshot, IpFilterStats,
-    NetworkStatus, PeerSnapshot, PortMapping, Reachable, TorrentDetail, TorrentSnapshot,
-    TorrentState, TrackerSnapshot, TrackerStatus, Translation,
+    DhtFamily, DhtLookup, DhtStatus, DhtTorrent, Encrypted, FileSnapshot, FollowedStatus,
+    IpFilterStats, NetworkStatus, PeerSnapshot, PortMapping, PublishedStatus, Reachable,
+    TorrentDetail, TorrentSnapshot, TorrentState, TrackerSnapshot, TrackerStatus, Translation,
 };
 use althing_base::UnixTime;
 use althing_bittorrent::InfoHashes;
@@ -83,6 +83,8 @@ pub(super) fn detail(detail: &TorrentDetail, metainfo: Option<&Metainfo>) -> api
     api::TorrentDetail {
         torrent: torrent(&detail.torrent),
         version: metainfo.map(|metainfo| version(&metainfo.info_hashes())),
+        followed: None,
+        published: None,
         info_hash_v1: hashes.v1().map(|hash| hash.to_string()),
         info_hash_v2: hashes.v2().map(|hash| hash.to_string()),
         peer_id: hex(&detail.peer_id.0),
@@ -100,6 +102,32 @@ pub(super) fn detail(detail: &TorrentDetail, metainfo: Option<&Metainfo>) -> api
         comment: detail.comment.clone(),
         created_by: detail.created_by.clone(),
         created_unix_s: detail.created.map(UnixTime::as_secs),
+    }
+}
+
+/// How following a link goes.
+pub(super) fn followed(followed: FollowedStatus) -> api::Followed {
+    let FollowedStatus { link, seq, looked_up, note } = followed;
+    api::Followed {
+        key: hex(&link.feed.key),
+        salt: (!link.feed.salt.is_empty()).then(|| hex(&link.feed.salt)),
+        link: link.to_string(),
+        seq,
+        looked_up_s_ago: looked_up.map(|ago| ago.as_secs()),
+        note,
+    }
+}
+
+/// How publishing under a link goes.
+pub(super) fn published(published: PublishedStatus) -> api::Published {
+    let PublishedStatus { link, seq, put, note } = published;
+    api::Published {
+        key: hex(&link.feed.key),
+        link: link.to_string(),
+        seq,
+        put_s_ago: put.map(|(ago, _)| ago.as_secs()),
+        nodes: put.map_or(0, |(_, nodes)| u32::try_from(nodes).unwrap_or(u32::MAX)),
+        note,
     }
 }
 

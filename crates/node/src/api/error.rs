@@ -1,7 +1,9 @@
 //! What a handler answers when it cannot do what was asked: a status, and the one JSON shape.
 
 use super::types::{ErrorBody, ErrorCode, ErrorReply};
-use crate::session::{AddError, ChangeConfigError, CommandError, CreateError, DhtError};
+use crate::session::{
+    AddError, ChangeConfigError, CommandError, CreateError, DhtError, PublishError,
+};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -99,8 +101,30 @@ impl From<AddError> for ApiError {
             AddError::TooMany { .. } => {
                 Self::sentence(ErrorCode::TooMany, &error, "remove some torrents")
             }
+            AddError::FollowsTooMany { .. } => {
+                Self::sentence(ErrorCode::TooMany, &error, "remove some torrents")
+            }
+            AddError::FollowsAnother { .. } | AddError::NoDht { .. } => {
+                Self::sentence(ErrorCode::Conflict, &error, "GET /api/v1/dht says how the DHT is")
+            }
+            AddError::NothingPublished { .. } | AddError::Feed(_) => {
+                Self::sentence(ErrorCode::FetchFailed, &error, INVALID_HINT)
+            }
             AddError::Stopping => Self::sentence(ErrorCode::Stopping, &error, STOPPING_HINT),
         }
+    }
+}
+
+impl From<PublishError> for ApiError {
+    fn from(error: PublishError) -> Self {
+        let code = match error {
+            PublishError::NoV1 | PublishError::Private => ErrorCode::BadRequest,
+            PublishError::TooMany { .. } => ErrorCode::TooMany,
+            PublishError::Store { .. } => ErrorCode::Storage,
+            PublishError::Gone => ErrorCode::NotFound,
+            PublishError::Entropy(_) => ErrorCode::Internal,
+        };
+        Self::sentence(code, &error, "share it again")
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Work {
     Share {
         /// One piece at a time (BEP 16).
         super_seeding: bool,
+        /// Publish it as the newest version of this (BEP 46).
+        follow: Option<String>,
     },
     /// Write a torrent file here.
     Create(PathBuf),
@@ -155,17 +157,21 @@ async fn run(
     };
     let torrent = metainfo.info_hashes().primary().to_string();
     match work {
-        Work::Share { super_seeding } => {
+        Work::Share { super_seeding, follow } => {
             let options = AddOptions {
                 in_place: Some(location),
                 trusted: true,
                 settings: TorrentSettings { super_seeding, ..TorrentSettings::default() },
                 ..AddOptions::default()
             };
-            match app.session().add(AddSource::Torrent(metainfo.to_torrent()), options).await {
+            let added = app.session().add(AddSource::Torrent(metainfo.to_torrent()), options).await;
+            let id = match added {
                 // Sharing the same files a second time changes nothing.
-                Ok(_) | Err(AddError::AlreadyHere { .. }) => {}
+                Ok(id) | Err(AddError::AlreadyHere { id, .. }) => id,
                 Err(error) => return Err(error.into()),
+            };
+            if let Some(what) = follow {
+                app.session().publish(what, id).await?;
             }
         }
         Work::Create(output) => write_new(output, metainfo.to_torrent()).await?,

@@ -5,7 +5,7 @@ use super::app::App;
 use super::error::ApiError;
 use super::limits::TORRENT_BYTES_MAX;
 use super::types::ErrorCode;
-use althing_bittorrent::metainfo::{Magnet, Metainfo};
+use althing_bittorrent::metainfo::{FollowLink, Magnet, MagnetError, Metainfo};
 use base64::Engine as _;
 
 /// A torrent that a request named; it is valid.
@@ -14,6 +14,8 @@ pub(super) enum Source {
     Torrent(Box<Metainfo>, Vec<u8>),
     /// A magnet link.
     Magnet(Magnet),
+    /// A link to what changes (BEP 46).
+    Follow(FollowLink),
 }
 
 /// Reads whichever of the two the request has.
@@ -58,7 +60,12 @@ async fn from_link(app: &App, link: &str) -> Result<Source, ApiError> {
         Some("http" | "https") => {
             from_torrent(super::fetch::fetch(app.session().way(), link).await?)
         }
-        Some("magnet") => link.parse().map(Source::Magnet).map_err(|error| invalid(&error)),
+        Some("magnet") => match link.parse() {
+            Err(MagnetError::KeyMissing) => {
+                link.parse().map(Source::Magnet).map_err(|error| invalid(&error))
+            }
+            other => other.map(Source::Follow).map_err(|error| invalid(&error)),
+        },
         Some(other) => Err(ApiError::new(
             ErrorCode::InvalidTorrent,
             format!("links that begin with {other:?} are not known here"),

@@ -1,5 +1,6 @@
 //! Adding torrents.
 
+use super::follow;
 use super::shared::{self, Entry, Shared, Taken};
 use super::wishes;
 use super::{AddError, AddOptions, AddSource, Event, TorrentId, TorrentState};
@@ -25,7 +26,11 @@ pub(super) async fn add(
     source: AddSource,
     options: AddOptions,
 ) -> Result<TorrentId, AddError> {
-    let mut source = parse(source).await?;
+    let mut source = match source {
+        AddSource::Magnet(magnet) => Source::Magnet(magnet),
+        AddSource::Torrent(bytes) => parse(bytes).await?,
+        AddSource::Follow(link) => return follow::add(shared, link, options).await,
+    };
     let mut settings = options.settings.clone();
     if options.skip_files {
         wishes::want_none(&mut source, &mut settings);
@@ -118,15 +123,10 @@ pub(super) async fn add(
 }
 
 /// Parsing takes a while for the largest torrents, so it is done elsewhere.
-async fn parse(source: AddSource) -> Result<Source, AddError> {
-    match source {
-        AddSource::Magnet(magnet) => Ok(Source::Magnet(magnet)),
-        AddSource::Torrent(bytes) => {
-            let parsing = tokio::task::spawn_blocking(move || Metainfo::parse(&bytes));
-            let metainfo = parsing.await.map_err(|_| AddError::Stopping)??;
-            Ok(Source::Metainfo(Arc::new(metainfo)))
-        }
-    }
+async fn parse(torrent: Vec<u8>) -> Result<Source, AddError> {
+    let parsing = tokio::task::spawn_blocking(move || Metainfo::parse(&torrent));
+    let metainfo = parsing.await.map_err(|_| AddError::Stopping)??;
+    Ok(Source::Metainfo(Arc::new(metainfo)))
 }
 
 /// What a torrent is called until its own name is known.

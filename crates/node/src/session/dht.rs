@@ -1,5 +1,6 @@
 //! How the DHT's node is, in figures and in words, and single searches in it.
 
+use super::shared::Shared;
 use super::{Session, TorrentId};
 use crate::config::Reach;
 use crate::udp::{DhtRequest, Searched, Status};
@@ -206,57 +207,23 @@ impl Session {
     /// # Errors
     /// If it cannot be one, or nobody took it.
     pub async fn dht_put(&self, item: Item, cas: Option<i64>) -> Result<usize, DhtError> {
-        let (Item::Immutable { value } | Item::Mutable(Mutable { value, .. })) = &item;
-        if value.len() > limits::VALUE_BYTES_MAX {
-            return Err(DhtError::TooLong { bytes: value.len(), max: limits::VALUE_BYTES_MAX });
-        }
-        if !item.is_genuine() {
-            return Err(DhtError::Signature);
-        }
-        let found = self.dht_search(Goal::Put { item, cas }).await?;
-        match found.stored {
-            Some((nodes, _)) if nodes > 0 => Ok(nodes),
-            stored => Err(DhtError::NotStored { outdated: stored.map_or(0, |(_, old)| old) }),
-        }
+        put(&self.shared, item, cas).await
     }
 
     /// Why there is no node, and what to do about it, if there is none.
     fn dht_is_off(&self) -> Option<(&'static str, Option<&'static str>)> {
-        let config = self.config();
-        if !config.dht.enabled {
-            return Some((
-                "The DHT is off, as you have set it.",
-                Some("set dht.enabled to true to find peers without trackers"),
-            ));
-        }
-        if config.network.proxy.is_set() {
-            return Some((
-                "The DHT is off: everything goes through a proxy, and it would go past it.",
-                Some("nothing, if the proxy is there to hide you; peers come from trackers"),
-            ));
-        }
-        (!self.shared.has_dht()).then_some(("The DHT is off.", None))
+        is_off(&self.shared)
     }
 
     async fn dht_asked<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> DhtRequest,
     ) -> Option<T> {
-        let (reply, answer) = oneshot::channel();
-        self.shared.ask_dht(request(reply));
-        answer.await.ok()
+        asked(&self.shared, request).await
     }
 
     async fn dht_search(&self, goal: Goal) -> Result<Searched, DhtError> {
-        if let Some((why, _)) = self.dht_is_off() {
-            return Err(DhtError::Off(why.to_owned()));
-        }
-        let asking = self.dht_asked(|reply| DhtRequest::Search(goal, reply));
-        match tokio::time::timeout(SEARCH_WITHIN, asking).await {
-            Ok(Some(found)) if found.is_nothing() && found.cost.asked == 0 => Err(DhtError::Alone),
-            Ok(Some(found)) => Ok(found),
-            Ok(None) | Err(_) => Err(DhtError::Late),
-        }
+        search(&self.shared, goal).await
     }
 
     fn worded(&self, status: &Status) -> DhtStatus {
@@ -285,6 +252,61 @@ impl Session {
             sent_bytes: (rates.total.sent_bytes, rates.per_s.sent_bytes),
             datagrams_per_s: (rates.per_s.received, rates.per_s.sent),
         }
+    }
+}
+
+fn is_off(shared: &Shared) -> Option<(&'static str, Option<&'static str>)> {
+    let config = &shared.config;
+    if !config.dht.enabled {
+        return Some((
+            "The DHT is off, as you have set it.",
+            Some("set dht.enabled to true to find peers without trackers"),
+        ));
+    }
+    if config.network.proxy.is_set() {
+        return Some((
+            "The DHT is off: everything goes through a proxy, and it would go past it.",
+            Some("nothing, if the proxy is there to hide you; peers come from trackers"),
+        ));
+    }
+    (!shared.has_dht()).then_some(("The DHT is off.", None))
+}
+
+async fn asked<T>(
+    shared: &Shared,
+    request: impl FnOnce(oneshot::Sender<T>) -> DhtRequest,
+) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    shared.ask_dht(request(reply));
+    answer.await.ok()
+}
+
+/// Searches for something, or puts it.
+pub(super) async fn search(shared: &Shared, goal: Goal) -> Result<Searched, DhtError> {
+    if let Some((why, _)) = is_off(shared) {
+        return Err(DhtError::Off(why.to_owned()));
+    }
+    let asking = asked(shared, |reply| DhtRequest::Search(goal, reply));
+    match tokio::time::timeout(SEARCH_WITHIN, asking).await {
+        Ok(Some(found)) if found.is_nothing() && found.cost.asked == 0 => Err(DhtError::Alone),
+        Ok(Some(found)) => Ok(found),
+        Ok(None) | Err(_) => Err(DhtError::Late),
+    }
+}
+
+/// See [`Session::dht_put`].
+pub(super) async fn put(shared: &Shared, item: Item, cas: Option<i64>) -> Result<usize, DhtError> {
+    let (Item::Immutable { value } | Item::Mutable(Mutable { value, .. })) = &item;
+    if value.len() > limits::VALUE_BYTES_MAX {
+        return Err(DhtError::TooLong { bytes: value.len(), max: limits::VALUE_BYTES_MAX });
+    }
+    if !item.is_genuine() {
+        return Err(DhtError::Signature);
+    }
+    let found = search(shared, Goal::Put { item, cas }).await?;
+    match found.stored {
+        Some((nodes, _)) if nodes > 0 => Ok(nodes),
+        stored => Err(DhtError::NotStored { outdated: stored.map_or(0, |(_, old)| old) }),
     }
 }
 

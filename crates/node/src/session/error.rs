@@ -3,7 +3,7 @@
 
 use super::TorrentId;
 use crate::entropy::EntropyError;
-use althing_bittorrent::metainfo::{BuildError, FileIndex, MetainfoError};
+use althing_bittorrent::metainfo::{BuildError, FeedError, FileIndex, MetainfoError};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -122,9 +122,71 @@ pub enum AddError {
         /// How many it takes.
         max: usize,
     },
+    /// As many links are followed as a session does.
+    #[error("{max} links are followed already, more than a session does; remove some of theirs")]
+    FollowsTooMany {
+        /// How many it follows.
+        max: usize,
+    },
+    /// It is here, and a version of something else that is followed.
+    #[error("{name} is here already, and follows another link; remove it first")]
+    FollowsAnother {
+        /// Its name.
+        name: String,
+    },
+    /// Links of BEP 46 need the DHT.
+    #[error("a link that is followed is looked up in the DHT: {reason}")]
+    NoDht {
+        /// Why that cannot be.
+        reason: String,
+    },
+    /// Nobody has what the link names.
+    #[error(
+        "what this link names is not found ({reason}); its publisher may be offline, try again later"
+    )]
+    NothingPublished {
+        /// How the search ended.
+        reason: String,
+    },
+    /// What is published is no torrent.
+    #[error("{0}; ask whoever made the link")]
+    Feed(#[from] FeedError),
     /// The session is stopping.
     #[error("althing is stopping")]
     Stopping,
+}
+
+/// A torrent could not be published (BEP 46).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// It has no v1 info-hash.
+    #[error("only v1 and hybrid torrents can be followed; share it without --format v2")]
+    NoV1,
+    /// It is private.
+    #[error("a private torrent is never in the DHT and so cannot be followed; leave --private out")]
+    Private,
+    /// As many as a session publishes.
+    #[error(
+        "{max} names are published already, more than a session does; remove keys from the folder \
+         `follow` in the data folder and start again"
+    )]
+    TooMany {
+        /// How many it publishes.
+        max: usize,
+    },
+    /// The key cannot be kept.
+    #[error("the key cannot be written down: {reason}; mend the data folder, then share it again")]
+    Store {
+        /// The system's words.
+        reason: String,
+    },
+    /// No random bytes.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// It was removed meanwhile.
+    #[error("the torrent was removed meanwhile; share it again")]
+    Gone,
 }
 
 /// A torrent could not be made.

@@ -10,6 +10,7 @@ mod create;
 mod dht;
 mod error;
 mod event;
+mod follow;
 mod id;
 mod live;
 mod load;
@@ -33,8 +34,9 @@ pub use althing_net::portmap::Status as PortMapping;
 pub use categories::Category;
 pub use create::{Created, make_torrent};
 pub use dht::{DhtError, DhtFamily, DhtLookup, DhtStatus, DhtTorrent};
-pub use error::{AddError, ChangeConfigError, CommandError, CreateError, StartError};
+pub use error::{AddError, ChangeConfigError, CommandError, CreateError, PublishError, StartError};
 pub use event::Event;
+pub use follow::{FollowedStatus, PublishedStatus};
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};
 pub use live::ConfigChanged;
 pub use network::{NetworkStatus, Reachable, Translation};
@@ -89,6 +91,17 @@ impl Session {
     /// If it is malformed, here already, or cannot be written down.
     pub async fn add(&self, source: AddSource, options: AddOptions) -> Result<TorrentId, AddError> {
         add::add(&self.shared, source, options).await
+    }
+
+    /// Publishes a torrent of this session as the newest version of `what` (BEP 46), under the key that
+    /// `what` has had since it was first published here. It is put into the DHT soon, and again each
+    /// hour; [`published`](Self::published) tells how that goes. The version before leaves the list,
+    /// and its files stay.
+    ///
+    /// # Errors
+    /// If it has no v1 info-hash, is private, is one too many, or its key cannot be written down.
+    pub async fn publish(&self, what: String, id: TorrentId) -> Result<(), PublishError> {
+        follow::publish(&self.shared, what, id).await
     }
 
     /// Makes a torrent from a file or folder. `progress` is told how many bytes of how many have

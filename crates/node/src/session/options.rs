@@ -1,6 +1,6 @@
 //! What a user says about a torrent when adding or making one.
 
-use althing_bittorrent::metainfo::Magnet;
+use althing_bittorrent::metainfo::{FollowLink, Magnet};
 use althing_store::files::Location;
 use althing_store::records::TorrentSettings;
 use std::net::SocketAddr;
@@ -13,6 +13,8 @@ pub enum AddSource {
     Torrent(Vec<u8>),
     /// A magnet link: the rest comes from peers (BEP 9).
     Magnet(Magnet),
+    /// A link to what changes: the DHT says which torrent that is now, and later (BEP 46).
+    Follow(FollowLink),
 }
 
 /// How to add a torrent.

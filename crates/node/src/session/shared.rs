@@ -1,6 +1,7 @@
 //! What all threads of a session share.
 
 use super::categories::Categories;
+use super::follow;
 use super::persist::Persist;
 use super::steward::Figures;
 use super::{Event, TorrentId, TorrentSnapshot, TorrentState};
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) steward: Arc<Notify>,
     /// There are downloads that wait in the queue: one more is to wait, too.
     pub(super) queue_full: AtomicBool,
+    /// What is followed and published (BEP 46).
+    pub(super) follow: follow::Desk,
     /// The largest number in the queue.
     pub(super) queue_last: AtomicI64,
     /// Rate limits, over all shards.

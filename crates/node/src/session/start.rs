@@ -3,7 +3,7 @@
 use super::categories::Categories;
 use super::persist::Persist;
 use super::shared::{Registry, Shared};
-use super::{Event, StartError, live, load, steward};
+use super::{Event, StartError, follow, live, load, steward};
 use crate::clock;
 use crate::config::{Config, Network, Reach};
 use crate::entropy;
@@ -106,6 +106,7 @@ pub(super) async fn start(
         persist,
         torrents: Registry::default(),
         slots: Slots::new(clock::now(), config.sharing.upload_slots_total),
+        follow: follow::Desk::open(&paths.follow(), seed.fork("follow", 0)),
         equals: Default::default(),
         governor: Governor::new(clock::now(), &Arc::new(live::limits(&config, &categories))),
         current: RwLock::new(Arc::new(config.clone())),
@@ -185,6 +186,7 @@ pub(super) async fn start(
     }
     tasks.push(tokio::spawn(steward::run(Arc::downgrade(&shared))));
     tasks.push(tokio::spawn(super::watch::run(Arc::downgrade(&shared))));
+    tasks.push(tokio::spawn(follow::run(Arc::downgrade(&shared))));
     tasks.push(tokio::spawn(live::follow_schedule(Arc::downgrade(&shared))));
     let asks = shared.config.network.port_mapping && shared.config.network.reach == Reach::Any;
     let port = shared.listen_port.filter(|_| asks && net::listens(&shared.config.network));

@@ -11,6 +11,7 @@ use super::{AddError, AddOptions, AddSource, Event, TorrentSettings};
 use crate::api::limits::TORRENT_BYTES_MAX;
 use crate::config::{AfterAdding, Watch};
 use crate::limits::{WATCH_ENTRIES_MAX, WATCH_LINK_BYTES_MAX};
+use althing_bittorrent::metainfo::MagnetError;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read as _};
@@ -160,7 +161,13 @@ fn read(path: &Path) -> io::Result<AddSource> {
         return Ok(AddSource::Torrent(bytes));
     }
     let text = String::from_utf8(bytes).map_err(io::Error::other)?;
-    text.trim().parse().map(AddSource::Magnet).map_err(io::Error::other)
+    let text = text.trim();
+    match text.parse() {
+        Err(MagnetError::KeyMissing) => {
+            text.parse().map(AddSource::Magnet).map_err(io::Error::other)
+        }
+        other => other.map(AddSource::Follow).map_err(io::Error::other),
+    }
 }
 
 /// Moves a file into a folder beside it, under a name that is free there, or deletes it.

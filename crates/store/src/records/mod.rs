@@ -28,7 +28,7 @@ pub use codec::VERSION as FORMAT_VERSION;
 pub use error::RecordError;
 pub use moves::Unmoved;
 pub use record::{Record, Resume};
-pub use settings::{Goal, Label, LabelError, Ratio, TorrentSettings};
+pub use settings::{Followed, Goal, Label, LabelError, Ratio, TorrentSettings};
 pub use table::{Records, Stored};
 
 #[cfg(doc)]

@@ -2,7 +2,7 @@
 
 use crate::limits::{LABEL_BYTES_MAX, TAGS_MAX};
 use althing_bittorrent::Priority;
-use althing_bittorrent::metainfo::FileIndex;
+use althing_bittorrent::metainfo::{Feed, FileIndex};
 use althing_bittorrent::swarm::PieceWishes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -43,6 +43,17 @@ pub struct TorrentSettings {
     pub sequential: bool,
     /// A seed lets each peer see few pieces at a time, to give everything once (BEP 16).
     pub super_seeding: bool,
+    /// It is a version of something that is followed (BEP 46).
+    pub followed: Option<Box<Followed>>,
+}
+
+/// Which version of what is followed a torrent is (BEP 46).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Followed {
+    /// Whom it is of.
+    pub feed: Feed,
+    /// The number it was published with; later ones have higher numbers.
+    pub seq: i64,
 }
 
 impl TorrentSettings {

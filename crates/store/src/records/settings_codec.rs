@@ -1,11 +1,12 @@
 //! The bytes of a torrent's settings: a dictionary within its record. What is at its default is not
 //! written, and of what cannot be read the default holds: a torrent must not be lost with a setting.
 
-use super::settings::{Goal, Label, Ratio, TorrentSettings};
+use super::settings::{Followed, Goal, Label, Ratio, TorrentSettings};
 use crate::limits::TAGS_MAX;
 use althing_base::bencode::{Dict, Encoder, Value};
 use althing_bittorrent::Priority;
-use althing_bittorrent::metainfo::FileIndex;
+use althing_bittorrent::metainfo::limits::FEED_SALT_SIZE_MAX;
+use althing_bittorrent::metainfo::{Feed, FileIndex};
 use althing_bittorrent::swarm::PieceWishes;
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -36,6 +37,7 @@ pub(super) fn encode(settings: &TorrentSettings, out: &mut Encoder) {
         upload_slots,
         sequential,
         super_seeding,
+        followed,
     } = settings;
     out.dict(|out| {
         if let Some(category) = category {
@@ -43,6 +45,15 @@ pub(super) fn encode(settings: &TorrentSettings, out: &mut Encoder) {
         }
         count(out, b"conns", *connections);
         limit(out, b"down", *download_limit);
+        if let Some(Followed { feed: Feed { key, salt }, seq }) = followed.as_deref() {
+            out.key(b"followed").dict(|out| {
+                out.key(b"key").bytes(key);
+                if !salt.is_empty() {
+                    out.key(b"salt").bytes(salt);
+                }
+                out.key(b"seq").int(*seq);
+            });
+        }
         flag(out, b"forced", *forced);
         if !pieces.is_empty() {
             let mut bytes = Vec::new();
@@ -128,7 +139,15 @@ pub(super) fn decode(dict: Dict<'_>) -> TorrentSettings {
         upload_slots: count(b"slots"),
         sequential: flag(b"sequential"),
         super_seeding: flag(b"super"),
+        followed: dict.dict(b"followed").and_then(followed).map(Box::new),
     }
+}
+
+fn followed(dict: Dict<'_>) -> Option<Followed> {
+    let key = dict.bytes(b"key")?.try_into().ok()?;
+    let salt = dict.bytes(b"salt").unwrap_or_default().to_vec();
+    let fits = salt.len() <= FEED_SALT_SIZE_MAX;
+    fits.then_some(Followed { feed: Feed { key, salt }, seq: dict.int(b"seq")? })
 }
 
 fn goal_of<T>(number: Option<i64>, at: impl Fn(i64) -> Option<T>) -> Goal<T> {
@@ -205,8 +224,12 @@ pub(super) mod tests {
         });
         let counts = any::<(u32, u32)>();
         let flags = any::<(bool, bool, bool)>();
-        (words, numbers, (priorities, pieces), counts, flags).prop_map(
-            |((category, tags), numbers, (priorities, pieces), counts, flags)| {
+        let salt = prop::collection::vec(any::<u8>(), 0..=FEED_SALT_SIZE_MAX);
+        let followed = (any::<[u8; 32]>(), salt, any::<i64>())
+            .prop_map(|(key, salt, seq)| Box::new(Followed { feed: Feed { key, salt }, seq }));
+        let files = (priorities, pieces, prop::option::of(followed));
+        (words, numbers, files, counts, flags).prop_map(
+            |((category, tags), numbers, (priorities, pieces, followed), counts, flags)| {
                 let (forced, sequential, super_seeding) = flags;
                 let (connections, upload_slots) = counts;
                 let (upload_limit, download_limit, ratio_limit, seed_time_limit, queue) = numbers;
@@ -225,6 +248,7 @@ pub(super) mod tests {
                     upload_slots: NonZeroU32::new(upload_slots),
                     sequential,
                     super_seeding,
+                    followed,
                 }
             },
         )

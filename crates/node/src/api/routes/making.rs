@@ -11,6 +11,7 @@ use super::super::types::{
     Job, ShareRequest,
 };
 use crate::session::{self, TorrentKind};
+use althing_base::Sha256Digest;
 use axum::extract::State;
 use http::StatusCode;
 use std::path::PathBuf;
@@ -29,7 +30,18 @@ pub(super) async fn share(
     Json(request): Json<ShareRequest>,
 ) -> Result<(StatusCode, axum::Json<Job>), ApiError> {
     let path = absolute(&request.path)?;
-    let work = Work::Share { super_seeding: request.super_seeding };
+    if request.follow && request.options.format == Format::V2 {
+        return Err(session::PublishError::NoV1.into());
+    }
+    if request.follow && request.options.private {
+        return Err(session::PublishError::Private.into());
+    }
+    let what = match &request.options.name {
+        Some(name) => format!("name {name}"),
+        None => format!("path {}", path.display()),
+    };
+    let follow = request.follow.then_some(what);
+    let work = Work::Share { super_seeding: request.super_seeding, follow };
     let job = jobs::start(&app, path, create_options(request.options), work)?;
     Ok((StatusCode::ACCEPTED, axum::Json(job)))
 }
@@ -98,6 +110,14 @@ pub(super) async fn inspect(
     let report = match source {
         Source::Torrent(metainfo, _) => convert::inspect_torrent(&metainfo),
         Source::Magnet(magnet) => convert::inspect_magnet(&magnet),
+        Source::Follow(link) => {
+            let key = Sha256Digest(link.feed.key);
+            return Err(ApiError::new(
+                ErrorCode::BadRequest,
+                "the link names a public key, under which another torrent may be published tomorrow",
+                format!("`althing get` the link, or GET /api/v1/dht/items/{key} for the item"),
+            ));
+        }
     };
     Ok(axum::Json(report))
 }

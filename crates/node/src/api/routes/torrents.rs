@@ -54,6 +54,7 @@ pub(super) async fn add(
     let source = match source {
         Source::Torrent(_, bytes) => AddSource::Torrent(bytes),
         Source::Magnet(magnet) => AddSource::Magnet(magnet),
+        Source::Follow(link) => AddSource::Follow(link),
     };
     let (status, id) = match app.session().add(source, options).await {
         Ok(id) => (StatusCode::CREATED, id),
@@ -116,7 +117,10 @@ pub(super) async fn show(
 ) -> Result<axum::Json<TorrentDetail>, ApiError> {
     let (id, detail) = detail(&app, &id).await?;
     let metainfo = app.session().metainfo(id).await;
-    Ok(axum::Json(convert::detail(&detail, metainfo.as_deref())))
+    let mut shown = convert::detail(&detail, metainfo.as_deref());
+    shown.followed = app.session().followed(id).map(convert::followed);
+    shown.published = app.session().published(id).map(convert::published);
+    Ok(axum::Json(shown))
 }
 
 /// Change a torrent's settings

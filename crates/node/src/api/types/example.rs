@@ -5,11 +5,11 @@ use super::{
     AddPeersRequest, AddRequest, Category, ChangeRequest, ConfigChange, ConfigInfo, CreateOptions,
     CreateRequest, DhtFamilyInfo, DhtInfo, DhtItem, DhtLookupInfo, DhtStored, DhtTorrentInfo,
     Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo, FilePriority,
-    FileProgress, Format, InspectReport, InspectRequest, Job, JobKind, JobState, NetAddress,
-    NetInfo, NoLimit, Peer, PeerSource, PieceMap, PieceRange, Protocol, QueueMove, QueuePlace,
-    QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest, StreamInfo, TimeLimit, Torrent,
-    TorrentDetail, TorrentSettings, TorrentState, TrackerInfo, TrackerState, Translation,
-    Transport, Version,
+    FileProgress, Followed, Format, InspectReport, InspectRequest, Job, JobKind, JobState,
+    NetAddress, NetInfo, NoLimit, Peer, PeerSource, PieceMap, PieceRange, Protocol, Published,
+    QueueMove, QueuePlace, QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest,
+    StreamInfo, TimeLimit, Torrent, TorrentDetail, TorrentSettings, TorrentState, TrackerInfo,
+    TrackerState, Translation, Transport, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -55,6 +55,8 @@ pub fn schema_examples() -> Vec<SchemaExample> {
         entry::<ConfigInfo>("ConfigInfo"),
         entry::<CreateOptions>("CreateOptions"),
         entry::<CreateRequest>("CreateRequest"),
+        entry::<Followed>("Followed"),
+        entry::<Published>("Published"),
         entry::<DhtInfo>("DhtInfo"),
         entry::<DhtItem>("DhtItem"),
         entry::<DhtLookupInfo>("DhtLookupInfo"),
@@ -132,6 +134,7 @@ impl Example for ShareRequest {
             path: "/home/anna/holiday".into(),
             options: Example::example(),
             super_seeding: false,
+            follow: false,
         }
     }
 }
@@ -191,6 +194,8 @@ impl Example for TorrentDetail {
         TorrentDetail {
             torrent: Example::example(),
             version: Some(Version::Hybrid),
+            followed: Some(Example::example()),
+            published: None,
             info_hash_v1: Some(ID.into()),
             info_hash_v2: Some(V2.into()),
             peer_id: "2d414c303130302d316b38686a3973326b64386161".into(),
@@ -208,6 +213,32 @@ impl Example for TorrentDetail {
             comment: Some("Pictures of the summer".into()),
             created_by: Some("Althing 0.1.0".into()),
             created_unix_s: Some(1_767_225_600),
+        }
+    }
+}
+
+impl Example for Followed {
+    fn example() -> Self {
+        Followed {
+            link: format!("magnet:?xs=urn:btpk:{V2}&s=6e"),
+            key: V2.into(),
+            salt: Some("6e".into()),
+            seq: Some(3),
+            looked_up_s_ago: Some(240),
+            note: None,
+        }
+    }
+}
+
+impl Example for Published {
+    fn example() -> Self {
+        Published {
+            link: format!("magnet:?xs=urn:btpk:{V2}&dn=holiday"),
+            key: V2.into(),
+            seq: Some(3),
+            put_s_ago: Some(1800),
+            nodes: 8,
+            note: None,
         }
     }
 }

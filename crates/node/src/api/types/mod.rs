@@ -40,7 +40,8 @@ pub use settings::{
     QueuePlace, QueueRequest, RatioLimit, TimeLimit, TorrentSettings,
 };
 pub use torrent::{
-    Direction, Encrypted, FileInfo, FileProgress, InspectReport, Peer, PeerSource, PieceMap,
-    Protocol, Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState, Transport, Version,
+    Direction, Encrypted, FileInfo, FileProgress, Followed, InspectReport, Peer, PeerSource,
+    PieceMap, Protocol, Published, Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState,
+    Transport, Version,
 };
 pub use watch::StreamInfo;

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AddRequest {
-    /// A magnet link, the `http://` or `https://` address of a torrent file (fetched by the
+    /// A magnet link (also one with a public key, `xs=urn:btpk:…`, which is followed, BEP 46), the `http://` or `https://` address of a torrent file (fetched by the
     /// daemon), or a bare info-hash (40 or 64 hexadecimal digits, or 32 of base32).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
@@ -48,6 +48,11 @@ pub struct ShareRequest {
     /// Give everything once and to those who pass it on, until enough copies are out (BEP 16).
     #[serde(default)]
     pub super_seeding: bool,
+    /// Publish it in the DHT as the newest version of what has the same name (`options.name`), or
+    /// without a name the same path, under a key of its own (BEP 46). The torrent's `published` has
+    /// the link. The version before leaves the list.
+    #[serde(default)]
+    pub follow: bool,
 }
 
 /// A path on the daemon's machine to make a torrent file of, without seeding it.

@@ -104,6 +104,12 @@ pub struct TorrentDetail {
     /// Which kinds of metadata it has; absent until that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
+    /// The link that it was added by and that is followed (BEP 46).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub followed: Option<Followed>,
+    /// The link under which it is published here (BEP 46).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
     /// The v1 info-hash, 40 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub info_hash_v1: Option<String>,
@@ -146,6 +152,47 @@ pub struct TorrentDetail {
     /// When it was made, seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_unix_s: Option<i64>,
+}
+
+/// How following a link goes (BEP 46).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Followed {
+    /// The link.
+    pub link: String,
+    /// The public key that signs each version, 64 hexadecimal digits.
+    pub key: String,
+    /// Tells those under one key apart, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
+    /// The number of this version; absent until the DHT has named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<i64>,
+    /// How long ago the DHT last answered; absent if it has not since the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looked_up_s_ago: Option<u64>,
+    /// What is wrong, if something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// How publishing a torrent under a link goes (BEP 46).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Published {
+    /// The link that others follow.
+    pub link: String,
+    /// The public key that signs each version, 64 hexadecimal digits.
+    pub key: String,
+    /// The number of this version; absent until it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<i64>,
+    /// How long ago nodes of the DHT last took it; absent if none has since the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub put_s_ago: Option<u64>,
+    /// How many nodes did.
+    pub nodes: u32,
+    /// What is wrong, if something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Which metadata a torrent has.
