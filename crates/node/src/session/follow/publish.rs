@@ -45,7 +45,9 @@ pub(in crate::session) async fn publish(
         None => Publication::new(what, version)?,
     };
     let before = std::mem::replace(&mut one.version, version);
-    one.pending |= before != version;
+    if before != version {
+        (one.pending, one.put) = (true, None);
+    }
     store(shared, &one).await?;
     if before != version
         && let Some(old) = shared.torrents.by_hash(before).filter(|old| old.id != id)

@@ -194,13 +194,16 @@ async fn update(
     }
 }
 
-/// Where the peers of a torrent listen, of those that we have connected to.
+/// Where the peers of a torrent listen, of those that we are connected to or were in the last run.
 async fn listening(shared: &Shared, entry: &Entry) -> Vec<SocketAddr> {
     let peers = ask(shared, entry, Command::ShowPeers).await.unwrap_or_default().into_iter();
+    let (records, id) = (shared.persist.records(), entry.id);
+    let record = tokio::task::spawn_blocking(move || records?.record(id.0).ok()?).await;
+    let before = record.ok().flatten().map(|record| record.peers).unwrap_or_default();
     let ours = |peer: &super::super::PeerSnapshot| {
         peer.direction == Direction::Outgoing && peer.transport.is_some()
     };
-    peers.filter(ours).map(|peer| peer.addr).collect()
+    peers.filter(ours).map(|peer| peer.addr).chain(before).collect()
 }
 
 async fn ask<T>(
