@@ -105,10 +105,7 @@ impl Swarm {
         let lacks = |(other, p): &(&ConnId, &Peer)| {
             **other != conn && p.interested_in_us && !p.has(block.piece)
         };
-        // What anybody may have while choked is held against nobody.
-        let may_have =
-            self.peers.get(&conn).is_some_and(|p| p.may_have_fast.contains(&block.piece));
-        let needs = match is_rare && !may_have {
+        let needs = match is_rare {
             true => self.peers.iter().filter(lacks).take(SPREAD_WITNESSES).count(),
             false => 0,
         };

@@ -73,7 +73,7 @@ fn who_does_not_read_loses_its_slot_to_who_waits() {
 }
 
 #[test]
-fn the_few_pieces_for_all_are_held_against_nobody_and_prove_nothing() {
+fn the_few_pieces_for_all_prove_nothing() {
     let config = SwarmConfig { unchoke_slots: 2, ..SwarmConfig::new(our_id()) };
     let mut table = Table::with(config, 200, &(0..200).collect::<Vec<_>>());
     let sockets_take = |table: &mut Table, n: u64, blocks: usize| {
