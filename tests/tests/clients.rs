@@ -139,7 +139,6 @@ mod utp {
 
     matrix! {
         libtorrent_to_itself: Exchange::new(Libtorrent, Libtorrent).over_utp();
-        libtorrent_to_transmission: Exchange::new(Libtorrent, Transmission).over_utp().encrypted(Plain, Plain);
         libtorrent_seeds_v1: Exchange::new(Libtorrent, Althing).over_utp();
         libtorrent_seeds_hybrid_magnet: Exchange::new(Libtorrent, Althing).over_utp().format(Hybrid).by_magnet();
         libtorrent_required_seeds: Exchange::new(Libtorrent, Althing).over_utp().encrypted(Required, Preferred);

@@ -51,7 +51,11 @@ impl Swarm {
         let piece = match self.tried_with(peer) {
             Some(piece) => piece,
             None if self.may_be_tried(now, peer) => {
-                let piece = self.start_piece(conn, u64::MAX)?;
+                let untouched = self.start_piece(conn, u64::MAX);
+                let piece = match untouched {
+                    Some(piece) => piece,
+                    None => self.start_again(conn)?,
+                };
                 let opening = self.open.reserve(piece, Some(conn))?;
                 let peer = self.peers.get_mut(&conn)?;
                 peer.trial = Some(Trial { piece, opening, since: now });
@@ -62,6 +66,21 @@ impl Swarm {
         // If all of it is on order or here, there is nothing for it until it is found right.
         let n = self.open.order_free(piece)?;
         self.block(piece, n)
+    }
+
+    /// All pieces have been begun. One that nobody is at work on is begun again: what is here of it may be
+    /// from those who lied.
+    fn start_again(&mut self, conn: ConnId) -> Option<PieceIndex> {
+        let peer = self.peers.get(&conn)?;
+        let lies_about = |(piece, open): &(PieceIndex, &OpenPiece)| {
+            open.has_free()
+                && open.only_from.is_none()
+                && open.on_order(u8::MAX).next().is_none()
+                && peer.would_give(*piece)
+        };
+        let (piece, _) = self.open.iter().find(lies_about)?;
+        self.abandon(piece);
+        self.start_piece(conn, u64::MAX)
     }
 
     /// Whether there is room for one more to be tried.

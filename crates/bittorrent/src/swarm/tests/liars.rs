@@ -208,3 +208,21 @@ fn a_thousand_liars_of_as_many_networks_cost_a_piece_each() {
     let (banned, lies) = (scene.banned.len() - before, scene.lies - lies);
     assert!(banned > 500 && lies <= (banned + 100) * BLOCKS_PER_PIECE as usize, "{banned} {lies}");
 }
+
+#[test]
+fn who_is_tried_begins_again_what_lies_about() {
+    let mut table = Table::new(2, &[]);
+    let asked = requests(&table.seed(1), 1);
+    // All of one piece and a block of the other; the whole one is wrong, and its sender is gone.
+    let (whole, other) = (asked[0].piece, asked[BLOCKS_PER_PIECE as usize].piece);
+    for block in asked.iter().filter(|block| block.piece == whole) {
+        table.give(1, *block);
+    }
+    table.give(1, block(other.0, 0));
+    table.tell(Input::PieceCorrupt { piece: whole, block_digests: digests(b"abcd") });
+    assert!(!table.swarm.peers.contains_key(&ConnId(1)));
+    // The first newcomer is tried with the piece of which nothing is here, the second with the rest.
+    let pieces = |asked: Vec<BlockRef>| -> Vec<u32> { asked.iter().map(|b| b.piece.0).collect() };
+    assert_eq!(pieces(requests(&table.seed(2), 2)), [whole.0; BLOCKS_PER_PIECE as usize]);
+    assert_eq!(pieces(requests(&table.seed(3), 3)), [other.0; BLOCKS_PER_PIECE as usize]);
+}
