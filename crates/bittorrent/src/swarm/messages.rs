@@ -1,6 +1,6 @@
 //! What peers say: each message, checked against what we know, turned into what it changes.
 
-use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource};
+use super::io::{ConnId, Direction, DisconnectReason, Output, PeerSource, Transport};
 use super::limits::{
     ALLOWED_FAST_MAX, ANSWER_WASTE, METADATA_PIPELINE, METADATA_REFUSED_FOR, UPLOAD_QUEUE_MAX,
 };
@@ -373,6 +373,11 @@ impl Swarm {
             if self.peers.get(&conn).is_some_and(|p| p.direction == Direction::Incoming) {
                 return Err(DisconnectReason::NothingToExchange);
             }
+        }
+        if self.peers.get(&conn).is_some_and(|p| p.transport == Transport::Utp) {
+            // Transmission 3.00 leaves what came in one packet with our handshake unread until another
+            // packet comes. Whoever seeds and has said everything would wait for it, and it for us.
+            self.send(now, conn, Message::KeepAlive);
         }
         self.order_metadata(now);
         Ok(())

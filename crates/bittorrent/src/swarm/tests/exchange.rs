@@ -591,3 +591,22 @@ fn who_refuses_everything_counts_as_snubbing() {
     assert!(table.swarm.peers[&ConnId(1)].snubs_us);
     assert_eq!(table.swarm.peers[&ConnId(1)].orders.len(), PIPELINE_SNUBBED);
 }
+
+#[test]
+fn an_answer_over_utp_makes_sure_that_our_first_words_are_read() {
+    for (transport, last_word) in
+        [(Transport::Utp, Some(Message::KeepAlive)), (Transport::Tcp, None)]
+    {
+        let mut table = Table::new(1, &[0]);
+        let handshake = Handshake {
+            info_hash: table.info_hash,
+            peer_id: peer_id(1),
+            reserved: Handshake::RESERVED,
+        };
+        let (conn, direction) = (ConnId(1), Direction::Incoming);
+        table.tell(Input::Connected { conn, addr: addr(1), direction, transport, handshake });
+        let payload = ExtensionHandshake::default().encode();
+        let outputs = table.hear(1, Message::Extended { id: 0, payload });
+        assert_eq!(said(&outputs, 1).last().copied(), last_word.as_ref(), "{transport:?}");
+    }
+}
