@@ -1,0 +1,19 @@
+//! The overlay: peers that know each other by their keys, and what they tell each other, without IO.
+//!
+//! * [`id`]: names of nodes, their keys, and the key of a network.
+//! * [`records`]: what is told: small signed records, replaced by their author and expiring, and the
+//!   [`Shelf`](records::Shelf) on which a node keeps them.
+//! * [`reconcile`]: two nodes find out which records one has and the other has not.
+//! * [`link`]: what two nodes say to each other is encrypted, and each knows whom it talks to.
+//! * [`limits`]: how much of what others send is believed and kept.
+//!
+//! Nothing here opens a socket, reads a clock or draws entropy. Signatures are checked by a function
+//! that is given ([`id::Verify`]), so that a simulation of thousands of nodes need not raise points to
+//! powers.
+
+pub mod id;
+pub mod limits;
+pub mod reconcile;
+pub mod records;
+
+pub use id::{Contact, Keys, NetworkKey, NodeId};

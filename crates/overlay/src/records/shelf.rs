@@ -1,0 +1,536 @@
+//! What a node holds: the newest record of each key until it expires, within bounds.
+//!
+//! Of a key that is no longer held it is remembered which version was the newest, for as long as an older
+//! one could still be alive. So what was replaced or has expired never comes back, whatever the order in
+//! which things arrive; and two shelves that were given the same records hold the same, unless a bound
+//! was hit.
+
+use super::{Key, RawRecord, Record, RecordId, Version};
+use crate::id::NodeId;
+use crate::limits::{
+    AUTHOR_BYTES_MAX, AUTHOR_KEYS_MAX, AUTHOR_RECORDS_MAX, CREATED_AHEAD_MAX_S, KNOWN_AUTHORS_MAX,
+    LIFETIME_MAX_S, REMEMBERED_KEYS_MAX, SHELF_BYTES_MAX, SHELF_RECORDS_MAX, STRANGER_WORK_BITS,
+};
+use crate::reconcile::{Item, Set};
+use althing_base::UnixTime;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// How a node regards an author. What has to give way is taken from strangers first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Standing {
+    /// Somebody. Has to show work, if [`Caps::stranger_work_bits`] says so.
+    #[default]
+    Stranger,
+    /// The user knows him.
+    Known,
+    /// It is the node itself: nothing of its own ever gives way to others.
+    Own,
+}
+
+/// How much a shelf holds.
+#[derive(Clone, Debug)]
+pub struct Caps {
+    /// Records of one author.
+    pub author_records: usize,
+    /// Bytes of one author's records.
+    pub author_bytes: usize,
+    /// Keys of one author, held or remembered.
+    pub author_keys: usize,
+    /// Records.
+    pub records: usize,
+    /// Bytes of records.
+    pub bytes: usize,
+    /// Keys that are remembered and not held.
+    pub remembered: usize,
+    /// Leading zero bits of a stranger's stamp; 0 asks for none.
+    pub stranger_work_bits: u32,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Caps {
+            author_records: AUTHOR_RECORDS_MAX,
+            author_bytes: AUTHOR_BYTES_MAX,
+            author_keys: AUTHOR_KEYS_MAX,
+            records: SHELF_RECORDS_MAX,
+            bytes: SHELF_BYTES_MAX,
+            remembered: REMEMBERED_KEYS_MAX,
+            stranger_work_bits: STRANGER_WORK_BITS,
+        }
+    }
+}
+
+/// What putting a record on the shelf has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admitted {
+    /// The older version of the same key, which it has replaced.
+    pub replaced: Option<Record>,
+    /// Records that gave way to it.
+    pub evicted: Vec<Record>,
+}
+
+/// Why a record is not put on the shelf.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// It is there already.
+    #[error("it is held already")]
+    Held,
+    /// A newer version of its key is there, or was.
+    #[error("a newer version is known")]
+    Replaced,
+    /// Its time is over, or was when it was last here.
+    #[error("it has expired")]
+    Expired,
+    /// It was created too far ahead of our clock. If many are, it is our clock that is wrong.
+    #[error("it was created {ahead_s} s ahead of our clock")]
+    Ahead {
+        /// By how many seconds.
+        ahead_s: i64,
+    },
+    /// Its author is a stranger, and has not worked enough.
+    #[error("its stamp shows {found} bits of work, where {needed} are needed")]
+    Work {
+        /// What it shows.
+        found: u32,
+        /// What is asked for.
+        needed: u32,
+    },
+    /// Its author has as much here as one may have, and all of it is newer.
+    #[error("its author has as much here as one may have")]
+    AuthorFull,
+    /// There is no room that it could be given.
+    #[error("there is no room")]
+    Full,
+}
+
+/// What has become of a record that is no longer held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// Its time is over.
+    Expired,
+    /// A newer version has come.
+    Replaced,
+    /// It gave way to others.
+    Evicted,
+}
+
+/// What has changed, for whoever keeps it on disk or in an index. In the order in which it happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A record is held.
+    Hold(Record),
+    /// A record is no longer held.
+    Drop(Record, Why),
+    /// Something is to be remembered of a key, in place of what was.
+    Remember(Memory),
+    /// Nothing is to be remembered of a key any more, because a record of it is held, or because nothing
+    /// older is alive.
+    Forget(Key),
+}
+
+/// What is remembered of a key of which nothing is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Memory {
+    /// The key.
+    pub key: Key,
+    /// The newest version that was there.
+    pub newest: Version,
+    /// Whether that one gave way and may come back; otherwise it has expired.
+    pub may_return: bool,
+}
+
+impl Memory {
+    /// From when on nothing older can be alive, so that it may be forgotten.
+    pub fn until(&self) -> UnixTime {
+        UnixTime(self.newest.created.0.saturating_add(LIFETIME_MAX_S))
+    }
+}
+
+/// What stands under a key.
+#[derive(Debug)]
+enum Place {
+    Held(Record),
+    Remembered { newest: Version, may_return: bool },
+}
+
+/// What is there of an author.
+#[derive(Debug, Default)]
+struct Author {
+    standing: Standing,
+    /// By time of creation.
+    records: BTreeSet<(UnixTime, RecordId)>,
+    bytes: usize,
+    /// Keys that are remembered and not held.
+    remembered: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Shelf {
+    caps: Caps,
+    places: BTreeMap<Key, Place>,
+    ids: BTreeMap<RecordId, Key>,
+    authors: BTreeMap<NodeId, Author>,
+    /// Authors by how they are regarded and how many bytes they have here.
+    weights: BTreeSet<(Standing, usize, NodeId)>,
+    /// How many authors are known.
+    known: usize,
+    /// What is held, by when it expires.
+    expiring: BTreeSet<(UnixTime, RecordId)>,
+    /// What is remembered, by when it is forgotten.
+    fading: BTreeSet<(UnixTime, Key)>,
+    set: Set,
+    bytes: usize,
+    changes: VecDeque<Change>,
+}
+
+impl Shelf {
+    /// An empty shelf.
+    pub fn new(caps: Caps) -> Self {
+        Shelf {
+            caps,
+            places: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            authors: BTreeMap::new(),
+            weights: BTreeSet::new(),
+            known: 0,
+            expiring: BTreeSet::new(),
+            fading: BTreeSet::new(),
+            set: Set::new(),
+            bytes: 0,
+            changes: VecDeque::new(),
+        }
+    }
+
+    /// Puts a record on the shelf. `now` is what our clock says.
+    ///
+    /// # Errors
+    /// Why it does not belong there. Room may have been made for it in vain.
+    pub fn admit(&mut self, now: UnixTime, record: &Record) -> Result<Admitted, Refused> {
+        self.expire(now);
+        if let Err(refused) = self.judge(now, record) {
+            if refused == Refused::Expired {
+                self.heed_expired(now, record);
+            }
+            return Err(refused);
+        }
+        let key = record.key();
+        let giving_way = self.author_room(record)?;
+        let mut admitted = Admitted::default();
+        match self.places.get(&key) {
+            Some(Place::Held(old)) => {
+                let old = old.clone();
+                self.take_out(&old, Why::Replaced);
+                admitted.replaced = Some(old);
+            }
+            Some(Place::Remembered { newest, .. }) => {
+                let until = Memory { key, newest: *newest, may_return: true }.until();
+                self.forget(until, key);
+            }
+            None => {}
+        }
+        for id in giving_way {
+            admitted.evicted.extend(self.evict(id));
+        }
+        self.put_in(record);
+        while self.ids.len() > self.caps.records || self.bytes > self.caps.bytes {
+            // Where there is nothing but our own, the newcomer is our own, and goes.
+            let victim = self.victim().unwrap_or(record.id());
+            let evicted = self.evict(victim);
+            if victim == record.id() {
+                return Err(Refused::Full);
+            }
+            admitted.evicted.extend(evicted);
+        }
+        Ok(admitted)
+    }
+
+    /// Whether a record would be refused for what can be told without looking at its signature. What
+    /// passes here may still find no room.
+    ///
+    /// # Errors
+    /// Why it would be refused.
+    pub fn judge(&self, now: UnixTime, record: &RawRecord) -> Result<(), Refused> {
+        if self.ids.contains_key(&record.id()) {
+            return Err(Refused::Held);
+        }
+        let ahead_s = record.created().0.saturating_sub(now.0);
+        if ahead_s > CREATED_AHEAD_MAX_S {
+            return Err(Refused::Ahead { ahead_s });
+        }
+        let version = record.version();
+        match self.places.get(&record.key()) {
+            Some(Place::Held(held)) if held.version() > version => return Err(Refused::Replaced),
+            Some(Place::Remembered { newest, .. }) if *newest > version => {
+                return Err(Refused::Replaced);
+            }
+            Some(Place::Remembered { newest, may_return: false }) if *newest == version => {
+                return Err(Refused::Expired);
+            }
+            Some(_) => {}
+            None => {
+                let author = self.authors.get(&record.author());
+                if author.is_some_and(|a| a.records.len() + a.remembered >= self.caps.author_keys) {
+                    return Err(Refused::AuthorFull);
+                }
+            }
+        }
+        let needed = self.caps.stranger_work_bits;
+        if needed > 0 && self.standing(&record.author()) == Standing::Stranger {
+            let found = record.work();
+            if found < needed {
+                return Err(Refused::Work { found, needed });
+            }
+        }
+        // Last, so that what is refused for this alone can be told.
+        if record.expires() <= now { Err(Refused::Expired) } else { Ok(()) }
+    }
+
+    /// A version that has expired has still replaced older ones, wherever it was in time; so it does here.
+    fn heed_expired(&mut self, now: UnixTime, record: &Record) {
+        let (key, newest) = (record.key(), record.version());
+        let memory = Memory { key, newest, may_return: false };
+        match self.places.get(&key) {
+            Some(Place::Held(old)) if old.version() < newest => {
+                let old = old.clone();
+                self.take_out(&old, Why::Replaced);
+            }
+            Some(Place::Remembered { newest: old, .. }) if *old <= newest => {
+                self.forget(Memory { newest: *old, ..memory }.until(), key);
+            }
+            Some(_) => return,
+            None => {}
+        }
+        if memory.until() > now {
+            self.remember(memory);
+        }
+    }
+
+    /// Which of its author's records have to give way to a new one: those created first.
+    fn author_room(&self, record: &Record) -> Result<Vec<RecordId>, Refused> {
+        let Some(author) = self.authors.get(&record.author()) else { return Ok(Vec::new()) };
+        let replaced = match self.places.get(&record.key()) {
+            Some(Place::Held(old)) => Some(old),
+            _ => None,
+        };
+        let mut records = author.records.len() + 1 - usize::from(replaced.is_some());
+        let mut bytes = author.bytes + size(record) - replaced.map_or(0, size);
+        let mut giving_way = Vec::new();
+        for &(created, id) in &author.records {
+            if records <= self.caps.author_records && bytes <= self.caps.author_bytes {
+                break;
+            }
+            if replaced.is_some_and(|old| old.id() == id) {
+                continue;
+            }
+            if (created, id) > (record.created(), record.id()) {
+                return Err(Refused::AuthorFull);
+            }
+            records -= 1;
+            bytes -= self.record(&id).map_or(0, size);
+            giving_way.push(id);
+        }
+        if records > self.caps.author_records || bytes > self.caps.author_bytes {
+            return Err(Refused::AuthorFull);
+        }
+        Ok(giving_way)
+    }
+
+    /// What gives way next: what was created first by the author who has the most bytes, among strangers
+    /// as long as there are any, and then among those who are known.
+    fn victim(&self) -> Option<RecordId> {
+        [Standing::Stranger, Standing::Known].into_iter().find_map(|standing| {
+            let until = (standing, usize::MAX, NodeId([0xff; 32]));
+            let (found, _, author) = self.weights.range(..=until).next_back()?;
+            let oldest = self.authors.get(author)?.records.first()?;
+            (*found == standing).then_some(oldest.1)
+        })
+    }
+
+    fn evict(&mut self, id: RecordId) -> Option<Record> {
+        let record = self.record(&id)?.clone();
+        self.take_out(&record, Why::Evicted);
+        Some(record)
+    }
+
+    fn put_in(&mut self, record: &Record) {
+        let id = record.id();
+        self.places.insert(record.key(), Place::Held(record.clone()));
+        self.ids.insert(id, record.key());
+        self.expiring.insert((record.expires(), id));
+        self.set.insert(item(record));
+        self.bytes += size(record);
+        self.weigh(record.author(), |author| {
+            author.records.insert((record.created(), id));
+            author.bytes += size(record);
+        });
+        self.changes.push_back(Change::Hold(record.clone()));
+    }
+
+    /// Takes a record from the shelf; unless it was replaced it is remembered.
+    fn take_out(&mut self, record: &Record, why: Why) {
+        let (key, id) = (record.key(), record.id());
+        self.places.remove(&key);
+        self.ids.remove(&id);
+        self.expiring.remove(&(record.expires(), id));
+        self.set.remove(&item(record));
+        self.bytes -= size(record);
+        self.weigh(record.author(), |author| {
+            author.records.remove(&(record.created(), id));
+            author.bytes -= size(record);
+        });
+        self.changes.push_back(Change::Drop(record.clone(), why));
+        if why != Why::Replaced {
+            let may_return = why == Why::Evicted;
+            self.remember(Memory { key, newest: record.version(), may_return });
+        }
+    }
+
+    fn remember(&mut self, memory: Memory) {
+        let Memory { key, newest, may_return } = memory;
+        self.places.insert(key, Place::Remembered { newest, may_return });
+        self.fading.insert((memory.until(), key));
+        self.weigh(key.author, |author| author.remembered += 1);
+        self.changes.push_back(Change::Remember(memory));
+        while self.fading.len() > self.caps.remembered {
+            let Some(&(until, key)) = self.fading.first() else { break };
+            self.forget(until, key);
+        }
+    }
+
+    fn forget(&mut self, until: UnixTime, key: Key) {
+        self.fading.remove(&(until, key));
+        self.places.remove(&key);
+        self.weigh(key.author, |author| author.remembered -= 1);
+        self.changes.push_back(Change::Forget(key));
+    }
+
+    /// Changes what is there of an author, and his place in the order.
+    fn weigh(&mut self, name: NodeId, change: impl FnOnce(&mut Author)) {
+        let author = self.authors.entry(name).or_default();
+        self.weights.remove(&(author.standing, author.bytes, name));
+        change(author);
+        if !author.records.is_empty() {
+            self.weights.insert((author.standing, author.bytes, name));
+        } else if author.remembered == 0 && author.standing == Standing::Stranger {
+            self.authors.remove(&name);
+        }
+    }
+
+    /// Says how an author is regarded. Beyond [`KNOWN_AUTHORS_MAX`] a new one stays a stranger.
+    pub fn regard(&mut self, name: NodeId, standing: Standing) {
+        let before = self.standing(&name);
+        if before == Standing::Stranger && self.known >= KNOWN_AUTHORS_MAX {
+            return;
+        }
+        self.known += usize::from(standing != Standing::Stranger);
+        self.known -= usize::from(before != Standing::Stranger);
+        self.weigh(name, |author| author.standing = standing);
+    }
+
+    /// How an author is regarded.
+    pub fn standing(&self, name: &NodeId) -> Standing {
+        self.authors.get(name).map_or(Standing::Stranger, |author| author.standing)
+    }
+
+    /// Drops what has expired by `now`, and forgets what need not be remembered longer. Costs nothing if
+    /// there is nothing.
+    pub fn expire(&mut self, now: UnixTime) {
+        while let Some(&(at, id)) = self.expiring.first().filter(|(at, _)| *at <= now) {
+            match self.record(&id).cloned() {
+                Some(record) => self.take_out(&record, Why::Expired),
+                None => drop(self.expiring.remove(&(at, id))),
+            }
+        }
+        while let Some(&(until, key)) = self.fading.first().filter(|(until, _)| *until <= now) {
+            self.forget(until, key);
+        }
+    }
+
+    /// When [`expire`](Shelf::expire) has something to do next.
+    pub fn next_expiry(&self) -> Option<UnixTime> {
+        let held = self.expiring.first().map(|(at, _)| *at);
+        let remembered = self.fading.first().map(|(until, _)| *until);
+        held.into_iter().chain(remembered).min()
+    }
+
+    /// Takes up again what was remembered before a restart. Records are [admitted](Shelf::admit) anew.
+    pub fn recall(&mut self, now: UnixTime, memory: Memory) {
+        let known = self.places.contains_key(&memory.key);
+        let ahead_s = memory.newest.created.0.saturating_sub(now.0);
+        if !known && memory.until() > now && ahead_s <= CREATED_AHEAD_MAX_S {
+            self.remember(memory);
+        }
+    }
+
+    /// What has changed since the last call, one at a time. Whoever changes the shelf drains this.
+    pub fn poll_change(&mut self) -> Option<Change> {
+        self.changes.pop_front()
+    }
+
+    /// A record that is held.
+    pub fn record(&self, id: &RecordId) -> Option<&Record> {
+        self.newest(self.ids.get(id)?)
+    }
+
+    /// The record that is held of a key.
+    pub fn newest(&self, key: &Key) -> Option<&Record> {
+        match self.places.get(key)? {
+            Place::Held(record) => Some(record),
+            Place::Remembered { .. } => None,
+        }
+    }
+
+    /// Whether a record is held.
+    pub fn holds(&self, id: &RecordId) -> bool {
+        self.ids.contains_key(id)
+    }
+
+    /// All that is held, by time of creation and name.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.set.iter().filter_map(|item| self.record(&RecordId(item.id)))
+    }
+
+    /// What is held of one author, by time of creation and name.
+    pub fn records_of(&self, author: &NodeId) -> impl Iterator<Item = &Record> {
+        let author = self.authors.get(author);
+        author.into_iter().flat_map(|a| &a.records).filter_map(|(_, id)| self.record(id))
+    }
+
+    /// What is remembered of keys of which nothing is held, by key.
+    pub fn memories(&self) -> impl Iterator<Item = Memory> {
+        self.places.iter().filter_map(|(&key, place)| match *place {
+            Place::Held(_) => None,
+            Place::Remembered { newest, may_return } => Some(Memory { key, newest, may_return }),
+        })
+    }
+
+    /// What is held, to be reconciled with others'.
+    pub fn set(&self) -> &Set {
+        &self.set
+    }
+
+    /// How many records are held.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Bytes of all records that are held.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+fn size(record: &Record) -> usize {
+    record.bytes().len()
+}
+
+fn item(record: &Record) -> Item {
+    Item { time: record.created().0.cast_unsigned(), id: record.id().0 }
+}
