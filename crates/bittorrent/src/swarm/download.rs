@@ -421,6 +421,8 @@ impl Swarm {
             self.outputs.push_back(Output::Completed);
             self.note_debts(now);
             self.tell_upload_only(now);
+            // Debts are no reason any more to let slots lie idle until the next round.
+            self.fill_free_slots(now);
         }
     }
 

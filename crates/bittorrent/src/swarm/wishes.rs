@@ -40,7 +40,10 @@ impl Swarm {
             self.update_interest(now, *conn);
         }
         match (was_complete, self.is_complete()) {
-            (false, true) => self.outputs.push_back(Output::Completed),
+            (false, true) => {
+                self.outputs.push_back(Output::Completed);
+                self.fill_free_slots(now);
+            }
             (true, false) if self.is_running() => {
                 // Those that only give are worth calling again.
                 self.candidates.retry_all(now);

@@ -61,6 +61,32 @@ fn who_gives_nothing_gets_what_is_given_on_trust_and_no_more() {
 }
 
 #[test]
+fn slots_that_debts_left_idle_are_given_away_when_everything_is_here() {
+    let mut table = fetching();
+    taker(&mut table, 1);
+    assert!(takes(&mut table, 1) > 0);
+    assert!(table.swarm.peers[&ConnId(1)].choked);
+    let piece = PieceIndex(PIECES - 1);
+    table.tell(Input::PieceStored { piece, block_digests: None });
+    assert!(table.swarm.is_complete());
+    assert!(!table.swarm.peers[&ConnId(1)].choked, "and not with the next round");
+}
+
+#[test]
+fn slots_that_debts_left_idle_are_given_away_when_nothing_more_is_wanted() {
+    let mut table = fetching();
+    taker(&mut table, 1);
+    assert!(takes(&mut table, 1) > 0);
+    let mut pieces = PieceWishes::default();
+    assert!(pieces.set(PIECES - 1..=PIECES - 1, Some(Priority::Skip)));
+    let mut priorities = FilePriorities::default();
+    priorities.set_pieces(pieces);
+    table.tell(Input::SetPriorities(priorities));
+    assert!(table.swarm.is_complete());
+    assert!(!table.swarm.peers[&ConnId(1)].choked);
+}
+
+#[test]
 fn calling_again_renews_no_trust() {
     let mut table = fetching();
     taker(&mut table, 1);
