@@ -238,11 +238,11 @@ impl Candidates {
         now: Instant,
         seeding: bool,
         rng: &mut Rng,
-        fits: impl Fn(IpAddr) -> bool,
+        fits: impl Fn(IpAddr, PeerSource) -> bool,
     ) -> Option<SocketAddr> {
         let enough = self.named_enough();
         let due = |(addr, c): &(&SocketAddr, &Candidate)| {
-            is_due(now, Self::may_be_tried(c, seeding, &enough)) && fits(addr.ip())
+            is_due(now, Self::may_be_tried(c, seeding, &enough)) && fits(addr.ip(), c.source)
         };
         let rank = |c: &Candidate| {
             let failed = c.failures.saturating_add(c.declined);
@@ -426,7 +426,7 @@ mod tests {
         while let Some(next) = table.next_at(false) {
             waits.push((next - now).as_secs());
             now = now.max(next);
-            let tried = table.next(now, false, &mut rng, |_| true);
+            let tried = table.next(now, false, &mut rng, |_, _| true);
             assert_eq!(tried, Some(addr(1)));
             assert_eq!(table.connecting(), 1);
             table.failed(now, addr(1));
@@ -449,7 +449,7 @@ mod tests {
             let next = table.next_at(false).expect("it is not given up");
             waits.push((next - now).as_secs());
             now = next;
-            assert_eq!(table.next(now, false, &mut rng, |_| true), Some(addr(1)));
+            assert_eq!(table.next(now, false, &mut rng, |_, _| true), Some(addr(1)));
             table.connected(addr(1));
             table.declined(now, addr(1));
         }
@@ -471,7 +471,7 @@ mod tests {
         let called = |table: &mut Candidates, now, seeding| {
             let mut rng = Rng::new(Seed::from_u64(1));
             let mut all = Vec::new();
-            while let Some(next) = table.next(now, seeding, &mut rng, |_| true) {
+            while let Some(next) = table.next(now, seeding, &mut rng, |_, _| true) {
                 all.push(next);
                 table.disconnected(now, next);
             }
@@ -498,7 +498,7 @@ mod tests {
         table.add(at(0), addr(60_000), PeerSource::Tracker);
         assert_eq!(table.len(), CANDIDATES_MAX);
         assert_eq!(table.source(addr(60_000)), None);
-        let failed = table.next(at(0), false, &mut rng, |_| true).expect("many");
+        let failed = table.next(at(0), false, &mut rng, |_, _| true).expect("many");
         table.failed(at(0), failed);
         table.add(at(1), addr(60_000), PeerSource::Tracker);
         assert_eq!(table.len(), CANDIDATES_MAX);
@@ -539,7 +539,7 @@ mod tests {
         let mut table = Candidates::default();
         for n in 0..200 {
             table.add_named(at(0), addr(n), liar(1), false, false);
-            let met = table.next(at(0), false, &mut rng, |_| true).expect("just named");
+            let met = table.next(at(0), false, &mut rng, |_, _| true).expect("just named");
             table.connected(met);
         }
         assert_eq!(table.len(), 200);
@@ -564,7 +564,7 @@ mod tests {
         let mut now = at(0);
         while let Some(next) = table.next_at(false) {
             now = now.max(next);
-            table.next(now, false, &mut rng, |_| true);
+            table.next(now, false, &mut rng, |_, _| true);
             table.failed(now, addr(1));
         }
         assert_eq!(now, at(30));
@@ -594,7 +594,7 @@ mod tests {
         table.add(at(0), addr(2000), PeerSource::Tracker);
         table.add(at(0), addr(3000), PeerSource::Manual);
         let mut tried: Vec<_> =
-            std::iter::from_fn(|| table.next(at(0), false, &mut rng, |_| true)).collect();
+            std::iter::from_fn(|| table.next(at(0), false, &mut rng, |_, _| true)).collect();
         assert_eq!(tried[..2], [addr(3000), addr(2000)]);
         assert!(tried.contains(&addr(1000)));
         assert_eq!(tried.len(), PEX_ATTEMPTS_PER_NETWORK + 3);
@@ -607,7 +607,7 @@ mod tests {
                 table.failed(at(round), *tried);
             }
             tried =
-                std::iter::from_fn(|| table.next(at(round), false, &mut rng, |_| true)).collect();
+                std::iter::from_fn(|| table.next(at(round), false, &mut rng, |_, _| true)).collect();
         }
         assert_eq!(tried.len(), 1);
         table.forget_named_by(IpAddr::from([10, 9, 9, 0]));

@@ -260,6 +260,7 @@ impl Swarm {
             return;
         }
         let seeding = self.is_complete();
+        let only_manual = seeding && self.has_enough_to_give_to();
         loop {
             let connecting = self.candidates.connecting();
             let free = self.connections() + connecting < self.config.connections_max;
@@ -271,14 +272,25 @@ impl Swarm {
             }
             // Nor is anybody called for whom no place would be found when it answers.
             let room = if free { Room::ForAnybody } else { self.room(now) };
-            let fits = |ip| room.is_for(ip);
+            let fits = |ip, source| {
+                room.is_for(ip) && (!only_manual || source == PeerSource::Manual)
+            };
             let Some(addr) = self.candidates.next(now, seeding, &mut self.rng, fits) else {
-                // With all places taken whoever parts makes room.
-                self.connect_at = self.candidates.next_at(seeding).filter(|_| free);
+                // With all places taken whoever parts makes room; that a seed lacks somebody to give to
+                // is seen when it chokes.
+                let later = free && !only_manual;
+                self.connect_at = self.candidates.next_at(seeding).filter(|_| later);
                 return;
             };
             self.outputs.push_back(Output::Connect { addr });
         }
+    }
+
+    /// Whether so many want something of us that nobody need be called for it: who wants something calls
+    /// himself. Strangers who let slots go to waste are no reason to leave others alone.
+    fn has_enough_to_give_to(&self) -> bool {
+        let takes = |p: &&Peer| p.interested_in_us && p.slot_wasted_at.is_none();
+        self.peers.values().filter(takes).take(PEERS_ENOUGH).count() == PEERS_ENOUGH
     }
 
     /// Whether it could use more peers than it knows of: to fetch from, or anybody at all to give

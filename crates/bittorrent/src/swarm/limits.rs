@@ -258,7 +258,8 @@ pub const CALLED_SEED_FOR: Duration = Duration::from_secs(30 * 60);
 /// More peers are asked for when fewer addresses than this are left to try.
 pub const CANDIDATES_LOW: usize = 10;
 
-/// Connections with which a torrent that is being fetched is content (BEP 3's author: 30).
+/// Connections with which a torrent that is being fetched is content (BEP 3's author: 30), and peers that want
+/// something with which a seed is.
 pub const PEERS_ENOUGH: usize = 30;
 
 /// More peers are asked for at most this often; trackers have their own, longer intervals.

@@ -219,7 +219,7 @@ impl Swarm {
 
     /// Once everything wanted is here, those that only give are of no more use. They are let go of
     /// when they have had time to hear of our last piece: a peer that does not know that we have
-    /// everything will call again.
+    /// everything will call again. Others are called in their place.
     pub(super) fn part_from_seeds(&mut self, now: Instant) {
         if !self.is_complete() {
             return;
@@ -234,6 +234,7 @@ impl Swarm {
         for conn in seeds {
             self.drop_peer(now, conn, DisconnectReason::NothingToExchange);
         }
+        self.connect_more(now);
     }
 
     pub(super) fn unchoke(&mut self, now: Instant, conn: ConnId) {

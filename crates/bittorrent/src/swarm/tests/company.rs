@@ -503,3 +503,34 @@ fn shares_follow_the_weights() {
     assert!((2.5..3.5).contains(&ratio), "{sent:?}");
     assert_eq!(sent.iter().sum::<u32>(), 40 * 40, "the link is never idle");
 }
+
+#[test]
+fn a_seed_that_has_enough_to_give_to_calls_only_whom_the_user_names() {
+    let mut table = Table::new(4, &[0, 1, 2, 3]);
+    let wants = |table: &mut Table, n| {
+        table.connect(n);
+        table.hear(n, Message::Interested);
+    };
+    (1..PEERS_ENOUGH as u64).for_each(|n| wants(&mut table, n));
+    let found = |n, source| Input::PeersFound { source, peers: vec![addr(n)] };
+    assert_eq!(calls(&table.tell(found(101, PeerSource::Tracker))), [addr(101)]);
+    wants(&mut table, PEERS_ENOUGH as u64);
+    assert_eq!(calls(&table.tell(found(102, PeerSource::Tracker))), []);
+    assert_eq!(calls(&table.tell(found(103, PeerSource::Manual))), [addr(103)]);
+    // Two thirds of those take nothing.
+    let called = calls(&table.wait(60));
+    assert!(called.contains(&addr(102)), "{called:?}");
+}
+
+#[test]
+fn a_seed_whose_peers_are_through_calls_others() {
+    let mut table = Table::new(4, &[0, 1, 2, 3]);
+    for n in 1..=PEERS_ENOUGH as u64 {
+        table.connect(n);
+        table.hear(n, Message::Interested);
+    }
+    let found = Input::PeersFound { source: PeerSource::Tracker, peers: vec![addr(101)] };
+    assert_eq!(calls(&table.tell(found)), []);
+    table.hear(1, Message::NotInterested);
+    assert_eq!(calls(&table.wait(CHOKE_INTERVAL.as_secs())), [addr(101)]);
+}
