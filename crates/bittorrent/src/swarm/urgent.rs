@@ -211,13 +211,20 @@ impl Swarm {
         conn: ConnId,
         best: u64,
     ) -> Option<(PieceIndex, bool)> {
-        let slow = peer.pace(now).max(BLOCK_SIZE.into()).saturating_mul(SLOW_BESIDE) < best;
+        let is_slow =
+            |p: &Peer| p.pace(now).max(BLOCK_SIZE.into()).saturating_mul(SLOW_BESIDE) < best;
+        let slow = is_slow(peer);
         let ready = now + peer.time_for(now, peer.awaited() + 1);
-        let looked_at = self.deadlines.in_order().take(URGENT_LOOKED_AT_MAX);
+        // What nobody else gives is to be had from the slow one, or not at all.
+        let only_here = |at: usize, piece: PieceIndex| {
+            let mut others = self.peers.values().filter(|p| p.would_give(piece));
+            at < RESCUED_PIECES_MAX && others.all(is_slow)
+        };
+        let looked_at = self.deadlines.in_order().take(URGENT_LOOKED_AT_MAX).enumerate();
         let mut in_time = looked_at
-            .filter(|(due, _)| !slow || ready <= *due)
-            .filter(|(_, piece)| peer.would_give(*piece));
-        in_time.find_map(|(_, piece)| match self.open.get(piece) {
+            .filter(|(_, (_, piece))| peer.would_give(*piece))
+            .filter(|(at, (due, piece))| !slow || ready <= *due || only_here(*at, *piece));
+        in_time.find_map(|(_, (_, piece))| match self.open.get(piece) {
             Some(open) => {
                 let eligible = open.only_from.is_none_or(|only| only == conn);
                 (eligible && open.has_free()).then_some((piece, true))
@@ -242,6 +249,7 @@ impl Swarm {
         }
         let expected = self.expected_blocks(now, &pieces);
         let mut left = RESCUED_AT_ONCE_MAX;
+        let first = self.deadlines.in_order().next().map(|(_, piece)| piece);
         for (piece, due) in pieces {
             let Some(open) = self.open.get(piece).filter(|open| open.only_from.is_none()) else {
                 continue;
@@ -250,7 +258,7 @@ impl Swarm {
                 let Some(block) = self.block(piece, n) else { continue };
                 let comes = expected.get(&(piece, block.begin)).copied().flatten();
                 let late = comes.is_none_or(|comes| now + comes > due.max(now + RESCUED_AFTER));
-                if left > 0 && late && self.order_sooner(now, block, comes) {
+                if left > 0 && late && self.order_sooner(now, block, comes, first == Some(piece)) {
                     left -= 1;
                 }
             }
@@ -280,8 +288,16 @@ impl Swarm {
         expected
     }
 
-    /// Orders a block from the peer that would send it first, if that is well before `comes`.
-    fn order_sooner(&mut self, now: Instant, block: BlockRef, comes: Option<Duration>) -> bool {
+    /// Orders a block from the peer that would send it first, if that is well before `comes`. Only one
+    /// of the `first` piece may have to wait behind a full pipe: others would be in its way.
+    fn order_sooner(
+        &mut self,
+        now: Instant,
+        block: BlockRef,
+        comes: Option<Duration>,
+        first: bool,
+    ) -> bool {
+        let room = |p: &Peer| p.orders.len() < p.queue_limit.min(PIPELINE_MAX);
         let owes = |p: &Peer| p.orders.iter().any(|order| order.block == block);
         let able = |p: &Peer| {
             // One whose own orders are overdue is no help.
@@ -292,7 +308,7 @@ impl Swarm {
             .peers
             .iter()
             .filter(|(_, p)| able(p) && !self.is_on_trial(now, p))
-            .filter(|(_, p)| p.orders.len() < p.queue_limit.min(PIPELINE_MAX))
+            .filter(|(_, p)| if first { room(p) } else { p.urgent_room(now) > 0 })
             .map(|(conn, p)| (p.time_for(now, p.awaited() + 1), *conn))
             .min();
         let Some((takes, conn)) = best else { return false };

@@ -167,3 +167,19 @@ fn bad_data_of_an_urgent_piece_comes_from_one_peer_the_second_time() {
     flow(&mut table, &[(1, 50)], 1000);
     assert!(owing(&table, 1) == 0 || owing(&table, 2) == 0);
 }
+
+#[test]
+fn what_only_a_slow_peer_gives_is_asked_of_it_however_late_it_is() {
+    let mut table = Table::new(400, &[]);
+    table.connect(1);
+    let mut bits = Bitfield::new(400);
+    (1..400).for_each(|piece| assert!(bits.set(PieceIndex(piece), true)));
+    table.hear(1, Message::Bitfield(Bytes::copy_from_slice(bits.as_bytes())));
+    table.hear(1, Message::Unchoke);
+    flow(&mut table, &[(1, 100)], 1000);
+    reads(&mut table, 1, &[0]);
+    flow(&mut table, &[(1, 100)], 500);
+    // Nothing is known of its pace, and the piece should be here by now.
+    let asked = requests(&table.seed(2), 2);
+    assert_eq!(asked.first(), Some(&block(0, 0)), "{asked:?}");
+}
