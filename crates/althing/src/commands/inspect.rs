@@ -6,7 +6,7 @@ use crate::cli::Inspect;
 use crate::exit::{Exit, Failure};
 use crate::screen::table::{Align, Lines, lay_out};
 use crate::screen::{Screen, text, units};
-use althing_bittorrent::metainfo::{Magnet, Metainfo};
+use althing_bittorrent::metainfo::{FollowLink, Magnet, Metainfo};
 use althing_node::api;
 use althing_node::api::limits::TORRENT_BYTES_MAX;
 use althing_node::api::types::{ErrorCode, InspectReport};
@@ -31,6 +31,13 @@ pub(super) async fn inspect(args: Inspect, screen: &Screen) -> Result<(), Failur
             return Err(Failure::new(
                 "addresses of torrent files are not fetched here",
                 "fetch it first, as in `curl -L ADDRESS | althing inspect -`",
+            )
+            .with_exit(Exit::Usage));
+        }
+        Source::Link(link) if link.parse::<FollowLink>().is_ok() => {
+            return Err(Failure::new(
+                "the link names a public key, under which another torrent may be published tomorrow",
+                "`althing get` it; `althing dht get KEY` shows what is published now",
             )
             .with_exit(Exit::Usage));
         }

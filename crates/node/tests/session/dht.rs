@@ -15,7 +15,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(100);
 
 /// Settings of a session that begins with these nodes.
-fn settings(nodes: &[SocketAddr]) -> Config {
+pub(crate) fn settings(nodes: &[SocketAddr]) -> Config {
     let mut config = config();
     config.dht.enabled = true;
     config.network.peer_exchange = false;
@@ -25,7 +25,7 @@ fn settings(nodes: &[SocketAddr]) -> Config {
 }
 
 /// Looks again and again until it is so.
-async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let looking = async {
         loop {
             if let Some(found) = look().await {
@@ -37,12 +37,12 @@ async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     tokio::time::timeout(LIMIT, looking).await.unwrap_or_else(|_| panic!("never: {what}"))
 }
 
-async fn nodes_of(node: &Node) -> usize {
+pub(crate) async fn nodes_of(node: &Node) -> usize {
     node.session.dht().await.families.iter().map(|family| family.nodes).sum()
 }
 
 /// Three that know each other.
-async fn three() -> [Node; 3] {
+pub(crate) async fn three() -> [Node; 3] {
     let first = Node::with(settings(&[])).await;
     let begin = [first.addr()];
     let others = [Node::with(settings(&begin)).await, Node::with(settings(&begin)).await];
