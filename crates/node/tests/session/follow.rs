@@ -66,8 +66,11 @@ async fn only_what_is_newer_and_a_torrent_takes_the_place_of_what_is_here() {
     put(&other, signed(7, b"d2:ih3:abce".to_vec())).await;
     follower.session.shutdown().await;
     let follower = follower.start_again_with(settings(&begin)).await;
-    let note = until("it is said", async || follower.session.followed(id)?.note).await;
-    assert!(note.contains("3 bytes"), "{note}");
+    until("it is said", async || {
+        let note = follower.session.followed(id)?.note?;
+        note.contains("3 bytes").then_some(())
+    })
+    .await;
     assert_eq!(follower.session.list().len(), 1);
 
     // Of another name: both are there until the new one is complete, and no file is deleted.
