@@ -63,8 +63,9 @@ async fn only_what_is_newer_and_a_torrent_takes_the_place_of_what_is_here() {
     assert!(matches!(again, Err(AddError::AlreadyHere { id: here, .. }) if here == id));
 
     // Newer, and no torrent: what is here stays, and the user can read why.
-    put(&other, signed(7, b"d2:ih3:abce".to_vec())).await;
+    // (While the follower is away, so that it is not the only one who keeps it.)
     follower.session.shutdown().await;
+    put(&other, signed(7, b"d2:ih3:abce".to_vec())).await;
     let follower = follower.start_again_with(settings(&begin)).await;
     until("it is said", async || {
         let note = follower.session.followed(id)?.note?;
@@ -75,8 +76,8 @@ async fn only_what_is_newer_and_a_torrent_takes_the_place_of_what_is_here() {
 
     // Of another name: both are there until the new one is complete, and no file is deleted.
     publisher.seed(&second, &newer).await;
-    put(&other, signed(8, version(&second))).await;
     follower.session.shutdown().await;
+    put(&other, signed(8, version(&second))).await;
     let follower = follower.start_again_with(settings(&begin)).await;
     let new = until("the new one is alone", async || match &follower.session.list()[..] {
         [one] if one.state == TorrentState::Seeding && one.id != id => Some(one.id),
