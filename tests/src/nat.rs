@@ -116,8 +116,19 @@ impl Nat {
 /// # Panics
 /// When `ip` refuses.
 pub fn make_public(host: &Host) {
+    let IpAddr::V4(ip) = public_ip(host) else { unreachable!("that is one of IPv4") };
+    make_public_at(host, ip);
+}
+
+/// Gives a host this address in front of all routers, and no other. Whatever network that is in, all
+/// others in front see it.
+///
+/// # Panics
+/// When `ip` refuses.
+pub fn make_public_at(host: &Host, ip: Ipv4Addr) {
     host.configure(&["addr", "flush", "dev", "eth0"]);
-    host.configure(&["addr", "add", &format!("{}/24", public_ip(host)), "dev", "eth0"]);
+    host.configure(&["addr", "add", &format!("{ip}/24"), "dev", "eth0"]);
+    host.configure(&["route", "add", "default", "dev", "eth0"]);
 }
 
 /// The address that [`make_public`] gives a host.

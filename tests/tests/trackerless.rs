@@ -1,0 +1,246 @@
+//! A real file goes from behind one router to behind another, of all four kinds, by a magnet link alone:
+//! no tracker, no peer named, and nobody there but nodes of the DHT and a peer in front that has nothing.
+//!
+//! The seed, the leecher and the one in front find each other in the DHT; those behind routers that let
+//! nobody in meet through the one in front (BEP 55), who fetches so slowly that it never has a piece to
+//! give, and counts what it gives.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use althing_tests::nat::{Kind, Nat, make_public_at};
+use althing_tests::net::{Host, Network};
+use althing_tests::payload::{Empty, Payload};
+use althing_tests::process::Process;
+use althing_tests::scratch::Scratch;
+use althing_tests::tools;
+use althing_tests::torrent::{Format, Torrent};
+use althing_tests::wait::{now, poll};
+use serde_json::Value;
+
+/// A search that came too early is made again after a minute.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// How long it is looked on after the first attempt at a hole where none can be made.
+const IN_VAIN: Duration = Duration::from_secs(15);
+
+const PORT: u16 = 7716;
+
+/// Where nodes of the DHT are, each in another network (RFC 2544, 5737): a network has two places at the
+/// most in answers, and one vote on what our address is.
+const NODES: [Ipv4Addr; 5] = [
+    Ipv4Addr::new(198, 18, 0, 10),
+    Ipv4Addr::new(198, 19, 0, 10),
+    Ipv4Addr::new(192, 0, 2, 10),
+    Ipv4Addr::new(203, 0, 113, 10),
+    Ipv4Addr::new(198, 18, 1, 10),
+];
+
+/// Where the peer in front is.
+const MIDDLE: Ipv4Addr = Ipv4Addr::new(198, 19, 1, 10);
+
+macro_rules! pairs {
+    ($($name:ident: $seed:ident, $leecher:ident;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                check(stringify!($name), Kind::$seed, Kind::$leecher);
+            }
+        )*
+    };
+}
+
+// Who seeds, then who fetches.
+pairs! {
+    full_cone_to_full_cone: FullCone, FullCone;
+    full_cone_to_address_restricted: FullCone, AddressRestricted;
+    full_cone_to_port_restricted: FullCone, PortRestricted;
+    full_cone_to_symmetric: FullCone, Symmetric;
+    address_restricted_to_full_cone: AddressRestricted, FullCone;
+    address_restricted_to_address_restricted: AddressRestricted, AddressRestricted;
+    address_restricted_to_port_restricted: AddressRestricted, PortRestricted;
+    address_restricted_to_symmetric: AddressRestricted, Symmetric;
+    port_restricted_to_full_cone: PortRestricted, FullCone;
+    port_restricted_to_address_restricted: PortRestricted, AddressRestricted;
+    port_restricted_to_port_restricted: PortRestricted, PortRestricted;
+    port_restricted_to_symmetric: PortRestricted, Symmetric;
+    symmetric_to_full_cone: Symmetric, FullCone;
+    symmetric_to_address_restricted: Symmetric, AddressRestricted;
+    symmetric_to_port_restricted: Symmetric, PortRestricted;
+    symmetric_to_symmetric: Symmetric, Symmetric;
+}
+
+fn check(test: &str, of_seed: Kind, of_leecher: Kind) {
+    let network = tools::obstacle(&["python3-libtorrent", "nft"]).map_or_else(Network::new, Err);
+    let mut network = match network {
+        Ok(network) => network,
+        Err(why) => return tools::skip(test, &why),
+    };
+    let scratch = Scratch::new();
+    let payload = Payload::write(&scratch.dir("seed-files"), 6);
+    let file = scratch.path().join("assembly.torrent");
+    let torrent = Torrent::make(&payload, Format::V1, &[], &file);
+    assert!(!torrent.magnet.contains("tr=") && !torrent.magnet.contains("x.pe="));
+    let hash = torrent.info_hashes[0].as_str();
+
+    let answers = "read_only = \"never\"\n";
+    let mut nodes: Vec<Daemon> = Vec::new();
+    for (number, ip) in NODES.into_iter().enumerate() {
+        let name = format!("node{number}");
+        let host = network.host(&name);
+        make_public_at(&host, ip);
+        let first = (number > 0).then_some(NODES[0]);
+        nodes.push(Daemon::start(host, &scratch.dir(&name), first, answers));
+    }
+    for node in &nodes {
+        node.knows(NODES.len() as u64 - 1);
+    }
+
+    // Knows the torrent, and never gets far enough to give any of it.
+    let host = network.host("middle");
+    make_public_at(&host, MIDDLE);
+    let slow = format!("{answers}[limits]\ndownload_kib_s = 1\n");
+    let mut middle = Daemon::start(host, &scratch.dir("middle"), Some(NODES[1]), &slow);
+    let (torrent_file, slow_copy) = (torrent.file.as_path(), scratch.dir("middle-files"));
+    middle.gets(torrent_file, &slow_copy);
+    middle.announces(hash);
+
+    let seeds = Nat::new(&mut network, "seed", of_seed);
+    let mut seed = Daemon::start(seeds.inside.clone(), &scratch.dir("seed"), Some(NODES[2]), "");
+    seed.gets(torrent_file, payload.parent());
+    seed.announces(hash);
+
+    let takes = Nat::new(&mut network, "takes", of_leecher);
+    let copy = scratch.dir("leecher-files");
+    let begun = now();
+    let mut leecher =
+        Daemon::start(takes.inside.clone(), &scratch.dir("leecher"), Some(NODES[3]), "");
+    let up = begun.elapsed();
+    leecher.gets(Path::new(&torrent.magnet), &copy);
+    let all = [&middle, &seed, &leecher];
+    let said = || all.map(|daemon| daemon.process.tail()).concat();
+    let named = || leecher.process.output().contains("the DHT names peers").then_some(());
+    assert!(poll(LIMIT, named).is_some(), "the DHT names nobody\n{}", said());
+    let found = begun.elapsed();
+    let same = || payload.difference(&copy, Empty::Kept).is_none().then_some(());
+    if of_seed.can_meet(of_leecher) {
+        assert!(poll(LIMIT, same).is_some(), "they have not met\n{}", said());
+        eprintln!(
+            "{of_seed:?} to {of_leecher:?}: runs after {up:.1?}, first peers named after {found:.1?}, \
+             all there after {:.1?}",
+            begun.elapsed()
+        );
+        // It has come from the seed, whole, and the one in front had nothing to give.
+        let size = leecher.figure("size_bytes");
+        let counted = || (seed.figure("uploaded_bytes") >= size).then_some(());
+        assert!(poll(LIMIT, counted).is_some(), "the seed has not given all of it\n{}", said());
+        assert_eq!((middle.figure("pieces_done"), middle.figure("uploaded_bytes")), (0, 0));
+    } else {
+        // Both have been told to call the other, and have.
+        let called = || leecher.process.output().contains("through a hole").then_some(());
+        assert!(poll(LIMIT, called).is_some(), "nobody has tried\n{}", said());
+        assert!(poll(IN_VAIN, same).is_none(), "{of_seed:?} and {of_leecher:?} have met");
+    }
+    reads_well(&leecher, of_leecher);
+}
+
+/// What who asks whether others can reach this computer is told.
+#[track_caller]
+fn reads_well(daemon: &Daemon, kind: Kind) {
+    let output = daemon.command(&["net", "status"]).output().expect("the binary is there");
+    let said = String::from_utf8_lossy(&output.stdout);
+    eprintln!("{said}");
+    let translation = match kind {
+        Kind::Symmetric => "another port for everybody (symmetric)",
+        _ => "the same port for everybody",
+    };
+    assert!(said.contains(translation), "{said}");
+}
+
+/// An Althing that runs as a daemon, and knows one node of the DHT.
+struct Daemon {
+    process: Process,
+    host: Host,
+    data: PathBuf,
+    /// `get`, which waits until all is there.
+    get: Option<Process>,
+}
+
+impl Daemon {
+    fn start(host: Host, folder: &Path, first: Option<Ipv4Addr>, more: &str) -> Daemon {
+        let data = folder.join("data");
+        let node = |ip| format!("{:?}", SocketAddr::new(IpAddr::V4(ip), PORT).to_string());
+        let settings = format!(
+            "[network]\nlsd = false\nport_mapping = false\n[api]\nlisten = \"127.0.0.1:0\"\n\
+             [dht]\nbootstrap = [{}]\n{more}",
+            first.map(node).unwrap_or_default()
+        );
+        std::fs::create_dir_all(&data)
+            .and_then(|()| std::fs::write(data.join("config.toml"), settings))
+            .expect("settings can be written");
+        let binary = tools::althing().unwrap_or_else(|error| panic!("{error}"));
+        let mut command = host.command(binary);
+        command.arg("--dir").arg(&data).args(["-vv", "up"]);
+        let process = Process::start("althing", command, folder);
+        let daemon = Daemon { process, host, data, get: None };
+        let up = poll(LIMIT, || daemon.try_json(&["dht"]));
+        assert!(up.is_some(), "it does not start\n{}", daemon.process.tail());
+        daemon
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let binary = tools::althing().unwrap_or_else(|error| panic!("{error}"));
+        let mut command = self.host.command(binary);
+        command.arg("--dir").arg(&self.data).args(args);
+        command
+    }
+
+    fn try_json(&self, args: &[&str]) -> Option<Value> {
+        let mut command = self.command(&["--json"]);
+        let output = command.args(args).output().expect("the binary is there");
+        serde_json::from_slice(&output.stdout).ok()
+    }
+
+    #[track_caller]
+    fn json(&self, args: &[&str]) -> Value {
+        self.try_json(args).unwrap_or_else(|| panic!("{args:?}\n{}", self.process.tail()))
+    }
+
+    /// Waits until it knows so many nodes.
+    #[track_caller]
+    fn knows(&self, count: u64) {
+        let enough = poll(LIMIT, || {
+            let families = self.json(&["dht"])["families"].as_array().cloned().unwrap_or_default();
+            let nodes: u64 = families.iter().filter_map(|one| one["nodes"].as_u64()).sum();
+            (nodes >= count).then_some(())
+        });
+        assert!(enough.is_some(), "{}\n{}", self.json(&["dht"]), self.process.tail());
+    }
+
+    /// Has it fetch what a file or a link names, or share what is there already.
+    fn gets(&mut self, source: &Path, into: &Path) {
+        let mut command = self.command(&["get"]);
+        command.arg(source).arg("-o").arg(into);
+        let folder = self.data.parent().expect("it was made in one");
+        self.get = Some(Process::start("get", command, folder));
+    }
+
+    /// Waits until nodes have been told that it has a torrent.
+    #[track_caller]
+    fn announces(&self, torrent: &str) {
+        let told = poll(LIMIT, || {
+            let shown = self.command(&["show", torrent]).output().expect("the binary is there");
+            String::from_utf8_lossy(&shown.stdout).contains("announced to").then_some(())
+        });
+        assert!(told.is_some(), "{}", self.process.tail());
+    }
+
+    /// A figure of its only torrent.
+    #[track_caller]
+    fn figure(&self, name: &str) -> u64 {
+        let list = self.json(&["ls"]);
+        list[0][name].as_u64().unwrap_or_else(|| panic!("{name}: {list}"))
+    }
+}
