@@ -17,7 +17,7 @@ use althing_tests::process::Process;
 use althing_tests::scratch::Scratch;
 use althing_tests::tools;
 use althing_tests::torrent::{Format, Torrent};
-use althing_tests::wait::{now, poll};
+use althing_tests::wait::poll;
 use serde_json::Value;
 
 /// A search that came too early is made again after a minute.
@@ -114,24 +114,16 @@ fn check(test: &str, of_seed: Kind, of_leecher: Kind) {
 
     let takes = Nat::new(&mut network, "takes", of_leecher);
     let copy = scratch.dir("leecher-files");
-    let begun = now();
     let mut leecher =
         Daemon::start(takes.inside.clone(), &scratch.dir("leecher"), Some(NODES[3]), "");
-    let up = begun.elapsed();
     leecher.gets(Path::new(&torrent.magnet), &copy);
     let all = [&middle, &seed, &leecher];
     let said = || all.map(|daemon| daemon.process.tail()).concat();
     let named = || leecher.process.output().contains("the DHT names peers").then_some(());
     assert!(poll(LIMIT, named).is_some(), "the DHT names nobody\n{}", said());
-    let found = begun.elapsed();
     let same = || payload.difference(&copy, Empty::Kept).is_none().then_some(());
     if of_seed.can_meet(of_leecher) {
         assert!(poll(LIMIT, same).is_some(), "they have not met\n{}", said());
-        eprintln!(
-            "{of_seed:?} to {of_leecher:?}: runs after {up:.1?}, first peers named after {found:.1?}, \
-             all there after {:.1?}",
-            begun.elapsed()
-        );
         // It has come from the seed, whole, and the one in front had nothing to give.
         let size = leecher.figure("size_bytes");
         let counted = || (seed.figure("uploaded_bytes") >= size).then_some(());
