@@ -196,6 +196,11 @@ pub const WANTED_MAX: usize = 100_000;
 /// Seconds from one search and announce of a wanted torrent to the next, less up to a fifth of it.
 pub const ANNOUNCE_S: u64 = 30 * 60;
 
+/// Seconds after which a torrent of which fewer than [`K`] nodes were told comes up again: after the first
+/// such search, and then after each time. Then it waits for its half hour (guess: a table is full within
+/// the first quarter of a minute, or when somebody comes who knows others).
+pub const EARLY_S: [u64; 3] = [15, 60, 4 * 60];
+
 /// Seconds until a search that reached nobody is tried again.
 pub const ANNOUNCE_RETRY_S: u64 = 60;
 

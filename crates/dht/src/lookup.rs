@@ -169,7 +169,7 @@ impl Lookup {
 
     /// A question that [`Next::Ask`] named could not be asked yet: its node has been asked much lately.
     /// Says whether to wait for it. If that takes longer than others take to answer, it is left out, unless it
-    /// is one of those that the lookup is for, or the last.
+    /// is one of those that the lookup is for, or there are too few others to do without it.
     pub(crate) fn postpone(&mut self, addr: SocketAddr, is_long: bool) -> bool {
         self.asked -= 1;
         let Some(at) = self.nodes.iter().position(|candidate| candidate.node.addr == addr) else {
@@ -178,7 +178,8 @@ impl Lookup {
         let is_other = |other: &Candidate| {
             other.node.addr != addr && matches!(other.state, State::New | State::Answered)
         };
-        let waits = !is_long || self.is_at_the_end(at) || !self.nodes.iter().any(is_other);
+        let others = self.nodes.iter().filter(|other| is_other(other)).count();
+        let waits = !is_long || self.is_at_the_end(at) || others < K;
         self.nodes[at].state = if waits { State::New } else { State::Dead };
         waits
     }
@@ -419,6 +420,18 @@ mod tests {
         let is_theirs =
             |(node, _): &&(Node, Option<Bytes>)| subnet(node.addr.ip()) == Some(0x00c6_3364);
         assert_eq!(lookup.closest().iter().filter(is_theirs).count(), 2);
+    }
+
+    #[test]
+    fn where_there_are_few_nobody_is_left_out_because_he_was_asked_much() {
+        let network: Vec<_> = (1..=K as u32 + 2).map(node).collect();
+        let asked = |nodes: &[Node]| {
+            let mut lookup = Lookup::new(NodeId([0x55; 20]), nodes, None, false);
+            let Next::Ask(first) = lookup.next(Instant::ORIGIN, PATIENCE) else { return None };
+            Some(lookup.postpone(first.addr, true))
+        };
+        assert_eq!(asked(&network[..5]), Some(true));
+        assert_eq!(asked(&network), Some(false));
     }
 
     #[test]

@@ -278,7 +278,11 @@ impl Dht {
         if !self.knows_anybody() {
             return;
         }
-        while let Some((info_hash, announce)) = self.wanted.start(now) {
+        if !is_due(now, self.wanted.start_at()) {
+            return;
+        }
+        let known = self.sides.iter().flatten().map(|side| side.table.len()).sum();
+        while let Some((info_hash, announce)) = self.wanted.start(now, known) {
             self.start_search(now, Owner::Wanted, Goal::Peers(info_hash), announce);
         }
     }

@@ -1,6 +1,7 @@
 //! What the node asks: questions that are under way, and the searches that they belong to.
 
 use super::{Dht, family};
+use crate::announce::Outcome;
 use crate::id::NodeId;
 use crate::io::{Announce, Find, Goal, Output};
 use crate::limits::{K, QUERIES_IN_FLIGHT_MAX, QUERY_TIMEOUT_MS, STORED_PEERS_MAX};
@@ -386,8 +387,9 @@ impl Dht {
                 self.outputs.push_back(Output::Done { search: id, cost });
             }
             Owner::Wanted => {
-                let reached = cost.answered > 0;
-                let outcome = (reached, search.nodes_told());
+                let (answered, told) = (cost.answered as usize, search.nodes_told());
+                let served = if search.announce.is_some() { told } else { answered };
+                let outcome = Outcome { reached: answered > 0, told, served };
                 self.wanted.finished(now, search.target(), outcome, &mut self.rng);
             }
             Owner::Table => {
