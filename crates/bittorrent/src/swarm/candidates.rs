@@ -289,6 +289,16 @@ impl Candidates {
         self.known.get(&addr).is_some_and(|c| c.failures == OURSELVES)
     }
 
+    /// Whether the last attempts at an address have failed, none is under way, and whoever is there could be
+    /// of use.
+    pub(super) fn was_called_in_vain(&self, addr: SocketAddr, seeding: bool) -> bool {
+        let failed = |c: &Candidate| c.failures > 0 && c.failures != OURSELVES;
+        self.known.get(&addr).is_some_and(|c| {
+            let waits = matches!(c.state, State::Waiting(_));
+            waits && failed(c) && !(seeding && c.seed != IsSeed::No)
+        })
+    }
+
     /// Attempts under way.
     pub(super) fn connecting(&self) -> usize {
         self.connecting

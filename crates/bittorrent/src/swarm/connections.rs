@@ -200,6 +200,9 @@ impl Swarm {
     /// Takes back everything a lost connection had on order. False if it was not known.
     pub(super) fn forget_peer(&mut self, now: Instant, conn: ConnId) -> bool {
         let Some(peer) = self.peers.remove(&conn) else { return false };
+        if self.peers.is_empty() {
+            self.holes.nobody_is_between();
+        }
         self.forget_suggestions(&peer);
         self.departs(now, conn, &peer);
         self.exchange_departure(&peer);

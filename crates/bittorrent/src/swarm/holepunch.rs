@@ -30,11 +30,19 @@ struct Asked {
     at: Instant,
 }
 
+/// Somebody who could bring us together with somebody.
+#[derive(Clone, Copy, Debug)]
+struct Introducer {
+    conn: ConnId,
+    /// It has been asked to, and is not again for as long as it is connected.
+    asked: bool,
+}
+
 /// What a swarm remembers of holes.
 #[derive(Debug, Default)]
 pub(super) struct Holes {
-    /// Who could bring us together with whoever is at an address, the next one last.
-    introducers: BTreeMap<SocketAddr, Vec<ConnId>>,
+    /// Who could bring us together with whoever is at an address, the one to be asked next last.
+    introducers: BTreeMap<SocketAddr, Vec<Introducer>>,
     /// Who was asked to.
     asked: BTreeMap<SocketAddr, Asked>,
     /// Addresses that are being called through a hole.
@@ -47,6 +55,11 @@ impl Holes {
         self.introducers.remove(&addr);
         self.asked.remove(&addr);
         self.calling.remove(&addr)
+    }
+
+    /// Nobody is connected any more: nobody is between.
+    pub(super) fn nobody_is_between(&mut self) {
+        (self.introducers, self.asked) = (BTreeMap::new(), BTreeMap::new());
     }
 
     /// Takes out what `whom` was asked for, if it concerns the host of `addr`: the port may be another,
@@ -87,29 +100,52 @@ impl Swarm {
         self.config.utp && self.exchanges_peers()
     }
 
-    /// `conn` named an address at which somebody knows the extension.
-    pub(super) fn could_be_introduced(&mut self, conn: ConnId, addr: SocketAddr) {
+    /// `conn` named an address at which somebody knows the extension, as it does itself. If nobody was reached there before, it
+    /// is asked for at once: the next attempt may be long in coming, and would come to nothing.
+    pub(super) fn could_be_introduced(&mut self, now: Instant, conn: ConnId, addr: SocketAddr) {
+        let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
         let full = self.holes.introducers.len() >= INTRODUCED_MAX;
-        if !self.makes_holes() || self.candidates.source(addr).is_none() {
+        let knows = |p: &Peer| p.extensions.id(UT_HOLEPUNCH).is_some();
+        let helps = self.makes_holes() && self.peers.get(&conn).is_some_and(knows);
+        if !helps || self.candidates.source(addr).is_none() {
             return;
         }
         if full && !self.holes.introducers.contains_key(&addr) {
             let peers = &self.peers;
-            self.holes.introducers.retain(|_, by| by.iter().any(|conn| peers.contains_key(conn)));
+            let is_there = |one: &Introducer| peers.contains_key(&one.conn);
+            self.holes.introducers.retain(|_, by| by.iter().any(is_there));
             if self.holes.introducers.len() >= INTRODUCED_MAX {
                 return;
             }
         }
         let by = self.holes.introducers.entry(addr).or_default();
-        if by.len() < INTRODUCERS_MAX && !by.contains(&conn) {
-            by.push(conn);
+        if by.len() >= INTRODUCERS_MAX {
+            by.retain(|one| self.peers.contains_key(&one.conn));
         }
+        if by.len() >= INTRODUCERS_MAX || by.iter().any(|one| one.conn == conn) {
+            return;
+        }
+        by.push(Introducer { conn, asked: false });
+        // It need not be asked for more than we would call.
+        let of_conn = self.holes.asked.values().filter(|asked| asked.whom == conn).count();
+        if of_conn < PUNCHING_MAX && self.misses(addr) && !self.holes.asked.contains_key(&addr) {
+            self.ask_for(now, addr);
+        }
+    }
+
+    /// Whether whoever is at an address is of use to us, was called in vain, and has not come by another
+    /// way.
+    fn misses(&self, addr: SocketAddr) -> bool {
+        let is_it = |p: &Peer| p.listens_at == Some(addr) || p.addr == addr;
+        self.candidates.was_called_in_vain(addr, self.is_complete())
+            && !self.peers.values().any(is_it)
     }
 
     /// Whether somebody between could help if nobody is reached at an address; who calls it need not wait as
     /// long then.
     pub fn can_be_introduced(&self, addr: SocketAddr) -> bool {
-        self.holes.introducers.contains_key(&addr)
+        let by = self.holes.introducers.get(&addr);
+        by.is_some_and(|by| by.iter().any(|one| !one.asked))
     }
 
     /// Nobody was reached at an address: somebody between may help.
@@ -129,7 +165,10 @@ impl Swarm {
                 return;
             }
         }
-        while let Some(whom) = self.holes.introducers.get_mut(&addr).and_then(Vec::pop) {
+        let Some(by) = self.holes.introducers.get_mut(&addr) else { return };
+        while let Some(next) = by.iter_mut().rfind(|one| !one.asked) {
+            next.asked = true;
+            let whom = next.conn;
             let known = self.peers.get(&whom).and_then(|p| p.extensions.id(UT_HOLEPUNCH));
             if let Some(id) = known {
                 self.holes.asked.insert(addr, Asked { whom, at: now });
@@ -138,7 +177,6 @@ impl Swarm {
                 return;
             }
         }
-        self.holes.introducers.remove(&addr);
     }
 
     pub(super) fn holepunch_message(

@@ -234,7 +234,7 @@ impl Swarm {
                 let is_seed = contact.flags.has(PexFlags::SEED);
                 self.candidates.add_named(now, contact.addr, by, is_global, is_seed);
                 if contact.flags.has(PexFlags::HOLEPUNCH) {
-                    self.could_be_introduced(conn, contact.addr);
+                    self.could_be_introduced(now, conn, contact.addr);
                 }
             }
         }

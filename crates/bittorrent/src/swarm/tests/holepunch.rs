@@ -190,6 +190,59 @@ fn whom_nobody_reaches_is_asked_for_at_those_who_named_it() {
 }
 
 #[test]
+fn who_was_called_in_vain_is_asked_for_once_somebody_knows_it() {
+    let mut table = over_utp();
+    for n in 1..=4 {
+        table.meet(n, Transport::Utp, n != 4);
+    }
+    // The DHT names it first.
+    table.tell(Input::PeersFound { source: PeerSource::Dht, peers: vec![addr(8)] });
+    assert_eq!(told(&table.name(1, addr(8)), 1), [], "it is being called");
+    let outputs = table.tell(Input::ConnectFailed { addr: addr(8) });
+    assert_eq!(told(&outputs, 1), [HolepunchMessage::Rendezvous(addr(8))]);
+    let why = HolepunchRefusal::NotConnected;
+    let error = HolepunchMessage::Error { addr: addr(8), why };
+    assert_eq!(told(&table.hear_punch(1, error), 1), []);
+    // There is nobody left to ask, until another one names it; who does not know the extension cannot help.
+    assert_eq!(told(&table.name(4, addr(8)), 4), []);
+    let ask = [HolepunchMessage::Rendezvous(addr(8))];
+    assert_eq!(told(&table.name(2, addr(8)), 2), ask);
+    // Once a pair, and one at a time.
+    assert_eq!(told(&table.name(2, addr(8)), 2), []);
+    assert_eq!(told(&table.name(1, addr(8)), 1), []);
+    assert_eq!(told(&table.name(3, addr(8)), 3), []);
+    let outputs = table.hear_punch(2, HolepunchMessage::Connect(addr(8)));
+    assert_eq!(punches(&outputs), [addr(8)], "its turn had not come");
+    let outputs = table.tell(Input::ConnectFailed { addr: addr(8) });
+    assert_eq!(told(&outputs, 3), ask);
+    let error = HolepunchMessage::Error { addr: addr(8), why };
+    table.hear_punch(3, error);
+    for n in 1..=3 {
+        table.wait(60);
+        assert_eq!(told(&table.name(n, addr(8)), n), []);
+    }
+}
+
+#[test]
+fn nobody_is_asked_for_all_that_was_called_in_vain() {
+    let mut table = over_utp();
+    table.meet(1, Transport::Utp, true);
+    let peers: Vec<_> = (100..400).map(addr).collect();
+    table.tell(Input::PeersFound { source: PeerSource::Dht, peers: peers.clone() });
+    for addr in &peers {
+        table.tell(Input::ConnectFailed { addr: *addr });
+    }
+    let added = peers.iter().map(|addr| PexPeer { addr: *addr, flags: PexFlags::HOLEPUNCH });
+    let payload = PexMessage { added: added.collect(), dropped: Vec::new() }.encode();
+    let outputs = table.hear(1, Message::Extended { id: OUR_PEX, payload });
+    assert_eq!(told(&outputs, 1).len(), PUNCHING_MAX);
+    assert!(table.swarm.can_be_introduced(peers[20]));
+    // It leaves, and nothing is kept.
+    table.tell(Input::Disconnected { conn: ConnId(1) });
+    assert!(!table.swarm.can_be_introduced(peers[20]));
+}
+
+#[test]
 fn who_was_reached_through_a_hole_is_not_said_to_be_reachable() {
     let mut table = over_utp();
     table.meet(1, Transport::Utp, true);
