@@ -20,7 +20,7 @@ use address::Hand;
 use althing_base::{Instant, Machine};
 use limits::{CLOSED_AFTER, OPEN_LASTS, OWN_ADDRESSES_MAX, REACHED_ENOUGH};
 use std::collections::{BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use votes::Votes;
 
 /// Over what somebody came in.
@@ -63,7 +63,8 @@ pub enum Input {
         /// The port that it sees our datagrams come from, if it said that (BEP 42).
         port: Option<u16>,
     },
-    /// A peer connected to us, other than through a hole that we made for it.
+    /// A peer connected to us. Not to be told of who came over uTP from an address that something was
+    /// sent to of late: our router may let in nobody else.
     Arrived {
         /// From where.
         from: IpAddr,
@@ -149,6 +150,20 @@ pub struct View {
     pub reached: u32,
 }
 
+impl View {
+    /// Whether an address that others name is our own, if they were told that we listen on `port`: a
+    /// neighbour behind the same router has another port.
+    pub fn is_us(&self, addr: SocketAddr, port: Option<u16>) -> bool {
+        let ip = addr.ip().to_canonical();
+        let tally = if ip.is_ipv4() { &self.v4 } else { &self.v6 };
+        let sends_from = match tally.ports {
+            Ports::Steady(port) => Some(port),
+            _ => None,
+        };
+        tally.ip == Some(ip) && [port, sends_from].contains(&Some(addr.port()))
+    }
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Reach {
@@ -195,6 +210,12 @@ impl Reach {
     /// Our address, as others see it, if it is settled.
     pub fn external(&self, family: Family) -> Option<IpAddr> {
         self.votes(family).ip()
+    }
+
+    /// Whether one of those who came in came over TCP, by the port that we listen on. Over uTP alone it
+    /// may be that a router's port is open that has another number.
+    pub fn came_over_tcp(&self) -> bool {
+        self.arrived_tcp > 0
     }
 
     /// All that is known.

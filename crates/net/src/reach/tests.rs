@@ -214,6 +214,34 @@ fn addresses_that_come_and_go_beside_others_change_nothing() {
 }
 
 #[test]
+fn our_own_address_is_told_from_a_neighbours() {
+    let mut world = World::new();
+    let us = |world: &World, port: u16, told: Option<u16>| {
+        world.reach.view(world.now).is_us(SocketAddr::new(ours(), port), told)
+    };
+    assert!(!us(&world, 7716, Some(7716)), "it is not known yet what it is");
+    for n in 0..AGREE_MIN as u8 {
+        let by = IpAddr::from([40, n, 0, 1]);
+        world.tell(Input::Told { by, ip: ours(), port: Some(41_000) });
+    }
+    // The port that others are told, and the one that our datagrams come from.
+    assert!(us(&world, 7716, Some(7716)) && us(&world, 41_000, Some(7716)));
+    assert!(us(&world, 41_000, None) && !us(&world, 7716, None));
+    assert!(!us(&world, 7717, Some(7716)));
+    let other = SocketAddr::new(ip("203.0.113.8"), 7716);
+    assert!(!world.reach.view(world.now).is_us(other, Some(7716)));
+}
+
+#[test]
+fn only_who_came_over_tcp_came_by_the_port_that_we_listen_on() {
+    let mut world = World::new();
+    world.tell(Input::Arrived { from: ip("198.51.100.4"), over: Over::Utp });
+    assert_eq!((world.judgement(), world.reach.came_over_tcp()), (Judgement::Open, false));
+    world.tell(Input::Arrived { from: ip("198.51.100.5"), over: Over::Tcp });
+    assert!(world.reach.came_over_tcp());
+}
+
+#[test]
 fn who_does_not_listen_is_not_reached() {
     let mut world = World::new();
     let deaf = world.tell(Input::Listening(false));

@@ -7,6 +7,7 @@ use althing_base::{Instant, Machine as _};
 use althing_net::reach::{Family, Input, Judgement, Mapped, Output, Over, Reach, View, is_global};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info};
 
@@ -19,6 +20,7 @@ pub(crate) struct Desk {
     changes: watch::Sender<Known>,
     /// What goes out goes through a proxy, so that others see its address and not ours.
     proxied: bool,
+    began: Instant,
 }
 
 /// What is known of our address, and of whether others can reach us.
@@ -27,6 +29,9 @@ pub(crate) struct Known {
     pub(crate) v4: Option<IpAddr>,
     pub(crate) v6: Option<IpAddr>,
     pub(crate) judgement: Judgement,
+    /// Somebody outside has come in by the port that we listen on, and not only by the one that our
+    /// datagrams come from.
+    pub(crate) over_tcp: bool,
 }
 
 struct Inner {
@@ -40,7 +45,8 @@ impl Desk {
         let inner = Inner { machine: Reach::new(), armed: None };
         let proxied = way.proxy().is_some();
         let changes = watch::Sender::new(Known::default());
-        let desk = Desk { inner: Mutex::new(inner), wake: Notify::new(), changes, proxied };
+        let (wake, began) = (Notify::new(), clock::now());
+        let desk = Desk { inner: Mutex::new(inner), wake, changes, proxied, began };
         desk.tell(Input::Listening(listens));
         desk.moved(way.look().own);
         desk
@@ -53,7 +59,7 @@ impl Desk {
         }
     }
 
-    /// A peer connected to us, other than through a hole.
+    /// A peer connected to us, other than from where we had sent something of late.
     pub(crate) fn arrived(&self, from: IpAddr, over: Over) {
         if is_global(from) {
             self.tell(Input::Arrived { from, over });
@@ -75,6 +81,11 @@ impl Desk {
     /// This machine has other addresses.
     pub(crate) fn moved(&self, own: Vec<IpAddr>) {
         self.tell(Input::Own(own));
+    }
+
+    /// For how long it has been listened to what others say.
+    pub(crate) fn age(&self) -> Duration {
+        clock::now().since(self.began)
     }
 
     /// All that is known.
@@ -141,6 +152,7 @@ impl Inner {
                 }
             }
         }
+        known.over_tcp = self.machine.came_over_tcp();
         changes.send_if_modified(|before| std::mem::replace(before, known) != known);
     }
 }

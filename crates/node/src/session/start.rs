@@ -350,9 +350,14 @@ fn follow_reach(shared: &Arc<Shared>) -> impl Future<Output = ()> + use<> {
                 }
             }
             let judged = known.judgement;
+            // Whoever came over uTP alone has shown that the port is open which datagrams come from.
+            let is_open = match judged {
+                Judgement::Open => known.over_tcp,
+                judged => judged == Judgement::Mapped,
+            };
             strong.ask_dht(DhtRequest::Standing(Standing {
                 unreachable: matches!(judged, Judgement::Closed | Judgement::Deaf),
-                port_is_open: matches!(judged, Judgement::Open | Judgement::Mapped),
+                port_is_open: is_open,
             }));
             before = known;
             drop(strong);

@@ -42,9 +42,10 @@ pub(super) const UNREAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The share of each, whatever the others do: what a peer sends whom we ask for as little as we can.
 pub(super) const UNREAD_BYTES_SPARED: usize = 256 * 1024;
 
-/// So long after we have called somebody, that they come in proves nothing: the packet that we sent has
-/// made the hole (RFC 4787: translators keep one for two minutes and more).
-pub(super) const CALLED_FOR: Duration = Duration::from_secs(300);
+/// So long after we have sent something to somebody, that they come in proves nothing: the packet that we
+/// sent has made the hole (RFC 4787: translators keep one for two minutes and more).
+pub(super) const SENT_FOR: Duration = Duration::from_secs(300);
 
-/// Addresses that are remembered for that.
-pub(super) const CALLED_MAX: usize = 4096;
+/// Bits of a filter of the addresses that were sent to, of which there are two: 16 KiB each. The DHT asks
+/// some thousands in that time, with which one address in a thousand is taken for one of them.
+pub(super) const SENT_BITS: usize = 128 * 1024;

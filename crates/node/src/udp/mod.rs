@@ -7,6 +7,7 @@
 
 mod dht;
 mod limits;
+mod sent;
 mod sockets;
 mod stream;
 mod utp;
@@ -294,6 +295,9 @@ impl Driver {
         }
         while let Some((to, data)) = self.dht.poll_send() {
             let run = Run { to, stride: data.len(), data, dont_fragment: true };
+            if let Some(utp) = &mut self.utp {
+                utp.note_sent(now, to.ip());
+            }
             if let Err(Unsent::Unreachable) = self.sockets.send(run) {
                 self.dht.unreachable(now, to);
             }

@@ -20,7 +20,7 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use tracing::debug;
+use tracing::{debug, trace};
 
 /// Bytes of headers before a datagram's payload: IPv4's and UDP's, and IPv6's and UDP's.
 const HEADERS_V4: u32 = 28;
@@ -376,11 +376,13 @@ impl Port {
     }
 
     fn unsent(&self, run: &Run, error: &io::Error) -> Unsent {
-        debug!(to = %run.to, bytes = run.data.len(), stride = run.stride, %error, "not sent");
         if is_too_big(error) {
+            // That is how it is found out how much fits.
+            trace!(to = %run.to, stride = run.stride, "too large for the way there");
             let far = usize::from(self.far_bytes) < run.stride;
             return Unsent::TooBig(far.then_some(self.far_bytes));
         }
+        debug!(to = %run.to, bytes = run.data.len(), stride = run.stride, %error, "not sent");
         match error.kind() {
             io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::HostUnreachable

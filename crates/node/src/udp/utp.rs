@@ -1,7 +1,7 @@
 //! uTP's place on the UDP thread (BEP 29): the machine of all connections, and the pipes to those who
 //! read and write them.
 
-use super::limits::{CALLED_FOR, CALLED_MAX};
+use super::sent::Sent;
 use super::sockets::{Received, Sockets, Unsent};
 use super::stream::{Pipe, UtpStream, error_kind};
 use super::{Command, Door};
@@ -32,6 +32,8 @@ pub(super) enum Request {
 struct End {
     pipe: Arc<Pipe>,
     peer: SocketAddr,
+    /// We have called.
+    called: bool,
 }
 
 /// See the [module](self).
@@ -47,8 +49,11 @@ pub(super) struct UtpSide {
     wake: Vec<Option<Waker>>,
     /// What follows from outputs, to be handed in after them.
     deferred: Vec<Input>,
-    /// Whom we have called, and when: that they come in proves nothing, we have made the hole.
-    called: BTreeMap<IpAddr, Instant>,
+    /// Whom we have sent something without being asked: that they come in proves nothing, we have made
+    /// the hole.
+    sent: Sent,
+    /// How many connections that we have opened there are to an address.
+    calls: BTreeMap<IpAddr, usize>,
     /// To which of our addresses what was handed in last came.
     reached_at: Vec<(SocketAddr, IpAddr)>,
 }
@@ -77,7 +82,8 @@ impl UtpSide {
             door,
             wake: Vec::new(),
             deferred: Vec::new(),
-            called: BTreeMap::new(),
+            sent: Sent::default(),
+            calls: BTreeMap::new(),
             reached_at: Vec::new(),
         }
     }
@@ -98,8 +104,9 @@ impl UtpSide {
     pub(super) fn request(&mut self, now: Instant, request: Request) {
         match request {
             Request::Connect { conn, to, pipe } => {
-                self.pipes.insert(conn, End { pipe, peer: to });
-                self.note_called(now, to.ip());
+                self.pipes.insert(conn, End { pipe, peer: to, called: true });
+                self.sent.note(now, to.ip());
+                *self.calls.entry(to.ip().to_canonical()).or_default() += 1;
                 self.machine.handle_input(now, Input::Connect { conn, to });
             }
             Request::Look(conn) => {
@@ -116,11 +123,11 @@ impl UtpSide {
             Request::Close(conn) => {
                 // What was written last goes first.
                 self.request(now, Request::Look(conn));
-                self.pipes.remove(&conn);
+                self.remove(now, conn);
                 self.machine.handle_input(now, Input::Close { conn });
             }
             Request::Abort(conn) => {
-                self.pipes.remove(&conn);
+                self.remove(now, conn);
                 self.machine.handle_input(now, Input::Abort { conn });
             }
         }
@@ -166,7 +173,7 @@ impl UtpSide {
                 }
             }
             Output::Connected { conn } => {
-                let Some(End { pipe, peer }) = self.pipes.get(&conn) else { return };
+                let Some(End { pipe, peer, .. }) = self.pipes.get(&conn) else { return };
                 let waker = pipe.connected(self.local(*peer));
                 self.wake.push(waker);
             }
@@ -178,7 +185,7 @@ impl UtpSide {
                     Err(_) => {
                         debug!(conn = conn.0, "it sends more than is read, and memory is short");
                         self.wake.extend(pipe.ended(std::io::ErrorKind::OutOfMemory));
-                        self.pipes.remove(&conn);
+                        self.remove(now, conn);
                         self.deferred.push(Input::Abort { conn });
                     }
                 }
@@ -193,8 +200,8 @@ impl UtpSide {
             }
             Output::Closed { conn, why } => {
                 trace!(conn = conn.0, %why, "uTP connection ended");
-                let Some(End { pipe, .. }) = self.pipes.remove(&conn) else { return };
-                self.wake.extend(pipe.ended(error_kind(why)));
+                let Some(end) = self.remove(now, conn) else { return };
+                self.wake.extend(end.pipe.ended(error_kind(why)));
             }
         }
     }
@@ -205,26 +212,79 @@ impl UtpSide {
         let Some(commands) = self.commands.upgrade() else { return };
         let pipe = Arc::new(Pipe::new(Arc::clone(&self.unread)));
         pipe.connected(self.local(from));
-        self.pipes.insert(conn, End { pipe: Arc::clone(&pipe), peer: from });
+        self.pipes.insert(conn, End { pipe: Arc::clone(&pipe), peer: from, called: false });
         let stream = UtpStream::new(pipe, conn, from, commands);
-        let called = self.called.get(&from.ip().to_canonical());
-        let through_our_hole = called.is_some_and(|at| now.since(*at) < CALLED_FOR);
+        let through_our_hole = self.has_made_a_hole(now, from.ip());
         (self.door.enter)(stream, through_our_hole);
+    }
+
+    /// Something goes to an address that is none of uTP's.
+    pub(super) fn note_sent(&mut self, now: Instant, to: IpAddr) {
+        self.sent.note(now, to);
+    }
+
+    /// Whether a router that lets in who was sent to lets in this one.
+    fn has_made_a_hole(&mut self, now: Instant, to: IpAddr) -> bool {
+        self.sent.lately(now, to) || self.calls.contains_key(&to.to_canonical())
+    }
+
+    /// A connection is nobody's any more; the hole that it was is open for a while.
+    fn remove(&mut self, now: Instant, conn: ConnId) -> Option<End> {
+        let end = self.pipes.remove(&conn)?;
+        if end.called {
+            let ip = end.peer.ip().to_canonical();
+            self.sent.note(now, ip);
+            if let Some(calls) = self.calls.get_mut(&ip) {
+                *calls -= 1;
+                if *calls == 0 {
+                    self.calls.remove(&ip);
+                }
+            }
+        }
+        Some(end)
     }
 
     /// To which of our addresses somebody's datagrams have just come.
     fn local(&self, from: SocketAddr) -> Option<IpAddr> {
         self.reached_at.iter().find(|(peer, _)| *peer == from).map(|(_, local)| *local)
     }
+}
 
-    fn note_called(&mut self, now: Instant, ip: IpAddr) {
-        self.called.insert(ip.to_canonical(), now);
-        if self.called.len() > CALLED_MAX {
-            self.called.retain(|_, at| now.since(*at) < CALLED_FOR);
-            // Too many at once: some count as if they had not been called.
-            while self.called.len() > CALLED_MAX {
-                self.called.pop_first();
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::super::limits::SENT_FOR;
+    use super::*;
+    use crate::net::Way;
+
+    fn side() -> UtpSide {
+        let way = Way::new(&toml::from_str("").expect("valid settings"));
+        let sockets = Sockets::new(Vec::new(), &way);
+        let (commands, _) = mpsc::unbounded_channel();
+        let door = Door { accepts: true, enter: Arc::new(|_, _| {}) };
+        let seed = Seed::from_u64(1);
+        UtpSide::new(&sockets, Arc::default(), commands.downgrade(), door, seed)
+    }
+
+    #[test]
+    fn who_comes_from_where_something_was_sent_proves_nothing() {
+        let mut utp = side();
+        let at = |secs: u64| Instant::ORIGIN + std::time::Duration::from_secs(secs);
+        let ip = |n: u8| IpAddr::from([198, 51, 100, n]);
+        assert!(!utp.has_made_a_hole(at(0), ip(1)));
+        // The DHT asks a node, which is a peer, too.
+        utp.note_sent(at(0), ip(1));
+        assert!(utp.has_made_a_hole(at(0), ip(1)) && !utp.has_made_a_hole(at(0), ip(2)));
+        let later = 3 * SENT_FOR.as_secs();
+        assert!(!utp.has_made_a_hole(at(later), ip(1)));
+        // A connection that we have opened keeps a hole open however old it is, whatever their port.
+        let (conn, to) = (ConnId(1), SocketAddr::new(ip(3), 7716));
+        let pipe = Arc::new(Pipe::new(Arc::default()));
+        utp.request(at(later), Request::Connect { conn, to, pipe });
+        let end = 10 * later;
+        assert!(utp.has_made_a_hole(at(end), ip(3)));
+        utp.request(at(end), Request::Close(conn));
+        assert!(utp.has_made_a_hole(at(end), ip(3)));
+        assert!(!utp.has_made_a_hole(at(end + later), ip(3)));
+        assert!(utp.calls.is_empty());
     }
 }

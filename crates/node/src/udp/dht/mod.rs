@@ -337,9 +337,14 @@ impl DhtSide {
         }
     }
 
-    /// Hands peers on to the shard that has their torrent.
-    fn found(&mut self, info_hash: NodeId, peers: Vec<SocketAddr>) {
+    /// Hands peers on to the shard that has their torrent, all but ourselves.
+    fn found(&mut self, info_hash: NodeId, mut peers: Vec<SocketAddr>) {
         let Some(shared) = self.shared.upgrade() else { return };
+        let (view, port) = (shared.reach.view(), shared.told_port());
+        peers.retain(|peer| !view.is_us(*peer, port));
+        if peers.is_empty() {
+            return;
+        }
         debug!(%info_hash, peers = peers.len(), "the DHT names peers");
         self.torrents.found_peers(&info_hash, peers.len());
         if let Some(entry) = shared.torrents.by_hash(Sha1Digest(info_hash.0)) {
