@@ -49,6 +49,7 @@ fn lines(info: &NetInfo) -> Vec<(&'static str, String)> {
         Translation::Varying => Some("another port for everybody (symmetric)"),
     };
     lines.extend(translation.map(|words| ("translation", words.to_owned())));
+    lines.extend(info.holes.clone().map(|words| ("holes", words)));
     lines.extend(info.interface.as_ref().map(|name| ("interface", format!("{name} alone"))));
     if !info.bind.is_empty() {
         lines.push(("bound to", info.bind.join(", ")));

@@ -252,6 +252,7 @@ pub(super) fn network(status: NetworkStatus) -> api::NetInfo {
             Translation::Steady => api::Translation::Steady,
             Translation::Varying => api::Translation::Varying,
         },
+        holes: status.holes,
         port_mapping: status.port_mapping.map(port_mapping),
         port_mapping_udp: status.port_mapping_udp.map(port_mapping),
         interface: status.interface,

@@ -152,7 +152,9 @@ impl Way {
             _ => LOOK_INTERVAL,
         };
         loop {
-            tokio::time::sleep(interval).await;
+            // Whoever has no network waits for one.
+            let waits = self.0.look.borrow().own.is_empty();
+            tokio::time::sleep(if waits { interval.min(LOOK_INTERVAL) } else { interval }).await;
             self.look_again(&say);
         }
     }

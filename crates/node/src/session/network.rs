@@ -60,6 +60,9 @@ pub struct NetworkStatus {
     pub told_port: Option<u16>,
     /// What becomes of its IPv4 address on the way out.
     pub translation: Translation,
+    /// Whether peers that let nobody in either can be met through a third (BEP 55), in words; `None` if
+    /// that is not known yet, or is of no concern.
+    pub holes: Option<String>,
     /// How asking the router for the port goes, if it is asked.
     pub port_mapping: Option<PortMapping>,
     /// The same for UDP.
@@ -95,6 +98,7 @@ impl Session {
             port: self.shared.listen_port,
             last_arrived: view.arrived_at.map(|at| clock::now().since(at)),
             own: self.shared.way.look().own,
+            age: self.shared.reach.age(),
         };
         let reachable = facts.reachable();
         let (summary, because, advice) = facts.words(reachable);
@@ -112,6 +116,7 @@ impl Session {
             listening: self.peer_addrs(),
             told_port: self.shared.told_port(),
             translation: facts.translation(),
+            holes: facts.holes(reachable).map(str::to_owned),
             port_mapping: self.port_mapping(),
             port_mapping_udp: self.shared.port_mapping_udp.borrow().clone(),
             interface: Some(network.interface.clone()).filter(|name| !name.is_empty()),
@@ -135,7 +140,13 @@ struct Facts<'a> {
     port: Option<u16>,
     last_arrived: Option<Duration>,
     own: Vec<IpAddr>,
+    /// Since the start.
+    age: Duration,
 }
+
+/// So long after the start nothing is said of a network that is not there: interfaces may only just be
+/// coming up, and are looked at once a second.
+const FINDING_OUT: Duration = Duration::from_secs(10);
 
 impl Facts<'_> {
     fn reachable(&self) -> Reachable {
@@ -147,6 +158,7 @@ impl Facts<'_> {
         }
         match self.view.judgement {
             _ if !net::listens(&self.config.network) => Reachable::NotListening,
+            Judgement::Offline if self.age < FINDING_OUT => Reachable::Unproven,
             Judgement::Offline => Reachable::Offline,
             Judgement::Deaf => Reachable::NotListening,
             Judgement::Open => Reachable::Open,
@@ -180,6 +192,12 @@ impl Facts<'_> {
                 let because = format!("{how}; nobody outside has used it yet");
                 ("Others can probably reach you.", because, None)
             }
+            Reachable::Unproven if self.view.judgement == Judgement::Offline => (
+                "It is not known yet whether others can reach you.",
+                "Althing has just started, and is still finding out what network there is"
+                    .to_owned(),
+                Some("ask again in a few seconds".to_owned()),
+            ),
             Reachable::Unproven => {
                 let because = match self.failure() {
                     Some(why) => format!("nobody outside has connected to you so far, and {why}"),
@@ -233,6 +251,32 @@ impl Facts<'_> {
             ),
         };
         (summary.to_owned(), because, advice)
+    }
+
+    /// Whether peers that nobody reaches can be met through a third.
+    fn holes(&self, reachable: Reachable) -> Option<&'static str> {
+        let network = &self.config.network;
+        match reachable {
+            Reachable::Offline | Reachable::ThisMachineOnly => None,
+            _ if network.proxy.url().is_some() => {
+                Some("no: everything goes through a proxy, and holes are made by datagrams")
+            }
+            _ if !network.utp => Some("no: they take uTP, and network.utp is false"),
+            Reachable::Open if self.view.arrived_tcp > 0 => {
+                Some("you need none: others reach you as it is")
+            }
+            _ => match self.translation() {
+                Translation::Unknown => None,
+                Translation::None => Some("yes, where a firewall is in the way"),
+                Translation::Steady => Some(
+                    "yes: you meet peers whom nobody can call either where a third knows you both, \
+                     unless their router is symmetric and yours looks at ports",
+                ),
+                Translation::Varying => Some(
+                    "seldom: only towards peers whose router lets in any port of whom they have called",
+                ),
+            },
+        }
     }
 
     fn who_came(&self) -> String {
@@ -326,7 +370,8 @@ mod tests {
     fn facts<'a>(config: &'a Config, view: &'a View) -> Facts<'a> {
         let own = vec![IpAddr::from([192, 168, 1, 2])];
         let port = Some(7716);
-        Facts { config, view, blocked: None, mapping: None, port, last_arrived: None, own }
+        let age = FINDING_OUT;
+        Facts { config, view, blocked: None, mapping: None, port, last_arrived: None, own, age }
     }
 
     fn said(facts: &Facts<'_>) -> String {
@@ -388,6 +433,40 @@ mod tests {
         config.network.incoming = false;
         assert_eq!(facts(&config, &unproven).reachable(), Reachable::NotListening);
         assert!(said(&facts(&config, &unproven)).contains("network.incoming"));
+    }
+
+    #[test]
+    fn who_has_just_started_is_not_said_to_be_cut_off() {
+        let (config, offline) = (Config::default(), view(Judgement::Offline));
+        let new = Facts { age: Duration::from_secs(1), ..facts(&config, &offline) };
+        assert_eq!(new.reachable(), Reachable::Unproven);
+        let words = said(&new);
+        assert!(words.contains("not known yet") && words.contains("finding out"), "{words}");
+        assert_eq!(facts(&config, &offline).reachable(), Reachable::Offline);
+        let blocked = Facts { blocked: Some("\"wg0\" is down"), ..new };
+        assert_eq!(blocked.reachable(), Reachable::Offline);
+    }
+
+    #[test]
+    fn whether_holes_can_be_made_is_said_as_soon_as_it_is_known() {
+        let mut config = Config::default();
+        let ip = Some(IpAddr::from([203, 0, 113, 7]));
+        let seen = |ports, judgement| View {
+            v4: Tally { ip, agree: 3, ports, ..Tally::default() },
+            ..view(judgement)
+        };
+        let holes = |config: &Config, view: &View| {
+            let facts = facts(config, view);
+            facts.holes(facts.reachable()).map(|words| words.split([':', ' ', ',']).next())
+        };
+        let unproven = Judgement::Unproven;
+        assert_eq!(holes(&config, &view(unproven)), None);
+        assert_eq!(holes(&config, &seen(Ports::Steady(7716), unproven)), Some(Some("yes")));
+        assert_eq!(holes(&config, &seen(Ports::Varying, unproven)), Some(Some("seldom")));
+        let open = View { arrived_tcp: 1, ..seen(Ports::Varying, Judgement::Open) };
+        assert_eq!(holes(&config, &open), Some(Some("you")));
+        config.network.utp = false;
+        assert_eq!(holes(&config, &seen(Ports::Steady(7716), unproven)), Some(Some("no")));
     }
 
     #[test]

@@ -25,6 +25,10 @@ pub struct NetInfo {
     pub port: Option<u16>,
     /// What becomes of its IPv4 address on the way out.
     pub translation: Translation,
+    /// Whether peers that let nobody in either can be met through a third (BEP 55), in words. Absent while
+    /// it is not known, or where it is of no concern.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holes: Option<String>,
     /// How asking the router for the TCP port goes, if it is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port_mapping: Option<PortMappingInfo>,
