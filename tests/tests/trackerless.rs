@@ -1,4 +1,4 @@
-//! A real file goes from behind one router to behind another, of all four kinds, by a magnet link alone:
+//! A real file goes from behind one router to behind another, of several kinds, by a magnet link alone:
 //! no tracker, no peer named, and nobody there but nodes of the DHT and a peer in front that has nothing.
 //!
 //! The seed, the leecher and the one in front find each other in the DHT; those behind routers that let
@@ -20,10 +20,11 @@ use althing_tests::torrent::{Format, Torrent};
 use althing_tests::wait::poll;
 use serde_json::Value;
 
-/// A search that came too early is made again after a minute.
-const LIMIT: Duration = Duration::from_secs(150);
+/// For each step. A search that came too early is made again after a quarter of a minute, who was called in
+/// vain is called again after half a minute, and the machine may be busy.
+const LIMIT: Duration = Duration::from_secs(60);
 
-/// How long it is looked on after the first attempt at a hole where none can be made.
+/// How long it is looked on after the first attempt where no hole can be made.
 const IN_VAIN: Duration = Duration::from_secs(15);
 
 const PORT: u16 = 7716;
@@ -52,24 +53,14 @@ macro_rules! pairs {
     };
 }
 
-// Who seeds, then who fetches.
+// Who seeds, then who fetches: of each that can meet one that needs the other's help more than the one
+// before, and one that cannot. `holes.rs` has all of them, where the third is known from the start.
 pairs! {
-    full_cone_to_full_cone: FullCone, FullCone;
-    full_cone_to_address_restricted: FullCone, AddressRestricted;
-    full_cone_to_port_restricted: FullCone, PortRestricted;
     full_cone_to_symmetric: FullCone, Symmetric;
-    address_restricted_to_full_cone: AddressRestricted, FullCone;
-    address_restricted_to_address_restricted: AddressRestricted, AddressRestricted;
+    symmetric_to_address_restricted: Symmetric, AddressRestricted;
     address_restricted_to_port_restricted: AddressRestricted, PortRestricted;
-    address_restricted_to_symmetric: AddressRestricted, Symmetric;
-    port_restricted_to_full_cone: PortRestricted, FullCone;
-    port_restricted_to_address_restricted: PortRestricted, AddressRestricted;
     port_restricted_to_port_restricted: PortRestricted, PortRestricted;
     port_restricted_to_symmetric: PortRestricted, Symmetric;
-    symmetric_to_full_cone: Symmetric, FullCone;
-    symmetric_to_address_restricted: Symmetric, AddressRestricted;
-    symmetric_to_port_restricted: Symmetric, PortRestricted;
-    symmetric_to_symmetric: Symmetric, Symmetric;
 }
 
 fn check(test: &str, of_seed: Kind, of_leecher: Kind) {
@@ -132,8 +123,10 @@ fn check(test: &str, of_seed: Kind, of_leecher: Kind) {
         let (had, gave) = (middle.figure("pieces_done"), middle.figure("uploaded_bytes"));
         assert!(had <= 4 && gave <= size / 20, "{had} pieces, gave {gave}");
     } else {
-        // Both have been told to call the other, and have.
-        let called = || leecher.process.output().contains("through a hole").then_some(());
+        // It has called, while the other one did, or when both were told to.
+        let there = format!("addr={}:", seeds.public_ip());
+        let in_vain = |line: &str| line.contains("no connection") && line.contains(&there);
+        let called = || leecher.process.output().lines().any(in_vain).then_some(());
         assert!(poll(LIMIT, called).is_some(), "nobody has tried\n{}", said());
         assert!(poll(IN_VAIN, same).is_none(), "{of_seed:?} and {of_leecher:?} have met");
     }
