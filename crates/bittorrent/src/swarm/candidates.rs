@@ -128,14 +128,16 @@ impl Candidates {
             return;
         }
         let ports = SocketAddr::new(addr.ip(), 0)..=SocketAddr::new(addr.ip(), u16::MAX);
-        if is_global && self.known.range(ports).count() >= PEX_PORTS_PER_IP {
+        // The DHT names one behind a symmetric router by as many ports as nodes were told.
+        let is_named = |c: &Candidate| c.source == PeerSource::Pex;
+        let ports = self.known.range(ports).filter(|(_, c)| is_named(c)).count();
+        if is_global && ports >= PEX_PORTS_PER_IP {
             return;
         }
         let named = self.known.values().filter(|c| c.named_by == Some(by)).count();
         if named >= PEX_CANDIDATES_PER_PEER {
             return;
         }
-        let is_named = |c: &Candidate| c.source == PeerSource::Pex;
         if self.known.values().filter(|c| is_named(c)).count() >= PEX_CANDIDATES_MAX {
             let failed = |(_, c): &(&SocketAddr, &Candidate)| {
                 is_named(c) && matches!(c.state, State::Waiting(_)) && c.failures > 0
@@ -563,6 +565,15 @@ mod tests {
             table.add_named(at(0), victim, addr(port).ip(), true, false);
         }
         assert_eq!(table.len(), PEX_PORTS_PER_IP);
+        // What nodes of the DHT say does not count against what peers say.
+        let mut table = Candidates::default();
+        for port in 1..10 {
+            let symmetric = SocketAddr::from(([8, 8, 8, 8], port));
+            table.add(at(0), symmetric, PeerSource::Dht);
+        }
+        let listens = SocketAddr::from(([8, 8, 8, 8], 7716));
+        table.add_named(at(0), listens, addr(1).ip(), true, false);
+        assert_eq!(table.source(listens), Some(PeerSource::Pex));
     }
 
     #[test]
