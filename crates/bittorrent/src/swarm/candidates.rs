@@ -627,8 +627,8 @@ mod tests {
             for tried in tried.iter().filter(|tried| is_false(tried)) {
                 table.failed(at(round), *tried);
             }
-            tried =
-                std::iter::from_fn(|| table.next(at(round), false, &mut rng, |_, _| true)).collect();
+            tried = std::iter::from_fn(|| table.next(at(round), false, &mut rng, |_, _| true))
+                .collect();
         }
         assert_eq!(tried.len(), 1);
         table.forget_named_by(IpAddr::from([10, 9, 9, 0]));

@@ -275,9 +275,8 @@ impl Swarm {
             }
             // Nor is anybody called for whom no place would be found when it answers.
             let room = if free { Room::ForAnybody } else { self.room(now) };
-            let fits = |ip, source| {
-                room.is_for(ip) && (!only_manual || source == PeerSource::Manual)
-            };
+            let fits =
+                |ip, source| room.is_for(ip) && (!only_manual || source == PeerSource::Manual);
             let Some(addr) = self.candidates.next(now, seeding, &mut self.rng, fits) else {
                 // With all places taken whoever parts makes room; that a seed lacks somebody to give to
                 // is seen when it chokes.

@@ -64,7 +64,6 @@ pub(super) struct HashFetch {
 impl HashFetch {
     /// Notes which layers are missing.
     pub(super) fn start(&mut self, metainfo: &Metainfo) {
-        *self = HashFetch::default();
         for file in metainfo.missing_layers() {
             let Some(shape) = metainfo.tree_shape(file) else { continue };
             self.layers.entry(shape.pieces_root()).or_insert_with(|| LayerFetch {

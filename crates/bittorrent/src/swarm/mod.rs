@@ -43,6 +43,7 @@ mod pieces;
 mod priority;
 mod rate;
 mod room;
+mod seldom;
 mod slots;
 mod spread;
 mod stats;
@@ -84,6 +85,7 @@ use peer::Peers;
 use pex::Exchange;
 use pieces::OpenPieces;
 use priority::PiecePriorities;
+use seldom::Seldom;
 use slots::SharedSlots;
 use spread::{Spread, SpreadLog};
 use std::borrow::Cow;
@@ -200,7 +202,7 @@ pub struct Swarm {
 
     peers: Peers,
     candidates: Candidates,
-    conduct: Conduct,
+    conduct: Seldom<Conduct>,
     /// Somebody gives: those who only promise to are waited for less.
     somebody_gives: bool,
     departed: VecDeque<PeerStats>,
@@ -214,16 +216,17 @@ pub struct Swarm {
     /// Wanted and not on disk.
     missing: u32,
     /// What is needed when.
-    deadlines: Deadlines,
+    deadlines: Seldom<Deadlines>,
     picker: Box<dyn Picker>,
-    open: OpenPieces,
+    open: Seldom<OpenPieces>,
     blame: Blame,
     /// Boxed like the link: most torrents never need either.
     metadata: Option<Box<MetadataFetch>>,
-    hashes: HashFetch,
+    hashes: Seldom<HashFetch>,
 
-    choker: Box<dyn Choker>,
-    seeder: Box<dyn Choker>,
+    /// Made with the first round, like the one for when everything is here.
+    choker: Option<Box<dyn Choker>>,
+    seeder: Option<Box<dyn Choker>>,
     /// What this one has of the slots that torrents share.
     shared_slots: SharedSlots,
     /// What is sent is shared out by weight.
@@ -234,8 +237,8 @@ pub struct Swarm {
     ledger: BTreeMap<IpAddr, (u64, u64, Spread)>,
     availability: Availability,
     exchange: Exchange,
-    holes: Holes,
-    spread: SpreadLog,
+    holes: Seldom<Holes>,
+    spread: Seldom<SpreadLog>,
     super_seed: SuperSeed,
     suggestions: Option<Box<Suggestions>>,
     choke_at: Option<Instant>,
@@ -273,16 +276,16 @@ impl Swarm {
         let mut swarm = Swarm {
             rng: Rng::new(seed.fork("swarm", 0)),
             picker: config.picker.build(0, seed),
-            choker: config.choker.build(seed.fork("choker", 0)),
-            seeder: config.seeding.build(seed.fork("seeder", 0)),
+            choker: None,
+            seeder: None,
             shared_slots: SharedSlots::default(),
             shares: false,
             served: 0,
             ledger: BTreeMap::new(),
             availability: Availability::default(),
             exchange: Exchange::default(),
-            holes: Holes::default(),
-            spread: SpreadLog::default(),
+            holes: Seldom::default(),
+            spread: Seldom::default(),
             super_seed: SuperSeed::default(),
             suggestions: None,
             phase: if metainfo.is_some() { Phase::Opening } else { Phase::Metadata },
@@ -296,17 +299,17 @@ impl Swarm {
             fault: None,
             peers: Peers::new(),
             candidates: Candidates::default(),
-            conduct: Conduct::default(),
+            conduct: Seldom::default(),
             somebody_gives: false,
             departed: VecDeque::new(),
             have: Bitfield::new(0),
             held: Bitfield::new(0),
             priorities: PiecePriorities::none(),
             missing: 0,
-            deadlines: Deadlines::default(),
-            open: OpenPieces::default(),
+            deadlines: Seldom::default(),
+            open: Seldom::default(),
             blame: Blame::default(),
-            hashes: HashFetch::default(),
+            hashes: Seldom::default(),
             choke_at: None,
             connect_at: None,
             housekeeping_at: None,
@@ -418,7 +421,10 @@ impl Swarm {
         self.take_stock(&metainfo);
         self.picker = self.config.picker.build(pieces, self.seed.fork("picker", 0));
         self.fill_picker(&metainfo);
-        self.hashes.start(&metainfo);
+        self.hashes = Seldom::default();
+        if metainfo.missing_layers().next().is_some() {
+            self.hashes.start(&metainfo);
+        }
         self.availability.clear();
         self.tell_what_is_there(now, &before);
         let conns: Vec<ConnId> = self.peers.keys().copied().collect();

@@ -152,7 +152,11 @@ impl Swarm {
         }
         let candidates = self.choke_candidates(now, seeding);
         let slots = self.slots();
-        let choker = if seeding { &mut self.seeder } else { &mut self.choker };
+        let (config, seed) = (&self.config, &self.seed);
+        let choker = match seeding {
+            true => self.seeder.get_or_insert_with(|| config.seeding.build(seed.fork("seeder", 0))),
+            false => self.choker.get_or_insert_with(|| config.choker.build(seed.fork("choker", 0))),
+        };
         let unchoked = choker.round(&candidates, slots);
         self.shares = unchoked.values().any(|weight| *weight != Weight::EQUAL);
         let conns: Vec<ConnId> = self.peers.keys().copied().collect();
