@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 /// Mutations tried for each target: a second or two in a debug build.
 const MUTATIONS: u64 = 20_000;
 
-/// The same for targets each run of which raises numbers of 768 bits to powers, or drives two machines
-/// for hundreds of packets: a millisecond in a debug build.
+/// The same for targets each run of which does arithmetic of large numbers, or drives two machines for
+/// hundreds of packets: a millisecond in a debug build.
 const DEAR_MUTATIONS: u64 = 2_000;
-const DEAR_TARGETS: [&str; 2] = ["encrypted_handshake", "utp_connection"];
+const DEAR_TARGETS: [&str; 4] =
+    ["encrypted_handshake", "overlay_link", "overlay_reconcile", "utp_connection"];
 
 /// A mutated input is not let grow beyond this many bytes.
 const MUTATED_SIZE_MAX: usize = 64 * 1024;

@@ -13,6 +13,7 @@
 
 pub mod id;
 pub mod limits;
+pub mod link;
 pub mod reconcile;
 pub mod records;
 

@@ -44,7 +44,7 @@ pub const AUTHOR_BYTES_MAX: usize = 512 * 1024;
 pub const AUTHOR_KEYS_MAX: usize = 2_048;
 
 /// Records that are held, of all authors. With more, those of the author who has the most bytes give way
-/// (guess: 20 to 30 MB in memory).
+/// (guess: 25 MB if they have the usual 400 bytes, and as much to find them by).
 pub const SHELF_RECORDS_MAX: usize = 65_536;
 
 /// Bytes of records that are held, of all authors (guess).
@@ -53,6 +53,10 @@ pub const SHELF_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Keys of which it is remembered what was held; with more, what would be forgotten first is forgotten at
 /// once. 250 bytes each (guess).
 pub const REMEMBERED_KEYS_MAX: usize = 131_072;
+
+/// Names of records that did not find room, or that were replaced, which are not asked for again; with more,
+/// the first is forgotten and asked for once more (guess: what a few neighbours could offer in a row).
+pub const UNWANTED_IDS_MAX: usize = 4_096;
 
 /// Authors whom the user knows; beyond that they are strangers (guess).
 pub const KNOWN_AUTHORS_MAX: usize = 4_096;

@@ -10,6 +10,7 @@ use crate::id::NodeId;
 use crate::limits::{
     AUTHOR_BYTES_MAX, AUTHOR_KEYS_MAX, AUTHOR_RECORDS_MAX, CREATED_AHEAD_MAX_S, KNOWN_AUTHORS_MAX,
     LIFETIME_MAX_S, REMEMBERED_KEYS_MAX, SHELF_BYTES_MAX, SHELF_RECORDS_MAX, STRANGER_WORK_BITS,
+    UNWANTED_IDS_MAX,
 };
 use crate::reconcile::{Item, Set};
 use althing_base::UnixTime;
@@ -182,6 +183,7 @@ pub struct Shelf {
     fading: BTreeSet<(UnixTime, Key)>,
     set: Set,
     bytes: usize,
+    unwanted: Unwanted,
     changes: VecDeque<Change>,
 }
 
@@ -199,6 +201,7 @@ impl Shelf {
             fading: BTreeSet::new(),
             set: Set::new(),
             bytes: 0,
+            unwanted: Unwanted::default(),
             changes: VecDeque::new(),
         }
     }
@@ -209,6 +212,15 @@ impl Shelf {
     /// Why it does not belong there. Room may have been made for it in vain.
     pub fn admit(&mut self, now: UnixTime, record: &Record) -> Result<Admitted, Refused> {
         self.expire(now);
+        let result = self.try_admit(now, record);
+        match result {
+            Err(Refused::Held | Refused::Ahead { .. } | Refused::Work { .. }) | Ok(_) => {}
+            Err(_) => self.unwanted.add(record.id()),
+        }
+        result
+    }
+
+    fn try_admit(&mut self, now: UnixTime, record: &Record) -> Result<Admitted, Refused> {
         if let Err(refused) = self.judge(now, record) {
             if refused == Refused::Expired {
                 self.heed_expired(now, record);
@@ -309,7 +321,8 @@ impl Shelf {
 
     /// Which of its author's records have to give way to a new one: those created first.
     fn author_room(&self, record: &Record) -> Result<Vec<RecordId>, Refused> {
-        let Some(author) = self.authors.get(&record.author()) else { return Ok(Vec::new()) };
+        let nobody = Author::default();
+        let author = self.authors.get(&record.author()).unwrap_or(&nobody);
         let replaced = match self.places.get(&record.key()) {
             Some(Place::Held(old)) => Some(old),
             _ => None,
@@ -380,6 +393,11 @@ impl Shelf {
             author.records.remove(&(record.created(), id));
             author.bytes -= size(record);
         });
+        match why {
+            // There is room now for what had none.
+            Why::Expired => self.unwanted.clear(),
+            Why::Replaced | Why::Evicted => self.unwanted.add(id),
+        }
         self.changes.push_back(Change::Drop(record.clone(), why));
         if why != Why::Replaced {
             let may_return = why == Why::Evicted;
@@ -487,6 +505,13 @@ impl Shelf {
         self.ids.contains_key(id)
     }
 
+    /// Whether a record of which others have told the name is worth asking for: it is not held, and was
+    /// not refused or dropped lately. Without this two nodes that hold as much as they may would send
+    /// each other the same again and again.
+    pub fn wants(&self, id: &RecordId) -> bool {
+        !self.holds(id) && !self.unwanted.ids.contains(id)
+    }
+
     /// All that is held, by time of creation and name.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.set.iter().filter_map(|item| self.record(&RecordId(item.id)))
@@ -527,6 +552,32 @@ impl Shelf {
     }
 }
 
+/// Names that are not asked for.
+#[derive(Debug, Default)]
+struct Unwanted {
+    ids: BTreeSet<RecordId>,
+    /// The same, the first that came first.
+    order: VecDeque<RecordId>,
+}
+
+impl Unwanted {
+    fn add(&mut self, id: RecordId) {
+        if self.ids.insert(id) {
+            self.order.push_back(id);
+            if self.order.len() > UNWANTED_IDS_MAX
+                && let Some(first) = self.order.pop_front()
+            {
+                self.ids.remove(&first);
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.ids.clear();
+        self.order.clear();
+    }
+}
+
 fn size(record: &Record) -> usize {
     record.bytes().len()
 }
@@ -534,3 +585,6 @@ fn size(record: &Record) -> usize {
 fn item(record: &Record) -> Item {
     Item { time: record.created().0.cast_unsigned(), id: record.id().0 }
 }
+
+#[cfg(test)]
+mod tests;
