@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::NetworkKey;
+use crate::reconcile;
 use crate::records::{Body, Draft, Kind, Slot};
 use proptest::prelude::*;
 
@@ -270,6 +271,39 @@ proptest! {
         });
         prop_assert_eq!(Disk::of(&shelves[0]), Disk::of(&shelves[1]));
         prop_assert_eq!(shelves[0].set(), shelves[1].set());
+    }
+
+    #[test]
+    fn two_that_reconcile_hold_the_same(
+        made in prop::collection::vec((any_made(), 0..3u8), 1..80),
+    ) {
+        let mut shelves = [shelf(), shelf()];
+        for (made, whose) in made {
+            let record = Made { days: 30, ..made }.sign();
+            for (number, shelf) in (0..).zip(&mut shelves) {
+                if whose == 2 || whose == number {
+                    let _ = shelf.admit(now(), &record);
+                }
+            }
+        }
+        let [mut ours, mut theirs] = shelves;
+        let (mut session, first) = reconcile::Session::start(ours.set(), 4_096);
+        let mut next = Some(first);
+        while let Some(message) = next {
+            let answer = reconcile::answer(theirs.set(), &message, 4_096).unwrap();
+            let step = session.heed(ours.set(), &answer).unwrap();
+            // Records go over while names are still being told.
+            for id in step.have {
+                let record = ours.record(&RecordId(id)).cloned();
+                record.map(|record| theirs.admit(now(), &record));
+            }
+            for id in step.need {
+                let record = theirs.record(&RecordId(id)).cloned();
+                record.map(|record| ours.admit(now(), &record));
+            }
+            next = step.message;
+        }
+        prop_assert_eq!(ours.set(), theirs.set());
     }
 
     #[test]
