@@ -238,8 +238,10 @@ impl Swarm {
         if !self.is_running() || self.phase != Phase::Active {
             return;
         }
-        let taken = self.peers.values().filter(|p| !p.choked).count();
-        let free = self.slots().saturating_sub(taken);
+        let mut free = self.slots().saturating_sub(self.slots_taken());
+        if free > 0 && self.guests.moves_in() {
+            free -= 1;
+        }
         if free > 0 {
             let mut waiting = self.waiting_for_slots(now, |_| true);
             for _ in 0..free {
@@ -248,6 +250,7 @@ impl Swarm {
             }
         }
         self.reclaim_slots(now);
+        self.see_to_guests(now);
     }
 
     /// Takes slots from those who let them go to waste, as long as others wait who did not, and sees to
@@ -262,7 +265,8 @@ impl Swarm {
         let wasters: Vec<ConnId> = self
             .peers
             .iter()
-            .filter(|(_, p)| !p.choked && !p.gives(now) && self.wastes_slot(now, p, patience))
+            .filter(|(conn, p)| !p.choked && !self.guests.is_guest(**conn) && !p.gives(now))
+            .filter(|(_, p)| self.wastes_slot(now, p, patience))
             .map(|(conn, _)| *conn)
             .collect();
         for conn in &wasters {

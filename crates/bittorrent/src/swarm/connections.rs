@@ -204,6 +204,7 @@ impl Swarm {
             self.holes.nobody_is_between();
         }
         self.forget_suggestions(&peer);
+        self.guests.is_no_guest(conn);
         self.departs(now, conn, &peer);
         self.exchange_departure(&peer);
         self.remember_balance(&peer);
@@ -355,6 +356,7 @@ impl Swarm {
         self.order_metadata(now);
         self.order_hashes(now);
         self.reclaim_slots(now);
+        self.see_to_guests(now);
     }
 
     /// Whether there is somebody to have from what others owe: one that gives, or one that would and has

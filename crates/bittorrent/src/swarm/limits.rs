@@ -71,6 +71,23 @@ pub const SLOT_IDLE_AFTER: Duration = Duration::from_secs(20);
 /// slots of six rounds).
 pub const WASTE_REMEMBERED_FOR: Duration = Duration::from_secs(60);
 
+/// A peer has just come, and may be a guest, for so long: the time to say what it has and wants.
+pub const GUEST_NEW_FOR: Duration = Duration::from_secs(5);
+
+/// There are guests where at most one in so many of those who want something has just come (guess: as one slot
+/// in eight is given on trust).
+pub const GUEST_OF_PEERS: usize = 8;
+
+/// What a seed hands a guest, in bytes: the 1 MiB that a player wants before it shows something, and what else it
+/// has on order then (guess).
+pub const GUEST_BYTES_MAX: u64 = 3 << 19;
+
+/// The same if one waits who came later.
+pub const GUEST_BYTES_LEAST: u64 = 1 << 18;
+
+/// A guest that takes nothing for so long has had its turn: some round trips.
+pub const GUEST_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Networks that stand behind others at most; beyond, the one that would have done so soonest is
 /// forgotten.
 pub const WASTERS_MAX: usize = 64;

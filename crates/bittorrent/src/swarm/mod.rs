@@ -12,8 +12,9 @@
 //! `download` (ordering blocks), `urgent` (those that somebody waits for), `trial` (from those who
 //! may be liars), `wishes` (what is wanted
 //! changes), `upload` (giving them, choking), `claims` (slots that go to
-//! waste), `slots` (whom all torrents share), `superseed` (BEP 16), `spread` (who passes on what is
-//! rare), `pex` (BEP 11), `dht` (BEP 5), `holepunch` (BEP 55), `lost` (BEP 54), `hashes` (BEP 52's trees), `stats`
+//! waste), `guests` (a slot for newcomers), `slots` (whom all torrents share), `superseed` (BEP 16),
+//! `spread` (who passes on what is rare), `pex` (BEP 11), `dht` (BEP 5), `holepunch` (BEP 55), `lost`
+//! (BEP 54), `hashes` (BEP 52's trees), `stats`
 //! (what a user sees). The
 //! policies are types of their own: [`Picker`] and [`Choker`].
 
@@ -28,6 +29,7 @@ mod deadlines;
 mod dht;
 mod download;
 mod elsewhere;
+mod guests;
 mod hashes;
 mod holepunch;
 mod io;
@@ -77,6 +79,7 @@ use blame::Blame;
 use candidates::Candidates;
 use conduct::Conduct;
 use deadlines::Deadlines;
+use guests::Guests;
 use hashes::HashFetch;
 use holepunch::Holes;
 use limits::{CHOKE_INTERVAL, CONNECTING_MAX, CONNECTIONS_MAX, UNCHOKE_SLOTS};
@@ -229,6 +232,7 @@ pub struct Swarm {
     seeder: Option<Box<dyn Choker>>,
     /// What this one has of the slots that torrents share.
     shared_slots: SharedSlots,
+    guests: Guests,
     /// What is sent is shared out by weight.
     shares: bool,
     /// How much those who are sent something have been sent, each byte divided by its weight.
@@ -279,6 +283,7 @@ impl Swarm {
             choker: None,
             seeder: None,
             shared_slots: SharedSlots::default(),
+            guests: Guests::default(),
             shares: false,
             served: 0,
             ledger: BTreeMap::new(),

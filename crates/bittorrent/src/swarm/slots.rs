@@ -44,7 +44,7 @@ impl Swarm {
     pub(super) fn slots_granted(&mut self, now: Instant, slots: usize) {
         let before = self.slots();
         self.shared_slots.granted = slots;
-        let unchoked = self.peers.values().filter(|p| !p.choked).count();
+        let unchoked = self.slots_taken();
         // Some policies share out, and have more peers unchoked than there are slots.
         if self.slots() < before && self.slots() < unchoked {
             self.choose_unchoked(now);

@@ -166,11 +166,14 @@ impl Swarm {
                     if let Some(peer) = self.peers.get_mut(&conn) {
                         peer.weight = *weight;
                     }
+                    self.guests.is_no_guest(conn);
                     self.unchoke(now, conn);
                 }
+                None if slots > 0 && self.guests.is_guest(conn) => {}
                 None => self.choke(now, conn),
             }
         }
+        self.see_to_guests(now);
     }
 
     /// What the choker is to know of everyone that wants something.
@@ -255,6 +258,7 @@ impl Swarm {
     pub(super) fn choke(&mut self, now: Instant, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(&conn).filter(|p| !p.choked) else { return };
         peer.choked = true;
+        self.guests.is_no_guest(conn);
         let waiting = std::mem::take(&mut peer.wanted_by_it);
         let (kept, refused): (VecDeque<BlockRef>, VecDeque<BlockRef>) =
             waiting.into_iter().partition(|block| peer.may_have(block.piece));
@@ -366,6 +370,9 @@ impl Swarm {
         if !peer.sending.is_empty() && (is_enough || self.is_beyond_trust(now, peer)) {
             return false;
         }
+        if self.guest_has_all(now, conn) {
+            return false;
+        }
         let Some(peer) = self.peers.get_mut(&conn) else { return false };
         peer.wanted_by_it.pop_front();
         if peer.sending.is_empty() {
@@ -404,7 +411,7 @@ impl Swarm {
             let next = self
                 .peers
                 .iter()
-                .filter(|(_, p)| ready(p))
+                .filter(|(conn, p)| ready(p) && !self.guest_has_all(now, **conn))
                 .min_by_key(|(conn, p)| (p.served, **conn))
                 .map(|(conn, p)| (*conn, own(p)));
             let Some((conn, own)) = next else { return };
@@ -437,6 +444,9 @@ impl Swarm {
         self.watch_spread(now, conn, block);
         self.shown_block_sent(now, conn, block);
         self.end_of_trust(now, conn);
+        if self.guests.is_guest(conn) {
+            self.see_to_guests(now);
+        }
         self.send_on(now, conn);
     }
 }

@@ -6,6 +6,7 @@ mod company;
 mod dht;
 mod elsewhere;
 mod exchange;
+mod guests;
 mod hashes;
 mod holepunch;
 mod idlers;
