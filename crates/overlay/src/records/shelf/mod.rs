@@ -436,10 +436,11 @@ impl Shelf {
         }
     }
 
-    /// Says how an author is regarded. Beyond [`KNOWN_AUTHORS_MAX`] a new one stays a stranger.
+    /// Says how an author is regarded. Beyond [`KNOWN_AUTHORS_MAX`] who is to be known stays a stranger.
     pub fn regard(&mut self, name: NodeId, standing: Standing) {
         let before = self.standing(&name);
-        if before == Standing::Stranger && self.known >= KNOWN_AUTHORS_MAX {
+        let is_new = before == Standing::Stranger && standing == Standing::Known;
+        if is_new && self.known >= KNOWN_AUTHORS_MAX {
             return;
         }
         self.known += usize::from(standing != Standing::Stranger);

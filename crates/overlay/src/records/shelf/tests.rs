@@ -170,6 +170,29 @@ fn who_has_most_gives_way_first_and_we_never_do() {
 }
 
 #[test]
+fn acquaintances_are_bounded_and_forgotten_without_a_trace() {
+    let mut shelf = shelf();
+    let name = |number: usize| {
+        let mut name = [0; 32];
+        name[..8].copy_from_slice(&number.to_be_bytes());
+        NodeId(name)
+    };
+    for number in 0..=KNOWN_AUTHORS_MAX {
+        shelf.regard(name(number), Standing::Known);
+    }
+    assert_eq!(shelf.standing(&name(KNOWN_AUTHORS_MAX - 1)), Standing::Known);
+    assert_eq!(shelf.standing(&name(KNOWN_AUTHORS_MAX)), Standing::Stranger);
+    shelf.regard(name(KNOWN_AUTHORS_MAX), Standing::Own);
+    assert_eq!(shelf.standing(&name(KNOWN_AUTHORS_MAX)), Standing::Own);
+    for number in 0..=KNOWN_AUTHORS_MAX {
+        shelf.regard(name(number), Standing::Stranger);
+    }
+    assert!(shelf.authors.is_empty() && shelf.weights.is_empty());
+    shelf.regard(name(7), Standing::Known);
+    assert_eq!(shelf.standing(&name(7)), Standing::Known);
+}
+
+#[test]
 fn an_author_cannot_make_us_forget_by_publishing_more() {
     let mut shelf = Shelf::new(Caps { author_keys: 3, stranger_work_bits: 0, ..Caps::default() });
     for slot in 1..=3 {
