@@ -12,8 +12,14 @@ const MUTATIONS: u64 = 20_000;
 /// The same for targets each run of which does arithmetic of large numbers, or drives two machines for
 /// hundreds of packets: a millisecond in a debug build.
 const DEAR_MUTATIONS: u64 = 2_000;
-const DEAR_TARGETS: [&str; 5] =
-    ["encrypted_handshake", "overlay_link", "overlay_reconcile", "overlay_shelf", "utp_connection"];
+const DEAR_TARGETS: [&str; 6] = [
+    "encrypted_handshake",
+    "overlay_link",
+    "overlay_message",
+    "overlay_reconcile",
+    "overlay_shelf",
+    "utp_connection",
+];
 
 /// A mutated input is not let grow beyond this many bytes.
 const MUTATED_SIZE_MAX: usize = 64 * 1024;

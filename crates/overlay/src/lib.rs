@@ -5,16 +5,25 @@
 //!   [`Shelf`](records::Shelf) on which a node keeps them.
 //! * [`reconcile`]: two nodes find out which records one has and the other has not.
 //! * [`link`]: what two nodes say to each other is encrypted, and each knows whom it talks to.
+//! * [`machine`]: the node itself, which [`io`] tells what happened and asks what is to be done. It is made
+//!   of [`membership`], who is a neighbour and who is known besides, and [`broadcast`], how a record
+//!   reaches everybody; what neighbours say is in [`wire`].
 //! * [`limits`]: how much of what others send is believed and kept.
 //!
 //! Nothing here opens a socket, reads a clock or draws entropy. Signatures are checked by a function
 //! that is given ([`id::Verify`]), so that a simulation of thousands of nodes need not raise points to
 //! powers.
 
+pub mod broadcast;
 pub mod id;
+pub mod io;
 pub mod limits;
 pub mod link;
+pub mod machine;
+pub mod membership;
 pub mod reconcile;
 pub mod records;
+mod sink;
+pub mod wire;
 
 pub use id::{Contact, Keys, NetworkKey, NodeId};

@@ -10,6 +10,7 @@ pub mod figures;
 mod host;
 pub mod limits;
 mod network;
+pub mod overlay;
 mod plan;
 mod queue;
 mod report;

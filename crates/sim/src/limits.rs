@@ -75,4 +75,15 @@ pub const NAT_MAPPINGS_MAX: usize = 256;
 /// A search in the DHT that has not ended after this time never will.
 pub const SEARCH_MAX: Duration = Duration::from_secs(120);
 
+/// How long nodes of the overlay have after the last has joined before anything is measured.
+pub const OVERLAY_SETTLE: Duration = Duration::from_secs(120);
+
+/// How long it takes to ask the meeting place: a lookup in the DHT with half of its nodes dead and a
+/// tracker's answer come sooner.
+pub const MEETING_TIME: Duration = Duration::from_secs(1);
+
+/// Addresses that the meeting place names, of all who ever came: a node of the DHT keeps them for up to
+/// 45 minutes after they are gone, and several nodes are asked.
+pub const MEETING_NAMES: usize = 40;
+
 const _: () = assert!(WINDOW_BYTES >= 2 * BURST_BYTES);

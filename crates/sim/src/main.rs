@@ -2,6 +2,7 @@
 
 use althing_sim::datagrams;
 use althing_sim::figures;
+use althing_sim::overlay;
 use althing_sim::scenario::{self, Entry, SCENARIOS};
 use althing_sim::tables::{self, TABLES};
 use std::fmt::Write as _;
@@ -14,6 +15,7 @@ Runs BitTorrent swarms on a simulated network; one number reproduces a run.
 Usage: althing-sim [--seed N] [--scenario NAME|all] [--peers N] [--timeline] [--json]
        althing-sim [--seed N] [--peers N] --table NAME|all|--fairness
        althing-sim [--seed N] [--peers N] --table dht --svg FILE
+       althing-sim [--seed N] [--nodes N] --overlay NAME|all
 
   --seed N         the number from which everything that is left to chance follows (default 1)
   --scenario NAME  which to run (default all)
@@ -21,6 +23,9 @@ Usage: althing-sim [--seed N] [--scenario NAME|all] [--peers N] [--timeline] [--
   --table NAME|all print a table of docs/ instead, as Markdown: crowd, liars, lines, churn or play;
                    dht, dht-marks or dht-manners (of the DHT, --peers being its nodes)
   --svg FILE       also write what the table dht says as a picture
+  --overlay NAME|all  print a table about the overlay, as Markdown: broadcast, failure, partition or
+                   rest
+  --nodes N        how many nodes it has (default 10000)
   --fairness       print the table of docs/simulator.md about policies instead, as Markdown
   --timeline       also print how the run went, a line every 5 s of simulated time
   --json           print JSON, an object a line
@@ -35,6 +40,8 @@ struct Options {
     peers: Option<u32>,
     fairness: bool,
     table: Option<String>,
+    overlay: Option<String>,
+    nodes: Option<usize>,
     svg: Option<String>,
     timeline: bool,
     json: bool,
@@ -47,6 +54,8 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
         peers: None,
         fairness: false,
         table: None,
+        overlay: None,
+        nodes: None,
         svg: None,
         timeline: false,
         json: false,
@@ -63,6 +72,8 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
             "--peers" => options.peers = Some(number(&name, &value()?)?),
             "--scenario" => options.scenario = value()?,
             "--table" => options.table = Some(value()?),
+            "--overlay" => options.overlay = Some(value()?),
+            "--nodes" => options.nodes = Some(number(&name, &value()?)?),
             "--svg" => options.svg = Some(value()?),
             "--fairness" => options.fairness = true,
             "--timeline" => options.timeline = true,
@@ -140,6 +151,22 @@ fn draw_dht(path: &str, options: &Options) -> Result<bool, String> {
     Ok(true)
 }
 
+/// Prints a table about the overlay, or all.
+fn print_overlay(name: &str, options: &Options) -> Result<bool, String> {
+    let tables = overlay::tables::TABLES;
+    let chosen = || tables.iter().filter(|(other, _)| name == "all" || name == *other);
+    if chosen().next().is_none() {
+        let names: Vec<&str> = tables.iter().map(|(name, _)| *name).collect();
+        return Err(format!("there is no table \"{name}\", only {}", names.join(", ")));
+    }
+    for (title, make) in chosen() {
+        let rows = make(options.seed, options.nodes.unwrap_or(overlay::tables::NODES));
+        let text = format!("{title}\n\n{rows}\n");
+        std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())?;
+    }
+    Ok(true)
+}
+
 /// Prints a table, or all.
 fn print_tables(name: &str, options: &Options) -> Result<bool, String> {
     let chosen = || TABLES.iter().filter(|(other, _)| name == "all" || name == *other);
@@ -176,6 +203,9 @@ fn main() -> ExitCode {
                 return Err("--svg goes with --table dht".to_owned());
             }
             return draw_dht(path, &options);
+        }
+        if let Some(name) = &options.overlay {
+            return print_overlay(name, &options);
         }
         if let Some(name) = &options.table {
             return print_tables(name, &options);

@@ -1,0 +1,427 @@
+//! The overlay: one machine made of membership, broadcast, the shelf of records, and reconciliation.
+//!
+//! A driver makes links and ends them; this machine says with whom and what is said. It knows nothing of
+//! the ciphers on a link, so that ten thousand of these can be driven in one process.
+
+mod compare;
+pub mod limits;
+#[cfg(test)]
+mod tests;
+
+use crate::broadcast::Broadcast;
+use crate::id::{NetworkKey, NodeId, Verify};
+use crate::io::{Input, LinkId, Output};
+use crate::membership::{Membership, Views};
+use crate::records::{Caps, RawRecord, Record, Refused, Shelf, Standing};
+use crate::sink::{Change, Sink};
+use crate::wire::Message;
+use althing_base::machine::is_due;
+use althing_base::{Instant, Machine, Rng, Seed, UnixTime};
+use bytes::Bytes;
+use compare::Compare;
+use limits::{
+    AFTER_DEATH, SCORE_FIRST, SCORE_IDLE_STAMP, SCORE_INVALID, SCORE_UNASKED, SCORE_UNKEPT,
+};
+use std::time::Duration;
+
+/// How a node is to be.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// From which all its choices follow; nobody else may know it.
+    pub seed: Seed,
+    /// Its name.
+    pub me: NodeId,
+    /// The network that it is in.
+    pub network: NetworkKey,
+    /// How signatures are checked: [`NodeId::has_signed`] but in simulations.
+    pub verify: Verify,
+    /// How much it holds.
+    pub caps: Caps,
+    /// It indexes for others.
+    pub is_super: bool,
+}
+
+impl Config {
+    /// A node as nodes are.
+    pub fn new(seed: Seed, me: NodeId, network: NetworkKey) -> Self {
+        let verify = NodeId::has_signed;
+        Config { seed, me, network, verify, caps: Caps::default(), is_super: false }
+    }
+}
+
+/// A node of the overlay. See [`Machine`] for the run loop.
+#[derive(Debug)]
+pub struct Overlay {
+    network: NetworkKey,
+    verify: Verify,
+    rng: Rng,
+    members: Membership,
+    tree: Broadcast,
+    shelf: Shelf,
+    compare: Compare,
+    /// When the clock was last read, and what it said.
+    clock: (Instant, UnixTime),
+    /// When records are compared with a neighbour because another has died.
+    compare_at: Option<Instant>,
+    stats: Stats,
+    sink: Sink,
+}
+
+/// What a node has done and has; counts since it was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// Neighbours and others.
+    pub views: Views,
+    /// Links along which records are sent.
+    pub eager: usize,
+    /// Links along which they are announced.
+    pub lazy: usize,
+    /// Records that were announced and are not here.
+    pub missing: usize,
+    /// Records that are held.
+    pub records: usize,
+    /// Bytes of them.
+    pub record_bytes: usize,
+    /// Records that came along the tree, be they new or not.
+    pub payloads: u64,
+    /// Those of them that were here already.
+    pub duplicates: u64,
+    /// Records that came by reconciliation.
+    pub reconciled: u64,
+    /// Records that were refused.
+    pub refused: u64,
+}
+
+/// Why it wants to be woken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// Neighbours are missing or silent, or it is time to exchange addresses.
+    Members,
+    /// Something is to be announced, or has been and did not come.
+    Tree,
+    /// Records are to be compared, or somebody does not answer.
+    Compare,
+    /// A record expires.
+    Expiry,
+}
+
+impl Overlay {
+    /// A node that knows nobody. It looks for others when it is first woken.
+    pub fn new(now: Instant, config: Config) -> Self {
+        let Config { seed, me, network, verify, caps, is_super } = config;
+        let mut shelf = Shelf::new(caps);
+        shelf.regard(me, Standing::Own);
+        let mut overlay = Overlay {
+            network,
+            verify,
+            rng: Rng::new(seed.fork("overlay", 0)),
+            members: Membership::new(now, me, seed.fork("membership", 0), is_super),
+            tree: Broadcast::new(),
+            shelf,
+            compare: Compare::default(),
+            clock: (now, UnixTime(0)),
+            compare_at: None,
+            stats: Stats::default(),
+            sink: Sink::default(),
+        };
+        overlay.members.start(now, &mut overlay.sink);
+        overlay
+    }
+
+    /// What is held.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// The shelf, to say how authors are regarded or to put back what was kept on disk. Whoever changes it
+    /// has the machine handle something after.
+    pub fn shelf_mut(&mut self) -> &mut Shelf {
+        &mut self.shelf
+    }
+
+    /// What it has done and has.
+    pub fn stats(&self) -> Stats {
+        let (eager, lazy) = self.tree.links();
+        Stats {
+            views: self.members.views(),
+            eager,
+            lazy,
+            missing: self.tree.missing(),
+            records: self.shelf.len(),
+            record_bytes: self.shelf.bytes(),
+            ..self.stats
+        }
+    }
+
+    /// What the clock says now, as far as it was told.
+    fn unix(&self, now: Instant) -> UnixTime {
+        let (at, UnixTime(said)) = self.clock;
+        let passed = i64::try_from(now.since(at).as_secs()).unwrap_or(i64::MAX);
+        UnixTime(said.saturating_add(passed))
+    }
+
+    fn message(&mut self, now: Instant, link: LinkId, message: Message) {
+        if !self.members.heard(now, link, &message, &mut self.sink) {
+            return;
+        }
+        let shelf = &self.shelf;
+        let sink = &mut self.sink;
+        match message {
+            Message::Gossip { hops, record } => {
+                if self.members.is_active(link) {
+                    self.gossip(now, link, hops, &record);
+                }
+            }
+            Message::IHave(announced) => {
+                self.tree.announced(now, link, &announced, |id| shelf.holds(id), sink);
+            }
+            Message::Graft(ids) => {
+                let get = |id: &_| shelf.record(id).map(|record| record.bytes().clone());
+                self.tree.grafted(now, link, &ids, get, sink);
+            }
+            Message::Prune => self.tree.pruned(link),
+            Message::Reconcile { is_answer: false, step } => {
+                self.members.visited(link);
+                if self.compare.question(now, link, &step, shelf, sink).is_err() {
+                    self.members.garbage(now, link, sink);
+                }
+            }
+            Message::Reconcile { is_answer: true, step } => {
+                match self.compare.answered(now, link, &step, shelf, sink) {
+                    Ok(differs) => {
+                        if differs {
+                            self.members.keep(link, sink);
+                        }
+                        self.finish_visit(now, link);
+                    }
+                    Err(_) => self.members.garbage(now, link, sink),
+                }
+            }
+            Message::Offer(ids) => self.compare.want(now, link, &ids, shelf, sink),
+            Message::Need(ids) => self.compare.needed(now, link, &ids, shelf, sink),
+            Message::Records(records) => {
+                for record in &records {
+                    self.fetched(now, link, record);
+                }
+                self.compare.next(now, link, &self.shelf, &mut self.sink);
+                self.finish_visit(now, link);
+            }
+            other => self.members.message(now, link, other, sink),
+        }
+    }
+
+    /// A record has come along the tree.
+    fn gossip(&mut self, now: Instant, link: LinkId, hops: u8, bytes: &Bytes) {
+        self.stats.payloads += 1;
+        let Ok(raw) = RawRecord::parse(bytes) else {
+            self.stats.refused += 1;
+            self.members.score(now, link, SCORE_INVALID, &mut self.sink);
+            return;
+        };
+        if self.shelf.holds(&raw.id()) {
+            self.stats.duplicates += 1;
+            self.tree.duplicate(link, &mut self.sink);
+            return;
+        }
+        if let Some(record) = self.admit(now, link, &raw) {
+            let what = (record.id(), hops, record.bytes());
+            self.tree.received(now, Some(link), what, &mut self.sink);
+        }
+    }
+
+    /// A record has come that was asked for after reconciliation.
+    fn fetched(&mut self, now: Instant, link: LinkId, bytes: &Bytes) {
+        let raw = RawRecord::parse(bytes);
+        let was_asked = raw.as_ref().is_ok_and(|raw| self.compare.was_asked(link, &raw.id()));
+        let (Ok(raw), true) = (raw, was_asked) else {
+            self.members.score(now, link, SCORE_UNASKED, &mut self.sink);
+            return;
+        };
+        if self.shelf.holds(&raw.id()) {
+            return;
+        }
+        if let Some(record) = self.admit(now, link, &raw) {
+            self.stats.reconciled += 1;
+            self.tree.received(now, None, (record.id(), 0, record.bytes()), &mut self.sink);
+        }
+    }
+
+    /// Puts a record on the shelf that came from somebody, if it belongs there.
+    fn admit(&mut self, now: Instant, link: LinkId, raw: &RawRecord) -> Option<Record> {
+        let unix = self.unix(now);
+        // All that can be told without raising points to powers comes first.
+        let admitted = match self.shelf.judge(unix, raw) {
+            Err(refused) => Err(match refused {
+                Refused::Work { .. } => SCORE_IDLE_STAMP,
+                _ => 0,
+            }),
+            Ok(()) => match raw.check(&self.network, self.verify) {
+                Err(_) => Err(SCORE_INVALID),
+                Ok(record) => match self.shelf.admit(unix, &record) {
+                    Ok(_) => Ok(record),
+                    Err(_) => Err(0),
+                },
+            },
+        };
+        match admitted {
+            Ok(record) => {
+                self.members.score(now, link, SCORE_FIRST, &mut self.sink);
+                Some(record)
+            }
+            Err(score) => {
+                self.stats.refused += 1;
+                self.tree.refuse(raw.id());
+                if score != 0 {
+                    self.members.score(now, link, score, &mut self.sink);
+                }
+                None
+            }
+        }
+    }
+
+    /// Somebody who was called to compare records only is let go when that is done.
+    fn finish_visit(&mut self, now: Instant, link: LinkId) {
+        if self.compare.is_done(link) {
+            self.members.compared(now, link, &mut self.sink);
+        }
+    }
+
+    /// Our user has something to say.
+    fn publish(&mut self, now: Instant, record: &Record) {
+        let unix = self.unix(now);
+        if self.shelf.admit(unix, record).is_ok() {
+            self.tree.received(now, None, (record.id(), 0, record.bytes()), &mut self.sink);
+        }
+    }
+
+    /// Tells the parts what has become of links, and hands out what has become of records.
+    fn settle(&mut self, now: Instant) {
+        let mut at = 0;
+        while let Some(change) = self.sink.changes.get(at).copied() {
+            at += 1;
+            match change {
+                Change::Up { link, ours } => {
+                    self.tree.up(now, link);
+                    if ours {
+                        self.compare.start(now, link, &self.shelf, &mut self.sink);
+                    }
+                }
+                Change::Visit(link) => {
+                    self.compare.start(now, link, &self.shelf, &mut self.sink);
+                }
+                Change::Down { link, died, active } => {
+                    self.tree.down(now, link);
+                    self.compare.down(link);
+                    if died && active && self.compare_at.is_none() {
+                        let wait = AFTER_DEATH.mul_f64(1.0 + self.rng.unit());
+                        self.compare_at = Some(now + wait);
+                    }
+                }
+            }
+        }
+        self.sink.changes.clear();
+        while let Some(change) = self.shelf.poll_change() {
+            self.sink.outputs.push_back(Output::Shelf(Box::new(change)));
+        }
+        for output in &self.sink.outputs {
+            if let Output::Send { link, message } = output
+                && is_answered(message)
+            {
+                self.members.sent(now, *link);
+            }
+        }
+    }
+
+    /// When the next record expires.
+    fn expiry(&self) -> Option<Instant> {
+        let (at, UnixTime(said)) = self.clock;
+        let UnixTime(next) = self.shelf.next_expiry()?;
+        let wait = u64::try_from(next.saturating_sub(said)).unwrap_or(0);
+        Some(at + Duration::from_secs(wait))
+    }
+}
+
+/// Whether a peer that is there says something after this, or is asked if it does not. What answers
+/// something itself would be asked about for ever.
+fn is_answered(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::Gossip { .. }
+            | Message::IHave(_)
+            | Message::Graft(_)
+            | Message::Shuffle { .. }
+            | Message::Reconcile { is_answer: false, .. }
+            | Message::Need(_)
+    )
+}
+
+impl Machine for Overlay {
+    type Input = Input;
+    type Output = Output;
+    type Reason = Reason;
+
+    fn handle_input(&mut self, now: Instant, input: Input) {
+        debug_assert!(self.sink.outputs.is_empty(), "outputs are drained before the next input");
+        match input {
+            Input::LinkUp { link, node, addr, outgoing } => {
+                self.members.link_up(now, (link, node, addr), outgoing, &mut self.sink);
+            }
+            Input::LinkDown { link } => self.members.link_down(now, link, &mut self.sink),
+            Input::Message { link, message } => self.message(now, link, message),
+            Input::Garbage { link } => self.members.garbage(now, link, &mut self.sink),
+            Input::DialFailed { addr } => self.members.dial_failed(now, addr, &mut self.sink),
+            Input::Contacts(addrs) => self.members.met(now, &addrs, &mut self.sink),
+            Input::Publish(record) => self.publish(now, &record),
+            Input::Clock(unix) => {
+                self.clock = (now, unix);
+                self.shelf.expire(unix);
+            }
+            Input::Listening(port) => self.members.listening(port),
+        }
+        self.settle(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if is_due(now, self.members.deadline()) {
+            self.members.timeout(now, &mut self.sink);
+        }
+        if is_due(now, self.tree.deadline()) {
+            for link in self.tree.timeout(now, &mut self.sink) {
+                self.members.score(now, link, SCORE_UNKEPT, &mut self.sink);
+            }
+        }
+        if is_due(now, self.compare.deadline()) {
+            for link in self.compare.timeout(now, &mut self.sink) {
+                self.finish_visit(now, link);
+            }
+        }
+        if is_due(now, self.compare_at) {
+            self.compare_at = None;
+            if let Some(link) = self.members.any_neighbour() {
+                self.compare.start(now, link, &self.shelf, &mut self.sink);
+            }
+        }
+        if is_due(now, self.expiry()) {
+            self.shelf.expire(self.unix(now));
+        }
+        self.settle(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.sink.outputs.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<(Instant, Reason)> {
+        let compare = self.compare.deadline().into_iter().chain(self.compare_at).min();
+        let deadlines = [
+            (self.members.deadline(), Reason::Members),
+            (self.tree.deadline(), Reason::Tree),
+            (compare, Reason::Compare),
+            (self.expiry(), Reason::Expiry),
+        ];
+        deadlines
+            .into_iter()
+            .filter_map(|(at, reason)| Some((at?, reason)))
+            .min_by_key(|(at, _)| *at)
+    }
+}

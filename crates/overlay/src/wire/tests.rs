@@ -1,0 +1,165 @@
+//! Messages written down byte for byte, what must be refused, and that whatever is read is written the
+//! same again.
+
+use super::limits::{ANNOUNCED_MAX, RECORD_BYTES_MAX, SHUFFLE_CONTACTS_MAX, WALK_STEPS_MAX};
+use super::*;
+use crate::id::NodeId;
+use proptest::prelude::*;
+use std::net::SocketAddr;
+
+fn contact(number: u8, addr: &str) -> Contact {
+    Contact { node: NodeId([number; 32]), addr: addr.parse().unwrap() }
+}
+
+fn check(message: &Message, expected: &[u8]) {
+    assert_eq!(message.encode(), expected, "{message:?}");
+    assert_eq!(message.encoded_len(), expected.len());
+    assert_eq!(Message::parse(expected).as_ref(), Ok(message));
+}
+
+#[test]
+fn the_encoding_is_the_one_that_is_written_down() {
+    // docs/protocols/overlay.md
+    let hello = Hello { version: 1, features: 0x0102, port: Some(7716), is_super: true };
+    check(&Message::Hello(hello), &[0, 1, 0, 0, 0, 0, 0, 0, 1, 2, 0x1e, 0x24, 1]);
+    check(&Message::Join, &[1]);
+    let v4 = contact(7, "192.0.2.1:7716");
+    let in_v4 = [&[7; 32][..], &[4, 192, 0, 2, 1, 0x1e, 0x24]].concat();
+    let forward = Message::ForwardJoin { contact: Box::new(v4), ttl: 5 };
+    check(&forward, &[&[2, 5][..], &in_v4].concat());
+    check(&Message::Neighbour { urgent: true }, &[3, 1]);
+    check(&Message::NeighbourReply { yes: false }, &[4, 0]);
+    check(&Message::Disconnect, &[5]);
+    let v6 = contact(8, "[2001:db8::1]:1");
+    let in_v6 =
+        [&[8; 32][..], &[6, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1]].concat();
+    let shuffle = Message::Shuffle { token: 9, ttl: 4, contacts: vec![v4, v6] };
+    check(&shuffle, &[&[6, 0, 0, 0, 0, 0, 0, 0, 9, 4][..], &in_v4, &in_v6].concat());
+    check(&Message::ShuffleReply { token: 0, contacts: Vec::new() }, &[7, 0, 0, 0, 0, 0, 0, 0, 0]);
+    check(&Message::Ping, &[8]);
+    check(&Message::Pong, &[9]);
+    let record = Bytes::from_static(b"record");
+    check(&Message::Gossip { hops: 3, record: record.clone() }, b"\x10\x03record");
+    let id = RecordId([5; 32]);
+    check(&Message::IHave(vec![Announced { id, hops: 2 }]), &[&[17][..], &[5; 32], &[2]].concat());
+    check(&Message::Graft(Vec::new()), &[18]);
+    check(&Message::Graft(vec![id]), &[&[18][..], &[5; 32]].concat());
+    check(&Message::Prune, &[19]);
+    let step = Bytes::from_static(b"step");
+    check(&Message::Reconcile { is_answer: true, step }, b"\x20\x01step");
+    check(&Message::Need(vec![id]), &[&[33][..], &[5; 32]].concat());
+    check(&Message::Records(vec![record]), b"\x22\0\x06record");
+    check(&Message::Offer(vec![id]), &[&[35][..], &[5; 32]].concat());
+}
+
+#[test]
+fn what_is_not_so_is_refused() {
+    let refuse = |bytes: &[u8]| assert!(Message::parse(bytes).is_err(), "{bytes:x?}");
+    refuse(&[]);
+    for message in [
+        Message::Hello(Hello::default()),
+        Message::Neighbour { urgent: false },
+        Message::Disconnect,
+        Message::Ping,
+        Message::Shuffle { token: 1, ttl: 1, contacts: vec![contact(1, "192.0.2.1:1")] },
+    ] {
+        let bytes = message.encode();
+        refuse(&[&bytes[..], &[0]].concat());
+        if bytes.len() > 1 {
+            refuse(&bytes[..bytes.len() - 1]);
+        }
+    }
+    refuse(&[3, 2]);
+    refuse(&[0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+    // Nobody, everybody, this host in IPv6's clothes, no port, a family that is none.
+    let node = [1; 32];
+    for addr in [
+        &[4, 0, 0, 0, 0, 0, 1][..],
+        &[4, 255, 255, 255, 255, 0, 1],
+        &[4, 224, 0, 0, 1, 0, 1],
+        &[4, 192, 0, 2, 1, 0, 0],
+        &[6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1, 0, 1],
+        &[5, 192, 0, 2, 1, 0, 1],
+    ] {
+        refuse(&[&[2, 0][..], &node, addr].concat());
+    }
+    refuse(&[&[2, WALK_STEPS_MAX + 1][..], &node, &[4, 192, 0, 2, 1, 0, 1]].concat());
+    let many = vec![contact(1, "192.0.2.1:1"); SHUFFLE_CONTACTS_MAX + 1];
+    refuse(&Message::ShuffleReply { token: 0, contacts: many }.encode());
+    let many = vec![Announced { id: RecordId([0; 32]), hops: 0 }; ANNOUNCED_MAX + 1];
+    refuse(&Message::IHave(many).encode());
+    refuse(&[17]);
+    refuse(&[33]);
+    refuse(&[34]);
+    refuse(&[34, 0, 0]);
+    refuse(&[16, 0]);
+    refuse(&[&[16, 0][..], &[0; RECORD_BYTES_MAX + 1]].concat());
+    refuse(&[0xfe; MESSAGE_BYTES_MAX + 1]);
+}
+
+#[test]
+fn what_is_not_known_is_passed_over() {
+    assert_eq!(Message::parse(&[200, 1, 2, 3]), Ok(Message::Unknown(200)));
+}
+
+fn any_contact() -> impl Strategy<Value = Contact> {
+    (any::<[u8; 32]>(), any::<SocketAddr>())
+        .prop_map(|(node, addr)| Contact { node: NodeId(node), addr })
+        .prop_filter("somebody", |contact| {
+            // Flow labels and scopes do not travel.
+            is_sound(&contact.addr)
+                && contact.addr == SocketAddr::new(contact.addr.ip(), contact.addr.port())
+        })
+}
+
+fn any_message() -> impl Strategy<Value = Message> {
+    let contacts = || proptest::collection::vec(any_contact(), 0..=SHUFFLE_CONTACTS_MAX);
+    let ids = |least| {
+        proptest::collection::vec(any::<[u8; 32]>().prop_map(RecordId), least..=limits::ASKED_MAX)
+    };
+    let bytes = |most| proptest::collection::vec(any::<u8>(), 1..most).prop_map(Bytes::from);
+    prop_oneof![
+        (any::<u8>(), any::<u64>(), any::<u16>(), any::<bool>()).prop_map(
+            |(version, features, port, is_super)| {
+                let port = (port != 0).then_some(port);
+                Message::Hello(Hello { version, features, port, is_super })
+            }
+        ),
+        (any_contact(), 0..=WALK_STEPS_MAX)
+            .prop_map(|(contact, ttl)| Message::ForwardJoin { contact: Box::new(contact), ttl }),
+        (any::<u64>(), 0..=WALK_STEPS_MAX, contacts())
+            .prop_map(|(token, ttl, contacts)| Message::Shuffle { token, ttl, contacts }),
+        (any::<u64>(), contacts())
+            .prop_map(|(token, contacts)| Message::ShuffleReply { token, contacts }),
+        (any::<u8>(), bytes(RECORD_BYTES_MAX))
+            .prop_map(|(hops, record)| Message::Gossip { hops, record }),
+        ids(0).prop_map(Message::Graft),
+        ids(1).prop_map(Message::Need),
+        ids(1).prop_map(Message::Offer),
+        ids(1).prop_map(|ids| {
+            Message::IHave(ids.into_iter().map(|id| Announced { id, hops: id.0[0] }).collect())
+        }),
+        (any::<bool>(), bytes(300))
+            .prop_map(|(is_answer, step)| Message::Reconcile { is_answer, step }),
+        proptest::collection::vec(bytes(200), 1..=limits::RECORDS_MAX).prop_map(Message::Records),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(message in any_message()) {
+        let bytes = message.encode();
+        prop_assert_eq!(bytes.len(), message.encoded_len());
+        prop_assert_eq!(Message::parse(&bytes), Ok(message));
+    }
+
+    #[test]
+    fn what_is_read_is_written_the_same(kind in 0..40u8, rest in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let bytes = [&[kind][..], &rest].concat();
+        if let Ok(message) = Message::parse(&bytes)
+            && !matches!(message, Message::Unknown(_))
+        {
+            prop_assert_eq!(message.encode(), bytes);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Networks of some hundreds to tens of thousands of nodes of the overlay: the machines that the daemon
+//! runs, and messages that take as long as the way between two hosts is.
+//!
+//! * [`Net`]: the nodes, their links, and what is under way between them.
+//! * [`News`]: a record that somebody published, and whom it has reached.
+//! * [`tables`]: the marks, and what a network at rest costs.
+//!
+//! TCP is not modelled byte by byte: what is said on a link arrives in order and whole, later if
+//! something was lost, or not at all once the other end is gone. Ciphers are left out, and signatures are
+//! those of a function that costs nothing; everything else is real. Messages are handed over as they
+//! are; each sixteenth is written and parsed again.
+
+pub mod marks;
+mod net;
+mod news;
+pub mod tables;
+mod wheel;
+
+pub use net::{Conditions, Death, Net, NodeIndex, Traffic};
+pub use news::{News, NewsId};

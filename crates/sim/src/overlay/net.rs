@@ -1,0 +1,642 @@
+//! The nodes, the links between them, and what is under way.
+
+use super::news::{News, NewsId};
+use super::wheel::Wheel;
+use crate::digest::EventHash;
+use crate::limits::{
+    CONNECT_TIMEOUT, LATENCY_MAX, LATENCY_MIN, MEETING_NAMES, MEETING_TIME, OVERLAY_SETTLE,
+    RETRANSMIT_WAIT, WAKES_AT_ONCE_MAX,
+};
+use althing_base::time::Duration;
+use althing_base::{Instant, Machine as _, Rng, Seed, UnixTime};
+use althing_overlay::io::{Input, LinkId, Output};
+use althing_overlay::machine::{Config, Overlay, Stats};
+use althing_overlay::records::{Change, Draft, Profile, Record, RecordId, Text};
+use althing_overlay::wire::Message;
+use althing_overlay::{NetworkKey, NodeId};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+/// A node, by number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeIndex(pub u32);
+
+impl NodeIndex {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What the network is like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Conditions {
+    /// Which part of all messages is lost at first and sent again.
+    pub loss: f64,
+    /// Which part of the nodes nobody can call.
+    pub behind_nat: f64,
+}
+
+/// How somebody dies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Death {
+    /// The process ends: the system closes its links, and refuses calls.
+    Closed,
+    /// The plug is pulled: nobody is told, and calls are not answered.
+    Silent,
+}
+
+/// What has been sent, by all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Traffic {
+    /// Messages.
+    pub messages: u64,
+    /// Their bytes, without what a link adds.
+    pub bytes: u64,
+    /// Things that happened to machines: messages, links, time-outs, answers.
+    pub events: u64,
+    /// Calls.
+    pub dials: u64,
+    /// Times that the meeting place was asked.
+    pub meetings: u64,
+}
+
+/// A network. See the [module](super).
+pub struct Net {
+    now: Instant,
+    rng: Rng,
+    conditions: Conditions,
+    /// From it the delay between two hosts follows.
+    map: u64,
+    hosts: Vec<Host>,
+    by_addr: HashMap<SocketAddr, NodeIndex>,
+    links: Vec<Link>,
+    free: Vec<u32>,
+    queue: Wheel<Event>,
+    /// The network is in two parts.
+    is_split: bool,
+    news: Vec<News>,
+    by_record: HashMap<RecordId, NewsId>,
+    by_tag: HashMap<u64, NewsId>,
+    published: u64,
+    traffic: Traffic,
+    hash: EventHash,
+}
+
+struct Host {
+    addr: SocketAddr,
+    node: NodeId,
+    /// None of the dead.
+    machine: Option<Box<Overlay>>,
+    death: Option<Death>,
+    is_behind_nat: bool,
+    /// In which part it is when the network is split.
+    part: bool,
+    /// When it is next to be woken, as far as the queue knows.
+    wake: Instant,
+    /// When it was last woken, and how often then.
+    woken: (Instant, u32),
+}
+
+/// A link, or the place of one.
+struct Link {
+    /// Counts those that had this place, so that numbers are never given again.
+    generation: u32,
+    ends: [End; 2],
+}
+
+#[derive(Clone, Copy)]
+struct End {
+    host: NodeIndex,
+    is_open: bool,
+    /// Nothing that was said comes before this.
+    last: Instant,
+    /// Something that was said is lost for good, and so is all after it.
+    is_lost: bool,
+}
+
+/// No instant is later.
+const NEVER: Instant = Instant::from_nanos(u64::MAX);
+
+/// Each so many messages one is written and parsed.
+const ENCODED_EACH: u64 = 16;
+
+/// How long it takes until a twentieth of the nodes has joined besides.
+const JOIN_STEP: Duration = Duration::from_millis(700);
+
+/// Steps one way until both ends know each other: TCP, BitTorrent's handshakes, Noise.
+const HANDSHAKE_STEPS: u32 = 6;
+
+/// What clocks say in the beginning.
+const EPOCH: i64 = 1_800_000_000;
+
+enum Event {
+    Arrives { link: LinkId, to: u8, message: Message },
+    Wakes(NodeIndex),
+    Up { link: LinkId, to: u8 },
+    Down { link: LinkId, to: u8 },
+    Refused { by: NodeIndex, addr: SocketAddr },
+    Reaches { from: NodeIndex, to: NodeIndex },
+    Named(NodeIndex),
+}
+
+/// A signature that costs nothing: it tells apart, and nobody here forges one.
+fn signature(author: &NodeId, message: &[u8]) -> [u8; 64] {
+    let mut hash = EventHash::new();
+    hash.bytes(&author.0);
+    hash.bytes(message);
+    let mut signature = [0; 64];
+    signature[..8].copy_from_slice(&hash.finish().to_le_bytes());
+    signature
+}
+
+fn verify(author: &NodeId, message: &[u8], given: &[u8; 64]) -> bool {
+    signature(author, message) == *given
+}
+
+/// By which a record is known without reading it: what its signature begins with.
+fn tag(record: &[u8]) -> u64 {
+    let at = record.len().saturating_sub(72);
+    record.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |tag| u64::from_le_bytes(*tag))
+}
+
+impl Net {
+    /// A network of `count` nodes that have joined one after the other through the meeting place, and have
+    /// had some time since.
+    pub fn new(seed: u64, count: usize, conditions: Conditions) -> Net {
+        let mut rng = Rng::new(Seed::from_u64(seed).fork("overlay", 0));
+        let mut net = Net {
+            now: Instant::ORIGIN,
+            map: rng.next_u64(),
+            rng,
+            conditions,
+            hosts: Vec::with_capacity(count),
+            by_addr: HashMap::with_capacity(count),
+            links: Vec::new(),
+            free: Vec::new(),
+            queue: Wheel::new(),
+            is_split: false,
+            news: Vec::new(),
+            by_record: HashMap::new(),
+            by_tag: HashMap::new(),
+            published: 0,
+            traffic: Traffic::default(),
+            hash: EventHash::new(),
+        };
+        while net.hosts.len() < count {
+            let step = (net.hosts.len() / 20).clamp(1, count - net.hosts.len());
+            for _ in 0..step {
+                net.join();
+            }
+            net.run(JOIN_STEP);
+        }
+        net.run(OVERLAY_SETTLE);
+        net
+    }
+
+    /// One more node joins.
+    pub fn join(&mut self) -> NodeIndex {
+        let addr = self.address();
+        let mut seed = [0; 32];
+        self.rng.fill(&mut seed);
+        let mut node = [0; 32];
+        self.rng.fill(&mut node);
+        let node = NodeId(node);
+        let mut config = Config::new(Seed(seed), node, network());
+        config.verify = verify;
+        config.caps.stranger_work_bits = 0;
+        let is_behind_nat = !self.hosts.is_empty() && self.rng.chance(self.conditions.behind_nat);
+        let part = self.rng.chance(0.5);
+        let at = NodeIndex(self.hosts.len() as u32);
+        self.by_addr.insert(addr, at);
+        self.hosts.push(Host {
+            addr,
+            node,
+            machine: Some(Box::new(Overlay::new(self.now, config))),
+            death: None,
+            is_behind_nat,
+            part,
+            wake: NEVER,
+            woken: (NEVER, 0),
+        });
+        self.drain(at);
+        let unix = self.unix();
+        self.tell(at, Input::Clock(unix));
+        self.tell(at, Input::Listening((!is_behind_nat).then_some(addr.port())));
+        at
+    }
+
+    fn unix(&self) -> UnixTime {
+        UnixTime(EPOCH + self.now.as_nanos() as i64 / 1_000_000_000)
+    }
+
+    /// A public address, which nobody has, most likely in a network of its own.
+    fn address(&mut self) -> SocketAddr {
+        loop {
+            let [a, b, c, d] = self.rng.next_u32().to_be_bytes();
+            let addr = SocketAddr::from(([a % 100 + 11, b, c, d], 7716));
+            if !self.by_addr.contains_key(&addr) {
+                return addr;
+            }
+        }
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// What has been sent so far.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// Over everything that has happened so far: runs with one hash were the same run.
+    pub fn hash(&self) -> u64 {
+        self.hash.finish()
+    }
+
+    /// Figures of a node, if it is alive.
+    pub fn stats(&self, at: NodeIndex) -> Option<Stats> {
+        self.hosts[at.index()].machine.as_ref().map(|machine| machine.stats())
+    }
+
+    /// Those that are alive.
+    pub fn alive(&self) -> Vec<NodeIndex> {
+        let all = self.hosts.iter().zip(0..);
+        all.filter(|(host, _)| host.machine.is_some()).map(|(_, at)| NodeIndex(at)).collect()
+    }
+
+    /// Those that are alive in one part of a network that is split, or was.
+    pub fn part(&self, part: bool) -> Vec<NodeIndex> {
+        self.alive().into_iter().filter(|at| self.hosts[at.index()].part == part).collect()
+    }
+
+    /// Somebody of some, by chance.
+    pub fn any_of(&mut self, some: &[NodeIndex]) -> NodeIndex {
+        *self.rng.choose(some).expect("there is somebody")
+    }
+
+    /// What was published.
+    pub fn news(&self, id: NewsId) -> &News {
+        &self.news[id.0]
+    }
+
+    /// Somebody who is alive publishes a record of some 300 bytes.
+    pub fn publish(&mut self, by: NodeIndex) -> NewsId {
+        self.published += 1;
+        let node = self.hosts[by.index()].node;
+        let name = Text::new(&format!("news {}", self.published)).expect("it is short");
+        let about = Text::new(&"of what there is to be had ".repeat(5)).expect("it is short");
+        let profile = Profile::new(name, about).expect("it has a name");
+        let mut draft = Draft::profile(profile, self.unix(), 24 * 3_600);
+        draft.seq = self.published;
+        let record: Record = draft
+            .sign_with(&node, &network(), |message| signature(&node, message))
+            .expect("it is as records are");
+        let id = NewsId(self.news.len());
+        self.news.push(News {
+            by,
+            at: self.now,
+            reached: vec![None; self.hosts.len()],
+            hops: Default::default(),
+            copies: 0,
+        });
+        self.by_record.insert(record.id(), id);
+        self.by_tag.insert(tag(record.bytes()), id);
+        self.tell(by, Input::Publish(Box::new(record)));
+        id
+    }
+
+    /// A part of those who are alive dies at once; who was spared.
+    pub fn kill(&mut self, part: f64, death: Death) -> Vec<NodeIndex> {
+        let mut some = self.alive();
+        self.rng.shuffle(&mut some);
+        some.truncate((some.len() as f64 * part).round() as usize);
+        for at in &some {
+            let host = &mut self.hosts[at.index()];
+            host.machine = None;
+            host.death = Some(death);
+        }
+        if death == Death::Closed {
+            for place in 0..self.links.len() {
+                for end in 0..2 {
+                    let link = &self.links[place];
+                    let is_dead = self.hosts[link.ends[end].host.index()].machine.is_none();
+                    if is_dead && link.ends[end].is_open {
+                        let id = self.id(place);
+                        self.close(id, end);
+                    }
+                }
+            }
+        }
+        self.alive()
+    }
+
+    /// Splits the network in two halves between which nothing passes, or mends it.
+    pub fn split(&mut self, is_split: bool) {
+        self.is_split = is_split;
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some((at, event)) = self.queue.pop(until) {
+            debug_assert!(at >= self.now, "time goes on");
+            self.now = at;
+            self.happen(event);
+        }
+        self.now = until;
+    }
+
+    /// Lets time pass until something has come to all of some nodes, but no longer than this. Whether it has.
+    pub fn run_until_reached(&mut self, id: NewsId, nodes: &[NodeIndex], most: Duration) -> bool {
+        let until = self.now + most;
+        let step = Duration::from_millis(100);
+        loop {
+            let news = self.news(id);
+            if nodes.iter().all(|node| news.took(*node).is_some()) {
+                return true;
+            }
+            if self.now >= until {
+                return false;
+            }
+            self.run(step);
+        }
+    }
+
+    fn id(&self, place: usize) -> LinkId {
+        LinkId(u64::from(self.links[place].generation) << 32 | place as u64)
+    }
+
+    /// The place of a link that is not over at this end.
+    fn place(&self, link: LinkId, end: u8) -> Option<usize> {
+        let place = (link.0 & 0xffff_ffff) as usize;
+        let here = self.links.get(place)?;
+        let is_it = u64::from(here.generation) == link.0 >> 32;
+        (is_it && here.ends[usize::from(end)].is_open).then_some(place)
+    }
+
+    /// How long a message is under way between two hosts.
+    fn latency(&self, one: NodeIndex, other: NodeIndex) -> Duration {
+        let (low, high) = (one.0.min(other.0), one.0.max(other.0));
+        let mut mixed = self.map ^ (u64::from(high) << 32 | u64::from(low));
+        // splitmix64.
+        mixed = mixed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        let range = (LATENCY_MAX - LATENCY_MIN).as_nanos() as u64;
+        LATENCY_MIN + Duration::from_nanos(mixed % (range + 1))
+    }
+
+    fn is_cut(&self, one: NodeIndex, other: NodeIndex) -> bool {
+        self.is_split && self.hosts[one.index()].part != self.hosts[other.index()].part
+    }
+
+    fn happen(&mut self, event: Event) {
+        self.hash.word(self.now.as_nanos());
+        match event {
+            Event::Arrives { link, to, message } => {
+                let Some(place) = self.place(link, to) else { return };
+                let host = self.links[place].ends[usize::from(to)].host;
+                self.hash.word(link.0 << 8 | u64::from(message.kind()));
+                if let Message::Gossip { hops, record } = &message {
+                    self.note_hops(host, *hops, tag(record));
+                }
+                self.tell(host, Input::Message { link, message });
+            }
+            Event::Wakes(at) => self.wake(at),
+            Event::Up { link, to } => {
+                let Some(place) = self.place(link, to) else { return };
+                let ends = self.links[place].ends;
+                let (here, there) = (ends[usize::from(to)].host, ends[usize::from(1 - to)].host);
+                let Host { node, addr, .. } = self.hosts[there.index()];
+                self.hash.word(link.0);
+                self.tell(here, Input::LinkUp { link, node, addr, outgoing: to == 0 });
+            }
+            Event::Down { link, to } => {
+                let Some(place) = self.place(link, to) else { return };
+                self.links[place].ends[usize::from(to)].is_open = false;
+                let host = self.links[place].ends[usize::from(to)].host;
+                self.recycle(place);
+                self.hash.word(link.0);
+                self.tell(host, Input::LinkDown { link });
+            }
+            Event::Refused { by, addr } => self.tell(by, Input::DialFailed { addr }),
+            Event::Reaches { from, to } => self.reach(from, to),
+            Event::Named(at) => {
+                let mut addrs = Vec::with_capacity(MEETING_NAMES);
+                for _ in 0..MEETING_NAMES.min(self.hosts.len()) {
+                    let other = self.rng.index(self.hosts.len());
+                    let addr = self.hosts[other].addr;
+                    if other != at.index() && !addrs.contains(&addr) {
+                        addrs.push(addr);
+                    }
+                }
+                self.tell(at, Input::Contacts(addrs));
+            }
+        }
+    }
+
+    /// A call is at the other host.
+    fn reach(&mut self, from: NodeIndex, to: NodeIndex) {
+        let latency = self.latency(from, to);
+        let addr = self.hosts[to.index()].addr;
+        let host = &self.hosts[to.index()];
+        let is_silent =
+            host.death == Some(Death::Silent) || host.is_behind_nat || self.is_cut(from, to);
+        if is_silent {
+            self.queue.at(self.now + CONNECT_TIMEOUT, Event::Refused { by: from, addr });
+            return;
+        }
+        if host.death.is_some() {
+            self.queue.at(self.now + latency, Event::Refused { by: from, addr });
+            return;
+        }
+        let end = |host| End { host, is_open: true, last: self.now, is_lost: false };
+        let ends = [end(from), end(to)];
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.links.push(Link { generation: 0, ends });
+            self.links.len() as u32 - 1
+        }) as usize;
+        self.links[place].ends = ends;
+        let link = self.id(place);
+        let made = self.now + latency * (HANDSHAKE_STEPS - 1);
+        self.queue.at(made, Event::Up { link, to: 0 });
+        self.queue.at(made + latency, Event::Up { link, to: 1 });
+    }
+
+    /// Something happens to a node.
+    fn tell(&mut self, at: NodeIndex, input: Input) {
+        let now = self.now;
+        if let Some(machine) = &mut self.hosts[at.index()].machine {
+            self.traffic.events += 1;
+            machine.handle_input(now, input);
+            self.drain(at);
+        }
+    }
+
+    fn wake(&mut self, at: NodeIndex) {
+        let now = self.now;
+        let host = &mut self.hosts[at.index()];
+        if host.wake != now {
+            // It has been put off, or brought forward.
+            return;
+        }
+        host.wake = NEVER;
+        let Some(machine) = &mut host.machine else { return };
+        let Some((due, reason)) = machine.poll_timeout() else { return };
+        if due <= now {
+            self.traffic.events += 1;
+            host.woken = if host.woken.0 == now { (now, host.woken.1 + 1) } else { (now, 1) };
+            assert!(host.woken.1 <= WAKES_AT_ONCE_MAX, "{at:?} is in a busy loop: {reason:?}");
+            machine.handle_timeout(now);
+        }
+        self.drain(at);
+    }
+
+    /// Does what a node wants done, and notes when it wants to be woken.
+    fn drain(&mut self, at: NodeIndex) {
+        while let Some(machine) = &mut self.hosts[at.index()].machine
+            && let Some(output) = machine.poll_output()
+        {
+            match output {
+                Output::Send { link, message } => self.send(at, link, message),
+                Output::Dial { addr, .. } => self.dial(at, addr),
+                Output::Close { link, .. } => {
+                    if let Some(end) = self.end(at, link) {
+                        self.close(link, end);
+                    }
+                }
+                Output::NeedContacts => {
+                    self.traffic.meetings += 1;
+                    self.queue.at(self.now + MEETING_TIME, Event::Named(at));
+                }
+                Output::Shelf(change) => {
+                    if let Change::Hold(record) = *change {
+                        self.reached(at, &record.id());
+                    }
+                }
+            }
+        }
+        let host = &mut self.hosts[at.index()];
+        let Some(machine) = &host.machine else { return };
+        let Some((due, _)) = machine.poll_timeout() else { return };
+        let due = due.max(self.now);
+        if due < host.wake {
+            host.wake = due;
+            self.queue.at(due, Event::Wakes(at));
+        }
+    }
+
+    fn reached(&mut self, at: NodeIndex, record: &RecordId) {
+        if let Some(id) = self.by_record.get(record) {
+            let reached = &mut self.news[id.0].reached;
+            if reached.len() <= at.index() {
+                reached.resize(at.index() + 1, None);
+            }
+            reached[at.index()].get_or_insert(self.now);
+        }
+    }
+
+    /// Before a record is handed over: if it is new there, how many links it has crossed.
+    fn note_hops(&mut self, at: NodeIndex, hops: u8, tag: u64) {
+        if let Some(id) = self.by_tag.get(&tag) {
+            let news = &mut self.news[id.0];
+            if news.took(at).is_none() {
+                *news.hops.entry(hops).or_default() += 1;
+            }
+        }
+    }
+
+    /// Which end of a link a node has, if it is open.
+    fn end(&self, at: NodeIndex, link: LinkId) -> Option<usize> {
+        let mut ends = 0..2u8;
+        let is_here = |end: &u8| {
+            let place = self.place(link, *end);
+            place.is_some_and(|place| self.links[place].ends[usize::from(*end)].host == at)
+        };
+        ends.find(is_here).map(usize::from)
+    }
+
+    fn send(&mut self, from: NodeIndex, link: LinkId, message: Message) {
+        let Some(end) = self.end(from, link) else { return };
+        let place = (link.0 & 0xffff_ffff) as usize;
+        let to = self.links[place].ends[1 - end].host;
+        self.traffic.messages += 1;
+        self.traffic.bytes += message.encoded_len() as u64;
+        self.count_copies(&message);
+        let message = if self.traffic.messages.is_multiple_of(ENCODED_EACH) {
+            Message::parse(&message.encode()).expect("what is written can be read")
+        } else {
+            message
+        };
+        let is_cut = self.is_cut(from, to);
+        let latency = self.latency(from, to);
+        let is_late = self.conditions.loss > 0.0 && self.rng.chance(self.conditions.loss);
+        let ends = &mut self.links[place].ends;
+        ends[end].is_lost |= is_cut;
+        if ends[end].is_lost || self.hosts[to.index()].machine.is_none() {
+            return;
+        }
+        let delay = if is_late { latency * 3 + RETRANSMIT_WAIT } else { latency };
+        let at = (self.now + delay).max(ends[end].last);
+        ends[end].last = at;
+        self.queue.at(at, Event::Arrives { link, to: 1 - end as u8, message });
+    }
+
+    fn count_copies(&mut self, message: &Message) {
+        let mut count = |record: &[u8]| {
+            if let Some(id) = self.by_tag.get(&tag(record)) {
+                self.news[id.0].copies += 1;
+            }
+        };
+        match message {
+            Message::Gossip { record, .. } => count(record),
+            Message::Records(records) => records.iter().for_each(|record| count(record)),
+            _ => {}
+        }
+    }
+
+    fn dial(&mut self, from: NodeIndex, addr: SocketAddr) {
+        self.traffic.dials += 1;
+        match self.by_addr.get(&addr) {
+            Some(&to) => {
+                let latency = self.latency(from, to);
+                self.queue.at(self.now + latency, Event::Reaches { from, to });
+            }
+            None => self.queue.at(self.now + CONNECT_TIMEOUT, Event::Refused { by: from, addr }),
+        }
+    }
+
+    /// One end of a link is closed; the other is told, if it can be.
+    fn close(&mut self, link: LinkId, end: usize) {
+        let place = (link.0 & 0xffff_ffff) as usize;
+        let (from, to) = (self.links[place].ends[end].host, self.links[place].ends[1 - end].host);
+        let latency = self.latency(from, to);
+        let is_cut = self.is_cut(from, to);
+        let other = self.hosts[to.index()].machine.is_some();
+        let ends = &mut self.links[place].ends;
+        ends[end].is_open = false;
+        if ends[1 - end].is_open && other && !ends[end].is_lost && !is_cut {
+            let at = (self.now + latency).max(ends[end].last);
+            self.queue.at(at, Event::Down { link, to: 1 - end as u8 });
+        } else if !other {
+            ends[1 - end].is_open = false;
+        }
+        self.recycle(place);
+    }
+
+    /// Gives the place of a link that is over at both ends to another.
+    fn recycle(&mut self, place: usize) {
+        let link = &mut self.links[place];
+        if link.ends.iter().all(|end| !end.is_open) {
+            link.generation += 1;
+            self.free.push(place as u32);
+        }
+    }
+}
+
+fn network() -> NetworkKey {
+    NetworkKey::derive("simulation")
+}

@@ -1,0 +1,193 @@
+//! The tables about the overlay of `docs/performance.md`, as Markdown.
+
+use super::marks::{self, Spread};
+use super::net::{Conditions, Death, Net};
+use crate::chart::thousands;
+use crate::tables::{head, row};
+use althing_base::time::Duration;
+
+/// How many nodes there are unless somebody says otherwise.
+pub const NODES: usize = 10_000;
+
+/// Writes the rows of one table, from a seed, with so many nodes.
+type Make = fn(u64, usize) -> String;
+
+/// All tables, by name.
+pub const TABLES: &[(&str, Make)] =
+    &[("broadcast", broadcast), ("failure", failure), ("partition", partition), ("rest", rest)];
+
+fn time(took: Option<Duration>) -> String {
+    took.map_or("–".into(), |took| format!("{:.2} s", took.as_secs_f64()))
+}
+
+fn percent(part: f64) -> String {
+    // Not rounded up: all but one is not all.
+    format!("{:.2} %", (part * 10_000.0).floor() / 100.0)
+}
+
+fn spread_row(text: &mut String, what: &str, spread: &Spread) {
+    let cells = [
+        what.to_owned(),
+        percent(spread.reached),
+        format!("{:.2}", spread.copies),
+        time(spread.took.0),
+        time(spread.took.1),
+        time(spread.took.2),
+        spread.hops.to_string(),
+    ];
+    row(text, &cells);
+}
+
+const SPREAD: [&str; 7] =
+    ["record", "reached", "copies a node", "half after", "99 % after", "last after", "hops"];
+
+/// How news spreads when all is well, and when some is lost or a third cannot be called.
+fn broadcast(seed: u64, nodes: usize) -> String {
+    let networks = [
+        ("", Conditions::default()),
+        (", 2 % lost", Conditions { loss: 0.02, behind_nat: 0.0 }),
+        (", 60 % behind NATs", Conditions { loss: 0.0, behind_nat: 0.6 }),
+    ];
+    let mut text = head(&SPREAD);
+    let ordinal = |number| ["second", "third", "fourth", "fifth"][number];
+    for (name, conditions) in networks {
+        let mut net = Net::new(seed, nodes, conditions);
+        let spread = marks::publish(&mut net);
+        spread_row(&mut text, &format!("first{name}"), &spread);
+        for number in 0..4 {
+            let spread = marks::publish(&mut net);
+            spread_row(&mut text, &format!("{}{name}", ordinal(number)), &spread);
+        }
+        let later: Vec<_> = (0..20).map(|_| marks::publish(&mut net)).collect();
+        spread_row(&mut text, &format!("worst of 20 later{name}"), &worst(&later));
+    }
+    text
+}
+
+/// The worst of each.
+fn worst(spreads: &[Spread]) -> Spread {
+    let most = |of: fn(&Spread) -> Option<Duration>| spreads.iter().map(of).max().flatten();
+    Spread {
+        reached: spreads.iter().map(|spread| spread.reached).fold(1.0, f64::min),
+        copies: spreads.iter().map(|spread| spread.copies).fold(0.0, f64::max),
+        took: (most(|s| s.took.0), most(|s| s.took.1), most(|s| s.took.2)),
+        hops: spreads.iter().map(|spread| spread.hops).max().unwrap_or(0),
+    }
+}
+
+/// How news spreads after many have died at once.
+fn failure(seed: u64, nodes: usize) -> String {
+    let columns = [
+        "die at once",
+        "how",
+        "record",
+        "living that had it",
+        "within 10 s",
+        "within 30 s",
+        "within 60 s",
+        "last after",
+        "copies a living node since",
+    ];
+    let mut text = head(&columns);
+    for (part, death) in
+        [0.5, 0.9].into_iter().flat_map(|part| [(part, Death::Closed), (part, Death::Silent)])
+    {
+        let mut net = marks::trained(seed, nodes, Conditions::default());
+        let failure = marks::failure(&mut net, part, death);
+        let living = &failure.living;
+        let named = [
+            ("in flight", failure.in_flight, failure.had, failure.sent),
+            ("1 s later", failure.next, 0, 0),
+            ("61 s later", failure.later, 0, 0),
+        ];
+        for (what, id, had, sent) in named {
+            let news = net.news(id);
+            let within = |s| {
+                let count = news.count(living, Duration::from_secs(s));
+                percent(count as f64 / living.len() as f64)
+            };
+            let spread = Spread::of(news, living);
+            let cells = [
+                percent(part),
+                if death == Death::Closed { "closed".into() } else { "silent".into() },
+                what.to_owned(),
+                thousands(had as u64),
+                within(10),
+                within(30),
+                within(60),
+                time(spread.took.2),
+                format!("{:.2}", (news.copies - sent) as f64 / living.len() as f64),
+            ];
+            row(&mut text, &cells);
+        }
+    }
+    text
+}
+
+/// A network that is split and mended.
+fn partition(seed: u64, nodes: usize) -> String {
+    let columns = [
+        "split for",
+        "published on each side",
+        "reached on its own side",
+        "everything everywhere after",
+        "the next: reached",
+        "copies a node",
+        "last after",
+    ];
+    let mut text = head(&columns);
+    for minutes in [2, 10, 60] {
+        let mut net = marks::trained(seed, nodes, Conditions::default());
+        let split = Duration::from_secs(60 * minutes);
+        let split = marks::split(&mut net, split, 5, Duration::from_secs(3_600));
+        let cells = [
+            format!("{minutes} min"),
+            "5".to_owned(),
+            percent(split.own_side),
+            time(split.mended_after),
+            percent(split.later.reached),
+            format!("{:.2}", split.later.copies),
+            time(split.later.took.2),
+        ];
+        row(&mut text, &cells);
+    }
+    text
+}
+
+/// What a network costs in which nobody says anything, and what it is like.
+fn rest(seed: u64, nodes: usize) -> String {
+    const REST: Duration = Duration::from_secs(1_800);
+    let mut net = marks::trained(seed, nodes, Conditions::default());
+    net.run(REST);
+    let before = net.traffic();
+    net.run(REST);
+    let after = net.traffic();
+    let per = |count: u64| count as f64 / nodes as f64 / REST.as_secs_f64();
+    let stats: Vec<_> = net.alive().iter().filter_map(|at| net.stats(*at)).collect();
+    let mean = |of: &dyn Fn(&althing_overlay::machine::Stats) -> usize| {
+        stats.iter().map(of).sum::<usize>() as f64 / nodes as f64
+    };
+    let neighbours = |s: &althing_overlay::machine::Stats| s.views.outgoing + s.views.incoming;
+    let rows = [
+        ("messages a second and node", format!("{:.3}", per(after.messages - before.messages))),
+        ("bytes a second and node", format!("{:.1}", per(after.bytes - before.bytes))),
+        ("things happening a second and node", format!("{:.3}", per(after.events - before.events))),
+        ("calls an hour and node", format!("{:.1}", 3_600.0 * per(after.dials - before.dials))),
+        (
+            "questions to the meeting place, an hour and node",
+            format!("{:.2}", 3_600.0 * per(after.meetings - before.meetings)),
+        ),
+        ("neighbours", format!("{:.2}", mean(&neighbours))),
+        ("the fewest neighbours", stats.iter().map(neighbours).min().unwrap_or(0).to_string()),
+        ("the most neighbours", stats.iter().map(neighbours).max().unwrap_or(0).to_string()),
+        ("eager links", format!("{:.2}", mean(&|s| s.eager))),
+        ("others that are known", format!("{:.1}", mean(&|s| s.views.passive))),
+        ("things that have happened in all", thousands(after.events)),
+        ("fingerprint of the run", format!("{:016x}", net.hash())),
+    ];
+    let mut text = head(&["at rest", ""]);
+    for (what, cell) in rows {
+        row(&mut text, &[what.to_owned(), cell]);
+    }
+    text
+}

@@ -1,0 +1,99 @@
+//! The overlay's marks in networks of some hundreds of nodes. `cargo xtask sim --overlay all` measures them
+//! with ten thousand.
+
+use althing_sim::overlay::marks::{self, Spread, failure, publish, trained};
+use althing_sim::overlay::{Conditions, Death, Net};
+use std::time::Duration;
+
+fn all_is_well(spread: &Spread, what: &str) {
+    assert_eq!(spread.reached, 1.0, "{what}: {spread:?}");
+    assert!(spread.copies <= 2.0, "{what}: {spread:?}");
+    assert!(spread.took.1 <= Some(Duration::from_secs(2)), "{what}: {spread:?}");
+}
+
+#[test]
+fn news_reaches_everybody_once_and_soon() {
+    let mut net = Net::new(1, 300, Conditions::default());
+    for number in 1..=6 {
+        let spread = publish(&mut net);
+        all_is_well(&spread, &format!("record {number}"));
+        assert!(spread.copies <= 1.2, "record {number}: {spread:?}");
+    }
+}
+
+#[test]
+fn losses_and_nats_do_not_keep_news_from_anybody() {
+    let mut net = Net::new(2, 200, Conditions { loss: 0.05, behind_nat: 0.5 });
+    for number in 1..=4 {
+        all_is_well(&publish(&mut net), &format!("record {number}"));
+    }
+}
+
+#[test]
+fn what_is_under_way_when_half_die_reaches_the_others() {
+    for death in [Death::Closed, Death::Silent] {
+        let mut net = trained(3, 300, Conditions::default());
+        let failure = failure(&mut net, 0.5, death);
+        let under_way = 1..failure.living.len();
+        assert!(under_way.contains(&failure.had), "it was under way: {}", failure.had);
+        for id in [failure.in_flight, failure.next, failure.later] {
+            let reached = |s| net.news(id).count(&failure.living, Duration::from_secs(s));
+            let living = failure.living.len();
+            // Who has lost all neighbours without a word finds out after a while.
+            let soon = if death == Death::Closed { living } else { living - living / 50 };
+            assert!(reached(10) >= soon, "{death:?}: {} of {living}", reached(10));
+            assert_eq!(reached(60), living, "{death:?}");
+        }
+    }
+}
+
+#[test]
+fn a_tenth_finds_together_again() {
+    for death in [Death::Closed, Death::Silent] {
+        let mut net = trained(4, 400, Conditions::default());
+        let failure = failure(&mut net, 0.9, death);
+        assert!(failure.had > 0, "somebody has it");
+        for id in [failure.in_flight, failure.next, failure.later] {
+            let reached = net.news(id).count(&failure.living, Duration::from_secs(60));
+            assert_eq!(reached, failure.living.len(), "{death:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_published_while_the_network_was_split_comes_to_both_parts() {
+    let mut net = trained(5, 200, Conditions::default());
+    let split = marks::split(&mut net, Duration::from_secs(240), 2, Duration::from_secs(900));
+    assert_eq!(split.own_side, 1.0);
+    assert!(split.mended_after.is_some());
+    all_is_well(&split.later, "the next");
+}
+
+#[test]
+fn what_rests_costs_nearly_nothing() {
+    let mut net = trained(6, 200, Conditions::default());
+    net.run(Duration::from_secs(600));
+    let before = net.traffic();
+    net.run(Duration::from_secs(1_200));
+    let after = net.traffic();
+    let per_node_and_s = |count: u64| count as f64 / 200.0 / 1_200.0;
+    let messages = per_node_and_s(after.messages - before.messages);
+    let events = per_node_and_s(after.events - before.events);
+    assert!(messages < 0.5 && events < 1.0, "{messages} messages, {events} events");
+    for at in net.alive() {
+        let views = net.stats(at).expect("it is alive").views;
+        assert!((3..=14).contains(&(views.outgoing + views.incoming)), "{views:?}");
+        assert!(views.incoming <= 8 && views.passive <= 30, "{views:?}");
+    }
+}
+
+#[test]
+fn a_seed_reproduces_a_network() {
+    let run = |seed| {
+        let mut net = trained(seed, 60, Conditions { loss: 0.02, behind_nat: 0.1 });
+        let failure = failure(&mut net, 0.3, Death::Silent);
+        (net.hash(), net.traffic(), net.news(failure.next).copies)
+    };
+    assert_eq!(run(7), run(7));
+    assert_ne!(run(7).0, run(8).0);
+}
