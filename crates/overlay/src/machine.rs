@@ -63,6 +63,8 @@ pub struct Overlay {
     clock: (Instant, UnixTime),
     /// When records are compared with a neighbour because another has died.
     compare_at: Option<Instant>,
+    /// When the next record expires.
+    expiry: Option<Instant>,
     stats: Stats,
     sink: Sink,
 }
@@ -121,6 +123,7 @@ impl Overlay {
             compare: Compare::default(),
             clock: (now, UnixTime(0)),
             compare_at: None,
+            expiry: None,
             stats: Stats::default(),
             sink: Sink::default(),
         };
@@ -320,8 +323,13 @@ impl Overlay {
             }
         }
         self.sink.changes.clear();
+        let mut has_changed = false;
         while let Some(change) = self.shelf.poll_change() {
+            has_changed = true;
             self.sink.outputs.push_back(Output::Shelf(Box::new(change)));
+        }
+        if has_changed {
+            self.expiry = self.next_expiry();
         }
         for output in &self.sink.outputs {
             if let Output::Send { link, message } = output
@@ -333,7 +341,7 @@ impl Overlay {
     }
 
     /// When the next record expires.
-    fn expiry(&self) -> Option<Instant> {
+    fn next_expiry(&self) -> Option<Instant> {
         let (at, UnixTime(said)) = self.clock;
         let UnixTime(next) = self.shelf.next_expiry()?;
         let wait = u64::try_from(next.saturating_sub(said)).unwrap_or(0);
@@ -375,6 +383,7 @@ impl Machine for Overlay {
             Input::Clock(unix) => {
                 self.clock = (now, unix);
                 self.shelf.expire(unix);
+                self.expiry = self.next_expiry();
             }
             Input::Listening(port) => self.members.listening(port),
         }
@@ -401,8 +410,9 @@ impl Machine for Overlay {
                 self.compare.start(now, link, &self.shelf, &mut self.sink);
             }
         }
-        if is_due(now, self.expiry()) {
+        if is_due(now, self.expiry) {
             self.shelf.expire(self.unix(now));
+            self.expiry = self.next_expiry();
         }
         self.settle(now);
     }
@@ -417,7 +427,7 @@ impl Machine for Overlay {
             (self.members.deadline(), Reason::Members),
             (self.tree.deadline(), Reason::Tree),
             (compare, Reason::Compare),
-            (self.expiry(), Reason::Expiry),
+            (self.expiry, Reason::Expiry),
         ];
         deadlines
             .into_iter()

@@ -220,9 +220,10 @@ impl Membership {
     pub(crate) fn keep(&mut self, link: LinkId, sink: &mut Sink) {
         let is_room = self.sure().0 < OUT_MAX;
         let visited =
-            |peer: &&mut Peer| peer.link == link && peer.outgoing && peer.stage == Stage::Visiting;
-        if is_room && let Some(peer) = self.peers.iter_mut().find(visited) {
-            peer.stage = Stage::Asking;
+            |peer: &Peer| peer.link == link && peer.outgoing && peer.stage == Stage::Visiting;
+        if is_room && let Some(at) = self.peers.iter().position(visited) {
+            self.peers[at].stage = Stage::Asking;
+            self.watch(at);
             sink.send(link, Message::Neighbour { urgent: false });
         }
     }

@@ -33,7 +33,7 @@ use limits::{
     REFUSED_WAIT, SCORE_MIN,
 };
 use passive::Passive;
-use peer::{Due, Peer, Silence, Stage};
+use peer::{Due, Peer, Peers, Silence, Stage};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
@@ -46,7 +46,7 @@ pub(crate) struct Membership {
     me: NodeId,
     rng: Rng,
     hello: Hello,
-    peers: Vec<Peer>,
+    peers: Peers,
     passive: Passive,
     calls: calls::Calls,
     walks: walks::Walks,
@@ -55,6 +55,9 @@ pub(crate) struct Membership {
     displaced: TokenBucket,
     /// When a neighbour is asked whether it is there.
     probe_at: Instant,
+    /// When something is due on some link, or earlier: found again when it is over, for it is asked for
+    /// with everything that happens.
+    links_due: Option<Instant>,
 }
 
 /// What the views are like; for metrics and simulations.
@@ -76,7 +79,7 @@ impl Membership {
         Membership {
             me,
             hello: Hello { version: VERSION, features: 0, port: None, is_super },
-            peers: Vec::new(),
+            peers: Peers::default(),
             passive: Passive::default(),
             calls: calls::Calls::new(now),
             walks: walks::Walks::new(now, &mut rng),
@@ -84,6 +87,7 @@ impl Membership {
             joins: TokenBucket::new(now, JOINS_PER_S.0, JOINS_PER_S.1),
             displaced: TokenBucket::new(now, DISPLACED_PER_10_S.0, DISPLACED_PER_10_S.1),
             probe_at: now + PROBE_EVERY.mul_f64(rng.unit()),
+            links_due: None,
             rng,
         }
     }
@@ -113,11 +117,11 @@ impl Membership {
     }
 
     pub(crate) fn is_active(&self, link: LinkId) -> bool {
-        self.peers.iter().any(|peer| peer.link == link && peer.is_active())
+        self.position(link).is_some_and(|at| self.peers[at].is_active())
     }
 
     fn position(&self, link: LinkId) -> Option<usize> {
-        self.peers.iter().position(|peer| peer.link == link)
+        self.peers.position(link)
     }
 
     fn is_banned(&mut self, now: Instant, node: &NodeId) -> bool {
@@ -178,14 +182,25 @@ impl Membership {
             }
             Stage::Visiting => {
                 peer.introduced = true;
-                self.peers.push(peer);
+                self.push(peer);
                 sink.changes.push(Change::Visit(link));
                 self.shuffle_with(now, link, 0, sink);
                 return;
             }
             Stage::Greeting | Stage::Active => {}
         }
+        self.push(peer);
+    }
+
+    fn push(&mut self, peer: Peer) {
         self.peers.push(peer);
+        self.watch(self.peers.len() - 1);
+    }
+
+    /// Something may be due sooner on a link.
+    fn watch(&mut self, at: usize) {
+        let due = self.peers[at].deadline();
+        self.links_due = self.links_due.into_iter().chain(due).min();
     }
 
     /// Why a link is not wanted, if it is not.
@@ -313,6 +328,7 @@ impl Membership {
     pub(crate) fn sent(&mut self, now: Instant, link: LinkId) {
         if let Some(at) = self.position(link) {
             self.peers[at].sent(now);
+            self.watch(at);
         }
     }
 
@@ -449,10 +465,12 @@ impl Membership {
 
     /// When something is due that nobody said.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let links = self.peers.iter().filter_map(Peer::deadline).min();
         // Who has no neighbour has nobody to ask.
         let probe = self.peers.iter().any(Peer::is_active).then_some(self.probe_at);
-        [links, probe, self.calls.deadline(), self.walks.deadline()].into_iter().flatten().min()
+        [self.links_due, probe, self.calls.deadline(), self.walks.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what is due.
@@ -497,6 +515,7 @@ impl Membership {
                 sink.send(peer.link, Message::Ping);
             }
         }
+        self.links_due = self.peers.iter().filter_map(Peer::deadline).min();
         if is_due(now, self.walks.deadline()) {
             self.wander(now, sink);
         }

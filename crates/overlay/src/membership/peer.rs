@@ -11,6 +11,7 @@ use crate::wire::Hello;
 use althing_base::time::Duration;
 use althing_base::{Instant, TokenBucket};
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 
 /// How far a link has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +66,44 @@ pub(super) struct Peer {
     pub(super) introduced: bool,
     messages: TokenBucket,
     pub(super) walks: TokenBucket,
+}
+
+/// All links. Their numbers stand apart as well, close together, for one is looked for with every
+/// message.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    links: Vec<LinkId>,
+    peers: Vec<Peer>,
+}
+
+impl Peers {
+    pub(super) fn position(&self, link: LinkId) -> Option<usize> {
+        self.links.iter().position(|other| *other == link)
+    }
+
+    pub(super) fn push(&mut self, peer: Peer) {
+        self.links.push(peer.link);
+        self.peers.push(peer);
+    }
+
+    pub(super) fn swap_remove(&mut self, at: usize) -> Peer {
+        self.links.swap_remove(at);
+        self.peers.swap_remove(at)
+    }
+}
+
+impl Deref for Peers {
+    type Target = [Peer];
+
+    fn deref(&self) -> &[Peer] {
+        &self.peers
+    }
+}
+
+impl DerefMut for Peers {
+    fn deref_mut(&mut self) -> &mut [Peer] {
+        &mut self.peers
+    }
 }
 
 impl Peer {

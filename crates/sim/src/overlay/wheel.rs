@@ -5,11 +5,11 @@ use althing_base::Instant;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// A span is 2 to the power of this in nanoseconds: 0.13 ms.
-const SPAN_BITS: u32 = 17;
+/// A span is 2 to the power of this in nanoseconds: 1 ms.
+const SPAN_BITS: u32 = 20;
 
-/// Spans on the wheel: a turn is 1.1 s, longer than what is sent is under way.
-const SPANS: usize = 8_192;
+/// Spans on the wheel: a turn is 2.1 s, longer than what is sent is under way.
+const SPANS: usize = 2_048;
 
 struct Entry<T> {
     at: Instant,
