@@ -2,7 +2,6 @@
 //!
 //! * [`id`]: names of nodes, how far apart they are, and which address may have which (BEP 42).
 //! * [`wire`]: the messages, parsed once into types that cannot be wrong.
-
 //! * [`Dht`]: the node, a [`Machine`](althing_base::Machine) for both address families; [`Input`] and
 //!   [`Output`] are what it is told and what it asks for.
 //!
@@ -32,6 +31,7 @@ mod machine;
 mod measure;
 mod peers;
 mod rate;
+mod recent;
 mod save;
 mod search;
 mod sources;

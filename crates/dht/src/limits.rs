@@ -40,6 +40,16 @@ pub const K: usize = 8;
 /// has, so that all of it may die at once (BEP 5 says "a replacement cache", not how large).
 pub const SPARE_NODES_MAX: usize = K;
 
+/// Lookups of items that are remembered in case that something is to be put there; the oldest goes.
+pub const RECENT_LOOKUPS_MAX: usize = 16;
+
+/// Seconds after which they are forgotten. Tokens count for at least five minutes with most (BEP 5 lets
+/// nodes take them for ten), and nodes come and go.
+pub const RECENT_LOOKUP_S: u64 = 2 * 60;
+
+/// Nodes of such a lookup that are remembered, of each family.
+pub const RECENT_NODES_MAX: usize = 4 * K;
+
 /// Nodes of one network (/24, or /48 of IPv6) in a bucket, so that one operator cannot be all of it.
 /// libtorrent's default is one; two let a university have both of its nodes.
 pub const SUBNET_NODES_MAX: usize = 2;
@@ -91,8 +101,16 @@ pub const PATIENCE_MS: (u64, u64) = (60, 1_500);
 /// The same before anything was measured.
 pub const PATIENCE_FIRST_MS: u64 = 600;
 
-/// After how many times the patience a late answer is not waited for any more, though still taken.
+/// After how many times the patience a late answer is not waited for any more, though still taken. This is
+/// so once [`K`] nodes have answered; before that all are waited for until their questions are lost.
 pub const PATIENCE_LATE: u32 = 3;
+
+/// The least time after which that is so, milliseconds: a machine that is busy may be so for a moment (guess).
+pub const PATIENCE_LATE_LEAST_MS: u64 = 1_000;
+
+/// How long a lookup puts off a node that has been asked much lately before it goes on without it,
+/// milliseconds. Two who ask the same nodes get in each other's way for half of that.
+pub const POSTPONED_MS_MAX: u64 = 2_000;
 
 /// Milliseconds until a question is lost. Beyond it few answers come (Jimenez 2011).
 pub const QUERY_TIMEOUT_MS: u64 = 4_000;
@@ -231,7 +249,10 @@ pub const SAVED_NODES_MAX: usize = 200;
 const _: () = {
     assert!(REFLECTION_SHORT_MAX < REFLECTION_MAX);
     assert!(STORE_NODES_MAX <= LOOKUP_NODES_MAX);
+    assert!(STORE_NODES_MAX <= RECENT_NODES_MAX && RECENT_NODES_MAX <= LOOKUP_NODES_MAX);
+    assert!(RECENT_LOOKUP_S < TOKEN_S);
     assert!(STORED_PEER_S > ANNOUNCE_S);
     assert!(OUT_PER_NODE_PER_S.0 * IN_WINDOW_S + OUT_PER_NODE_PER_S.1 < IN_PER_SOURCE_MAX as u64);
     assert!(ANSWER_BYTES_MAX <= DATAGRAM_BYTES_MAX);
+    assert!(PATIENCE_MS.1 < QUERY_TIMEOUT_MS && PATIENCE_LATE_LEAST_MS < QUERY_TIMEOUT_MS);
 };

@@ -15,6 +15,7 @@ use crate::limits::{K, SAVED_NODES_MAX, SEARCHES_MAX, SWEEP_S};
 use crate::measure::{Size, Times};
 use crate::peers::Peers;
 use crate::rate::{Incoming, Outgoing};
+use crate::recent::Recent;
 use crate::save::Saved;
 use crate::search::{Owner, Search};
 use crate::table::Table;
@@ -46,6 +47,8 @@ pub struct Dht {
     /// Searches of the owner that wait for others to end.
     waiting: VecDeque<(SearchId, Goal)>,
     next_search: u64,
+    /// Where items were looked up lately.
+    recent: Recent,
     wakes: BTreeSet<(Instant, u64)>,
     wanted: Wanted,
     upkeep: upkeep::Upkeep,
@@ -177,6 +180,7 @@ impl Dht {
             searches: BTreeMap::new(),
             waiting: VecDeque::new(),
             next_search: 0,
+            recent: Recent::default(),
             wakes: BTreeSet::new(),
             wanted: Wanted::default(),
             upkeep: upkeep::Upkeep::new(now, nodes.map(|node| node.addr)),
@@ -291,13 +295,15 @@ impl Dht {
         self.peers.sweep(now);
         self.items.sweep(now);
         self.outgoing.sweep(now);
+        self.recent.sweep(now);
         self.sweep_at = None;
         self.sweep_later(now);
     }
 
     /// Sees to it that what is stored is forgotten in time.
     fn sweep_later(&mut self, now: Instant) {
-        if self.sweep_at.is_none() && !(self.peers.is_empty() && self.items.is_empty()) {
+        let is_empty = self.peers.is_empty() && self.items.is_empty() && self.recent.is_empty();
+        if self.sweep_at.is_none() && !is_empty {
             self.sweep_at = Some(now + Duration::from_secs(SWEEP_S));
         }
     }

@@ -128,6 +128,15 @@ impl Incoming {
     }
 }
 
+/// Why a node cannot be asked now, and when to try again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Held {
+    /// It has been asked much lately.
+    Node(Instant),
+    /// All together have been.
+    All(Instant),
+}
+
 /// What goes out.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
@@ -153,7 +162,7 @@ impl Outgoing {
     ///
     /// # Errors
     /// When to try again.
-    pub(crate) fn take(&mut self, now: Instant, to: SocketAddr) -> Result<(), Instant> {
+    pub(crate) fn take(&mut self, now: Instant, to: SocketAddr) -> Result<(), Held> {
         let (rate, burst) = OUT_PER_NODE_PER_S;
         let each = Duration::from_secs(1) / rate as u32;
         let ahead = each * (burst as u32 - 1);
@@ -161,17 +170,17 @@ impl Outgoing {
         // A clock that jumped back must not silence us.
         let used = used.min(now + ahead + each);
         if used.since(now) > ahead {
-            return Err(now + (used.since(now) - ahead));
+            return Err(Held::Node(now + (used.since(now) - ahead)));
         }
         if !self.all.take(now, 1) {
-            return Err(now + Duration::from_millis(20));
+            return Err(Held::All(now + Duration::from_millis(20)));
         }
         if self.nodes.len() >= self.forget_at {
             self.sweep(now);
             // Twice as many, so that looking costs little however many there are.
             self.forget_at = (2 * self.nodes.len()).clamp(FORGET_AT_LEAST, OUT_NODES_MAX);
             if self.nodes.len() >= OUT_NODES_MAX {
-                return Err(now + each);
+                return Err(Held::All(now + each));
             }
         }
         self.nodes.insert(to, used + each);
@@ -271,7 +280,8 @@ mod tests {
         for _ in 0..100 {
             match outgoing.take(now, addr(1, 1)) {
                 Ok(()) => {}
-                Err(until) => {
+                Err(Held::All(_)) => panic!("only one is asked"),
+                Err(Held::Node(until)) => {
                     assert!(until > now);
                     now = until;
                     assert_eq!(outgoing.take(now, addr(1, 1)), Ok(()));

@@ -38,6 +38,8 @@ pub(crate) struct Search {
     blooms: Option<Box<(Bloom, Bloom)>>,
     item: Option<Item>,
     stored_cost: (u32, u32),
+    /// The lookups go on where others ended, so that what they have to store with may be out of date.
+    pub(crate) resumed: bool,
 }
 
 /// Storing on the nearest nodes.
@@ -66,6 +68,7 @@ impl Search {
             blooms: None,
             item: None,
             stored_cost: (0, 0),
+            resumed: false,
         }
     }
 
@@ -213,6 +216,18 @@ impl Search {
         self.storing = Some(Storing { queue, ..Storing::default() });
     }
 
+    /// A node has answered when others are being told already: it is told, too, if it is among the nearest.
+    pub(crate) fn store_late(&mut self, family: usize, addr: SocketAddr) {
+        let (Some(storing), Some(Some(lookup))) = (&mut self.storing, self.lookups.get(family))
+        else {
+            return;
+        };
+        let nearest = lookup.closest().into_iter().find(|(node, _)| node.addr == addr);
+        if let Some((node, Some(token))) = nearest {
+            storing.queue.push_back((node, token));
+        }
+    }
+
     /// A node that was told has said something, or nothing in time (`None`).
     pub(crate) fn stored(&mut self, answer: Option<Result<(), &Refusal>>) {
         let Some(storing) = &mut self.storing else { return };
@@ -238,6 +253,12 @@ impl Search {
     /// How many nodes have stored what was to be stored.
     pub(crate) fn nodes_told(&self) -> usize {
         self.storing.as_ref().map_or(0, |storing| storing.stored)
+    }
+
+    /// Whether what nodes had given out was of no use to anybody.
+    pub(crate) fn stored_in_vain(&self) -> bool {
+        self.resumed
+            && self.storing.as_ref().is_some_and(|one| (one.stored, one.outdated) == (0, 0))
     }
 
     /// What there is to say at the end, and what it took.

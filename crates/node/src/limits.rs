@@ -408,7 +408,3 @@ const _: () =
 
 /// Time between tries meanwhile.
 pub const FOLLOW_FIRST_RETRY: Duration = Duration::from_secs(1);
-
-/// Time between looking an item up and putting it: the same nodes are asked, and those that would be
-/// asked too much within a second are left out.
-pub const PUT_PAUSE: Duration = Duration::from_secs(3);

@@ -6,6 +6,8 @@ use crate::id::NodeId;
 use crate::io::{Announce, Find, Goal, Output};
 use crate::limits::{K, QUERIES_IN_FLIGHT_MAX, QUERY_TIMEOUT_MS, STORED_PEERS_MAX};
 use crate::lookup::{Lookup, Next};
+use crate::rate::Held;
+use crate::recent::Lookups;
 use crate::search::{Owner, Search};
 use crate::wire::{Body, Message, Node, Query, Refusal, Response};
 use althing_base::Instant;
@@ -78,19 +80,19 @@ impl Dht {
     /// Asks a node.
     ///
     /// # Errors
-    /// When to try again: there is a limit to what it is asked, and to what all are.
+    /// When to try again.
     pub(super) fn ask(
         &mut self,
         now: Instant,
         to: SocketAddr,
         query: Query,
         purpose: Purpose,
-    ) -> Result<(), Instant> {
+    ) -> Result<(), Held> {
         if self.questions.len() >= QUERIES_IN_FLIGHT_MAX {
-            return Err(now + Duration::from_millis(50));
+            return Err(Held::All(now + Duration::from_millis(50)));
         }
         let Some(side) = &self.sides[family(to)] else {
-            return Err(now + Duration::from_millis(QUERY_TIMEOUT_MS));
+            return Err(Held::Node(now + Duration::from_millis(QUERY_TIMEOUT_MS)));
         };
         let from = side.table.me();
         self.outgoing.take(now, to)?;
@@ -196,20 +198,34 @@ impl Dht {
         announce: Option<Announce>,
     ) {
         let mut search = Box::new(Search::new(now, owner, goal, announce));
-        let target = search.target();
-        for (lookup, side) in search.lookups.iter_mut().zip(&self.sides) {
-            let Some(side) = side else { continue };
-            let nodes = side.table.nearest(&target, 2 * K, true);
-            if !nodes.is_empty() {
-                let wide = announce.is_some() || matches!(search.goal, Goal::Put { .. });
-                *lookup = Some(Lookup::new(target, &nodes, side.network(), wide));
-            }
-        }
+        let recent = match &search.goal {
+            Goal::Put { .. } => self.recent.take(now, &search.target()),
+            _ => None,
+        };
+        search.resumed = recent.is_some();
+        self.look(&mut search, recent.unwrap_or_default());
         self.find_here(now, &mut search);
         let key = self.next_search;
         self.next_search += 1;
         self.searches.insert(key, search);
         self.step(now, key);
+    }
+
+    /// Begins the lookups of a search, or goes on with those that there are.
+    fn look(&self, search: &mut Search, recent: Lookups) {
+        let (target, wide) = (search.target(), search.stores());
+        search.lookups = recent;
+        for (lookup, side) in search.lookups.iter_mut().zip(&self.sides) {
+            let Some(side) = side else { continue };
+            if let Some(known) = lookup.take() {
+                *lookup = Some(known.resume(side.network()));
+                continue;
+            }
+            let nodes = side.table.nearest(&target, 2 * K, true);
+            if !nodes.is_empty() {
+                *lookup = Some(Lookup::new(target, &nodes, side.network(), wide));
+            }
+        }
     }
 
     /// What others have stored here is found, too: of two nodes one has what the other announced.
@@ -268,6 +284,12 @@ impl Dht {
             }
             is_open = self.step_storing(now, key, &mut search, &mut wake);
         }
+        if !is_open && search.stored_in_vain() {
+            (search.resumed, search.storing) = (false, None);
+            self.look(&mut search, Lookups::default());
+            self.searches.insert(key, search);
+            return self.step(now, key);
+        }
         if is_open {
             if let Some(wake) = wake {
                 search.wake = Some(wake);
@@ -275,7 +297,7 @@ impl Dht {
             }
             self.searches.insert(key, search);
         } else {
-            self.finish(now, &search);
+            self.finish(now, *search);
         }
     }
 
@@ -305,10 +327,12 @@ impl Dht {
                     Next::Ask(node) => {
                         match self.ask(now, node.addr, query.clone(), Purpose::Lookup(key)) {
                             Ok(()) => continue,
-                            Err(until) => {
-                                if !lookup.postpone(node.addr, until.since(now) > patience) {
-                                    continue;
-                                }
+                            Err(Held::Node(until)) => {
+                                lookup.postpone(now, node.addr, until);
+                                continue;
+                            }
+                            Err(Held::All(until)) => {
+                                lookup.unask(node.addr);
                                 until
                             }
                         }
@@ -338,7 +362,7 @@ impl Dht {
             let Some(query) = search.store_query(token.clone()) else { return false };
             match self.ask(now, node.addr, query, Purpose::Store(key)) {
                 Ok(()) => search.told(),
-                Err(until) => {
+                Err(Held::Node(until) | Held::All(until)) => {
                     if let Some(storing) = &mut search.storing {
                         storing.queue.push_front((node, token));
                     }
@@ -357,6 +381,7 @@ impl Dht {
             response.nodes.iter().filter(|node| family(node.addr) == at).copied().collect();
         if let Some(lookup) = &mut search.lookups[at] {
             lookup.answered(node.addr, node.id, response.token.take(), &nodes);
+            search.store_late(at, node.addr);
         }
         let (owner, info_hash) = (search.owner, search.target());
         self.tell_found(owner, info_hash, found);
@@ -377,7 +402,7 @@ impl Dht {
         self.step(now, key);
     }
 
-    fn finish(&mut self, now: Instant, search: &Search) {
+    fn finish(&mut self, now: Instant, search: Search) {
         let (found, cost) = search.end();
         match search.owner {
             Owner::Asked(id) => {
@@ -385,6 +410,10 @@ impl Dht {
                     self.outputs.push_back(Output::Found { search: id, what });
                 }
                 self.outputs.push_back(Output::Done { search: id, cost });
+                if let Goal::Mutable { .. } = &search.goal {
+                    self.recent.keep(now, search.target(), search.lookups);
+                    self.sweep_later(now);
+                }
             }
             Owner::Wanted => {
                 let (answered, told) = (cost.answered as usize, search.nodes_told());

@@ -192,6 +192,7 @@ impl Dht {
         self.upkeep.at = now;
         self.upkeep.need_at = now;
         self.upkeep.need_s = NEED_CONTACTS_S.0;
+        self.recent.clear();
         self.wanted.restart(now, Duration::from_secs(ANNOUNCE_S / 6), &mut self.rng);
     }
 

@@ -66,6 +66,89 @@ fn two_nodes_are_enough() {
     assert_eq!(items(&found), [item]);
 }
 
+/// A few nodes on a machine that has much else to do: all of them are asked until they have answered.
+#[test]
+fn where_nodes_are_few_none_is_left_out_for_being_slow() {
+    let mut world = World::new(11, 7);
+    // What answers take is known by now, and this is twenty times that.
+    world.delay_ms = (1, 2);
+    for seed in 0..10 {
+        world.search(0, Goal::Nodes(NodeId([seed; 20])));
+        world.run(Duration::from_secs(5));
+    }
+    for slow in 1..7 {
+        world.nodes[slow].lag = Duration::from_millis(1_300);
+        let item = Item::Immutable { value: value(&format!("slow is {slow}")) };
+        let (found, _) = world.search(0, put(item.clone()));
+        assert_eq!(stored(&found), (6, 0), "{slow} is slow");
+        world.nodes[slow].lag = Duration::ZERO;
+        world.run(Duration::from_secs(5));
+    }
+    // Nobody waits for long for one that is gone.
+    world.nodes[3].alive = false;
+    let began = world.now;
+    let (found, _) = world.search(0, put(Item::Immutable { value: value("gone") }));
+    assert_eq!(stored(&found), (5, 0));
+    assert!(world.now.since(began) < Duration::from_secs(6));
+}
+
+/// Where they are many, a slow one is told when it has answered, if others are still being told.
+#[test]
+fn late_answers_are_taken_in() {
+    let mut world = World::new(12, 20);
+    world.delay_ms = (1, 2);
+    let item = Item::Immutable { value: value("late") };
+    let target = item.target();
+    let mut near: Vec<_> = (1..20).collect();
+    near.sort_by_key(|at| world.dht(*at).ids()[0].map(|id| id.distance(&target)));
+    // One is as late as a lookup waits that has enough, and is told; meanwhile the other answers.
+    world.nodes[near[1]].lag = Duration::from_millis(900);
+    world.nodes[near[0]].lag = Duration::from_millis(1_500);
+    let held = |world: &World, at: usize| world.dht(at).stats().items;
+    let (found, _) = world.search(0, put(item));
+    assert!(stored(&found).0 >= 8, "{found:?}");
+    assert_eq!((held(&world, near[0]), held(&world, near[1])), (1, 1));
+}
+
+/// Get, and put what is newer: one lookup does for both, and no time has to pass between them.
+#[test]
+fn who_puts_what_he_has_just_looked_up_asks_nobody_again() {
+    for count in [4, 7, 150] {
+        let mut world = World::new(13, count);
+        let salt = Bytes::from_static(b"news");
+        let version =
+            |seq| Item::Mutable(Mutable::sign(&SECRET, salt.clone(), seq, value("version")));
+        let Item::Mutable(Mutable { key, .. }) = version(1) else { panic!("it is one") };
+        let ask = Goal::Mutable { key, salt: salt.clone() };
+        let most = (count - 1).min(8);
+        for seq in 1..4 {
+            let (found, _) = world.search(0, ask.clone());
+            assert_eq!(items(&found).last(), (seq > 1).then(|| version(seq - 1)).as_ref());
+            let (found, cost) = world.search(0, put(version(seq)));
+            let (nodes, outdated) = stored(&found);
+            assert!(nodes >= most && outdated == 0, "of {count}: {nodes} took it");
+            // Those that are told, and few more that storing goes out to.
+            assert!(cost.asked as usize <= nodes + 8, "of {count}: {cost:?}");
+        }
+    }
+}
+
+/// What nodes gave out does not count any more, for they have begun anew: it is asked for again.
+#[test]
+fn tokens_that_do_not_count_any_more_are_asked_for_again() {
+    let mut world = World::new(14, 6);
+    let item = Mutable::sign(&SECRET, Bytes::new(), 1, value("one"));
+    world.search(0, Goal::Mutable { key: item.key, salt: Bytes::new() });
+    for at in 1..6 {
+        let mut config = althing_dht::Config::new(althing_base::Seed::from_u64(at as u64));
+        (config.saved, config.v6) = (Some(world.dht(at).save()), false);
+        let dht = althing_dht::Dht::new(world.now, config);
+        world.nodes[at].kind = Kind::Dht(Box::new(dht));
+    }
+    let (found, _) = world.search(0, put(Item::Mutable(item)));
+    assert_eq!(stored(&found), (5, 0));
+}
+
 #[test]
 fn lookups_find_the_nearest_nodes_in_few_calls_and_soon() {
     let mut world = World::new(1, 300);

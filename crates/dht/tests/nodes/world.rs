@@ -29,6 +29,8 @@ pub(crate) struct Host {
     pub(crate) kind: Kind,
     pub(crate) alive: bool,
     pub(crate) said: Vec<Output>,
+    /// It is busy: what it says goes out so much later.
+    pub(crate) lag: Duration,
     wake: Option<Instant>,
 }
 
@@ -115,7 +117,14 @@ impl World {
     pub(crate) fn add(&mut self, addr: SocketAddr, kind: Kind) -> usize {
         let at = self.nodes.len();
         self.by_addr.insert(addr, at);
-        self.nodes.push(Host { addr, kind, alive: true, said: Vec::new(), wake: None });
+        self.nodes.push(Host {
+            addr,
+            kind,
+            alive: true,
+            said: Vec::new(),
+            lag: Duration::ZERO,
+            wake: None,
+        });
         at
     }
 
@@ -142,7 +151,8 @@ impl World {
         let message = Box::new(Message::parse(&bytes).expect("it is one"));
         let Some(to) = self.by_addr.get(&to).copied() else { return };
         let (least, most) = self.delay_ms;
-        let delay = Duration::from_millis(least + self.rng.below(most - least + 1));
+        let lag = self.by_addr.get(&from).map_or(Duration::ZERO, |from| self.nodes[*from].lag);
+        let delay = lag + Duration::from_millis(least + self.rng.below(most - least + 1));
         self.schedule(self.now + delay, Event::Arrives { from, to, message });
     }
 

@@ -9,7 +9,7 @@ use super::keys::Publication;
 use super::schedule::Job;
 use super::tell;
 use crate::clock;
-use crate::limits::{PUBLISHED_MAX, PUT_PAUSE};
+use crate::limits::PUBLISHED_MAX;
 use althing_base::Sha1Digest;
 use althing_bittorrent::metainfo::{Feed, info_hash_in, item_of};
 use althing_dht::Goal;
@@ -120,7 +120,6 @@ async fn try_put(shared: &Arc<Shared>, mut one: Publication) -> Result<(i64, usi
         }
     }
     let item = Item::Mutable(one.sign(value));
-    tokio::time::sleep(PUT_PAUSE).await;
     let nodes = dht::put(shared, item, cas).await.map_err(|error| error.to_string())?;
     Ok((seq, nodes))
 }

@@ -11,9 +11,7 @@ use super::super::{
 use super::schedule::Job;
 use super::{UNNUMBERED, may_come, tell, versions};
 use crate::clock;
-use crate::limits::{
-    FOLLOW_FIRST_RETRY, FOLLOW_FIRST_WITHIN, FOLLOWED_MAX, PUT_INTERVAL, PUT_PAUSE,
-};
+use crate::limits::{FOLLOW_FIRST_RETRY, FOLLOW_FIRST_WITHIN, FOLLOWED_MAX, PUT_INTERVAL};
 use crate::shard::Command;
 use althing_base::Sha1Digest;
 use althing_bittorrent::InfoHashes;
@@ -152,7 +150,6 @@ async fn keep(shared: &Arc<Shared>, feed: &Feed, item: Mutable) {
         }
         looked.kept = Some(now);
     }
-    tokio::time::sleep(PUT_PAUSE).await;
     if let Err(error) = dht::put(shared, Item::Mutable(item), None).await {
         tracing::debug!(%error, "what is followed is not put again");
     }
