@@ -376,6 +376,10 @@ pub const DHT_BOOTSTRAP_MAX: usize = 64;
 /// alone (guess: its maker's own few).
 pub const DHT_NODES_PER_TORRENT: usize = 8;
 
+/// Such nodes that are remembered for when no other is known; the one named first goes. As many as a user
+/// may name.
+pub const DHT_NODES_NAMED_MAX: usize = DHT_BOOTSTRAP_MAX;
+
 /// Links of BEP 46 that a session follows: looking them up takes some questions each quarter of an hour
 /// (guess: more than anyone reads).
 pub const FOLLOWED_MAX: usize = 100;

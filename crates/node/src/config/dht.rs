@@ -37,6 +37,13 @@ pub struct NodeNameError {
 const HOST_BYTES_MAX: usize = 253;
 
 impl NodeName {
+    /// A place, if there is one that is called so.
+    pub(crate) fn of(host: &str, port: u16) -> Option<Self> {
+        let brackets = host.contains(':') && !host.starts_with('[');
+        let name = if brackets { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        name.parse().ok()
+    }
+
     /// The host's name or address, without brackets.
     pub fn host(&self) -> &str {
         &self.host

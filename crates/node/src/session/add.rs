@@ -5,7 +5,7 @@ use super::shared::{self, Entry, Shared, Taken};
 use super::wishes;
 use super::{AddError, AddOptions, AddSource, Event, TorrentId, TorrentState};
 use crate::clock;
-use crate::config::Reach;
+use crate::config::{NodeName, Reach};
 use crate::limits::{DHT_NODES_PER_TORRENT, NAMED_PEERS_MAX, TORRENTS_MAX};
 use crate::shard::{Command, NewTorrent, Spent, Start, Totals};
 use crate::udp::{DhtRequest, may_look_up};
@@ -232,18 +232,26 @@ pub(super) fn look_up(shared: &Arc<Shared>, entry: &Arc<Entry>, hosts: Hosts) {
     }
 }
 
-/// The nodes of the DHT that a torrent names (BEP 5) are asked whether they are there.
-fn ask_nodes(shared: &Arc<Shared>, metainfo: &Metainfo) {
-    if metainfo.is_private() || metainfo.nodes().is_empty() || !shared.has_dht() {
-        return;
+/// The nodes of the DHT that a torrent names (BEP 5), of those that may be asked.
+pub(super) fn nodes_of(shared: &Shared, metainfo: &Metainfo) -> Vec<NodeName> {
+    if metainfo.is_private() || !shared.has_dht() {
+        return Vec::new();
     }
     let reach = shared.config.network.reach;
     let nodes = metainfo.nodes().iter().filter(|(host, _)| may_look_up(reach, host));
-    let nodes: Vec<(String, u16)> = nodes.take(DHT_NODES_PER_TORRENT).cloned().collect();
+    nodes.filter_map(|(host, port)| NodeName::of(host, *port)).take(DHT_NODES_PER_TORRENT).collect()
+}
+
+/// The nodes that a torrent names are asked whether they are there.
+fn ask_nodes(shared: &Arc<Shared>, metainfo: &Metainfo) {
+    let nodes = nodes_of(shared, metainfo);
+    if nodes.is_empty() {
+        return;
+    }
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
-        for (host, port) in nodes {
-            if let Ok(addrs) = shared.way.lookup(&host, port).await {
+        for node in nodes {
+            if let Ok(addrs) = shared.way.lookup(node.host(), node.port()).await {
                 shared.ask_dht(DhtRequest::Contacts(addrs));
             }
         }

@@ -6,8 +6,10 @@ use super::shared::{self, Entry, Shared};
 use super::ticket::{Counter, Ticket};
 use super::wishes;
 use super::{Event, StartError, TorrentId, TorrentState};
-use crate::limits::LOADED_AHEAD_MAX;
+use crate::config::NodeName;
+use crate::limits::{DHT_NODES_NAMED_MAX, LOADED_AHEAD_MAX};
 use crate::shard::{Command, NewTorrent, Spent, Start, Totals, remove_leftovers};
+use crate::udp::DhtRequest;
 use althing_bittorrent::metainfo::{Magnet, Metainfo};
 use althing_bittorrent::swarm::Source;
 use althing_store::files::{DiskFiles, Root};
@@ -32,6 +34,7 @@ pub(super) fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
     let stored = Mutex::new(records.iter());
     let failure = Mutex::new(None);
     let unresolved = Mutex::new(Vec::new());
+    let nodes = Mutex::new(Vec::new());
     let tickets = Counter::new(LOADED_AHEAD_MAX);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -40,7 +43,8 @@ pub(super) fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
                     match next {
                         Ok(stored) => {
                             let unmoved = moves.get(&stored.id);
-                            start(shared, stored, unmoved, &unresolved, tickets.take());
+                            let names = (&unresolved, &nodes);
+                            start(shared, stored, unmoved, names, tickets.take());
                         }
                         Err(error @ RecordError::Damaged { .. }) => {
                             tell(shared, &error.to_string());
@@ -59,6 +63,10 @@ pub(super) fn load(shared: &Arc<Shared>) -> Result<(), StartError> {
     for (entry, hosts) in std::mem::take(&mut *guard(&unresolved)) {
         add::look_up(shared, &entry, hosts);
     }
+    let nodes = std::mem::take(&mut *guard(&nodes));
+    if !nodes.is_empty() {
+        shared.ask_dht(DhtRequest::Named(nodes));
+    }
     Ok(())
 }
 
@@ -76,13 +84,15 @@ fn tell(shared: &Shared, sentence: &str) {
     shared.emit(Event::Note { id: None, sentence: sentence.into() });
 }
 
-/// Hands a torrent to its shard, if it can be read. Peers whose names have to be looked up go to
-/// `unresolved`.
+/// What torrents name that may have to be looked up: peers, and nodes of the DHT.
+type Names<'a> = (&'a Mutex<Vec<(Arc<Entry>, add::Hosts)>>, &'a Mutex<Vec<NodeName>>);
+
+/// Hands a torrent to its shard, if it can be read.
 fn start(
     shared: &Arc<Shared>,
     stored: Stored,
     unmoved: Option<&Unmoved>,
-    unresolved: &Mutex<Vec<(Arc<Entry>, add::Hosts)>>,
+    (unresolved, nodes): Names<'_>,
     ticket: Ticket,
 ) {
     let Stored { id, record, torrent, resume } = stored;
@@ -163,6 +173,12 @@ fn start(
     };
     if !hosts.is_empty() {
         guard(unresolved).push((Arc::clone(&entry), hosts));
+    }
+    if let Source::Metainfo(metainfo) = &source {
+        let mut nodes = guard(nodes);
+        if nodes.len() < DHT_NODES_NAMED_MAX {
+            nodes.extend(add::nodes_of(shared, metainfo));
+        }
     }
     let mut trackers = add::trackers(&source);
     trackers.extend(record.trackers.iter().map(|url| vec![url.clone()]));

@@ -4,8 +4,10 @@
 
 use super::Request;
 use crate::config::{NodeName, Reach};
+use crate::limits::DHT_NODES_NAMED_MAX;
 use crate::net::Way;
 use crate::session::shared::Shared;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Weak;
 use tracing::debug;
@@ -13,17 +15,32 @@ use tracing::debug;
 /// See the [module](self).
 pub(super) struct Bootstrap {
     nodes: Vec<NodeName>,
+    /// Those that torrents name (BEP 5).
+    named: VecDeque<NodeName>,
     looking: bool,
     failed: Option<String>,
 }
 
 impl Bootstrap {
     pub(super) fn new(nodes: Vec<NodeName>) -> Self {
-        Bootstrap { nodes, looking: false, failed: None }
+        Bootstrap { nodes, named: VecDeque::new(), looking: false, failed: None }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.nodes.is_empty() && self.named.is_empty()
+    }
+
+    /// Torrents name nodes.
+    pub(super) fn add(&mut self, nodes: Vec<NodeName>) {
+        for node in nodes {
+            if self.named.contains(&node) || self.nodes.contains(&node) {
+                continue;
+            }
+            if self.named.len() >= DHT_NODES_NAMED_MAX {
+                self.named.pop_front();
+            }
+            self.named.push_back(node);
+        }
     }
 
     /// Why they could not be looked up, the last time.
@@ -34,11 +51,12 @@ impl Bootstrap {
     /// Looks them up, all at once; [`Request::LookedUp`] says what came of it.
     pub(super) fn look_up(&mut self, shared: &Weak<Shared>) {
         let Some(strong) = shared.upgrade() else { return };
-        if self.looking || self.nodes.is_empty() || !strong.way.is_open() {
+        if self.looking || self.is_empty() || !strong.way.is_open() {
             return;
         }
         self.looking = true;
-        let (way, nodes, shared) = (strong.way.clone(), self.nodes.clone(), shared.clone());
+        let nodes: Vec<_> = self.nodes.iter().chain(&self.named).cloned().collect();
+        let (way, shared) = (strong.way.clone(), shared.clone());
         tokio::spawn(async move {
             let looked_up = addresses(&way, &nodes).await;
             let Some(shared) = shared.upgrade() else { return };
@@ -101,6 +119,19 @@ mod tests {
             assert!(may_look_up(Reach::Any, host), "{host}");
             assert_eq!(may_look_up(Reach::Loopback, host), loopback, "{host}");
         }
+    }
+
+    #[test]
+    fn of_those_that_torrents_name_the_last_ones_are_known_each_once() {
+        let node = |n: usize| NodeName::of(&format!("node{n}.example"), 6881);
+        let mut bootstrap = Bootstrap::new(node(0).into_iter().collect());
+        for _ in 0..2 {
+            bootstrap.add((0..DHT_NODES_NAMED_MAX + 10).filter_map(node).collect());
+        }
+        assert_eq!(bootstrap.named.len(), DHT_NODES_NAMED_MAX);
+        assert!(bootstrap.named.back() == node(DHT_NODES_NAMED_MAX + 9).as_ref());
+        assert!(NodeName::of("2001:db8::1", 1).is_some_and(|node| node.host() == "2001:db8::1"));
+        assert_eq!([NodeName::of("a b", 1), NodeName::of("a", 0)], [None, None]);
     }
 
     #[tokio::test]

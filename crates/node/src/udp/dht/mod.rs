@@ -18,7 +18,7 @@ pub(crate) use figures::{DhtGauges, Rates};
 pub(crate) use searches::Searched;
 pub(crate) use torrents::TorrentFigures;
 
-use crate::config::ReadOnly;
+use crate::config::{NodeName, ReadOnly};
 use crate::net::Admission;
 use crate::session::shared::Shared;
 use crate::shard::Command;
@@ -51,6 +51,8 @@ pub(crate) enum Request {
     },
     /// Nodes that may be there.
     Contacts(Vec<SocketAddr>),
+    /// Nodes that torrents of the last run name: to be asked if no other is known.
+    Named(Vec<NodeName>),
     /// The bootstrap nodes have been looked up: where they are, and why some are not known.
     LookedUp { addrs: Vec<SocketAddr>, failed: Option<String> },
     /// Our address as the world sees it.
@@ -103,6 +105,8 @@ pub(super) struct DhtSide {
     torrents: Torrents,
     searches: Searches,
     bootstrap: Bootstrap,
+    /// It has known nobody to begin with, once.
+    is_lost: bool,
     keeper: Keeper,
     figures: Figures,
 }
@@ -130,6 +134,7 @@ impl DhtSide {
             torrents: Torrents::default(),
             searches: Searches::default(),
             bootstrap: Bootstrap::new(settings.bootstrap),
+            is_lost: false,
             keeper,
             figures: Figures::new(now),
             shared,
@@ -156,6 +161,13 @@ impl DhtSide {
         match request {
             Request::Wish { info_hash, wish } => self.wish(now, info_hash, wish),
             Request::Contacts(addrs) => self.contacts(now, addrs),
+            Request::Named(nodes) => {
+                self.bootstrap.add(nodes);
+                let nobody = |machine: &Dht| machine.stats().nodes == [0, 0];
+                if self.is_lost && self.machine.as_ref().is_some_and(nobody) {
+                    self.bootstrap.look_up(&self.shared);
+                }
+            }
             Request::LookedUp { addrs, failed } => {
                 self.bootstrap.looked_up(failed);
                 self.contacts(now, addrs);
@@ -323,7 +335,10 @@ impl DhtSide {
                         self.torrents.counted(&name, seeds, peers);
                     }
                 }
-                Output::NeedContacts => self.bootstrap.look_up(&self.shared),
+                Output::NeedContacts => {
+                    self.is_lost = true;
+                    self.bootstrap.look_up(&self.shared);
+                }
                 Output::External { by, addr } => {
                     if let Some(shared) = self.shared.upgrade() {
                         shared.reach.told(by.ip(), addr.ip(), Some(addr.port()));
