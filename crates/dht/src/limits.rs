@@ -109,7 +109,7 @@ pub const PATIENCE_LATE: u32 = 3;
 pub const PATIENCE_LATE_LEAST_MS: u64 = 1_000;
 
 /// How long a lookup puts off a node that has been asked much lately before it goes on without it,
-/// milliseconds. Two who ask the same nodes get in each other's way for half of that.
+/// milliseconds, if it knows [`K`] others. Two who ask the same nodes get in each other's way for half of that.
 pub const POSTPONED_MS_MAX: u64 = 2_000;
 
 /// Milliseconds until a question is lost. Beyond it few answers come (Jimenez 2011).

@@ -207,16 +207,17 @@ impl Lookup {
     }
 
     /// A question that [`Next::Ask`] named cannot be asked before `until`: its node has been asked much
-    /// lately. If that goes on, it is left out, unless there is no other.
+    /// lately. If that goes on, it is left out, unless there are too few others to do without it.
     pub(crate) fn postpone(&mut self, now: Instant, addr: SocketAddr, until: Instant) {
         self.asked -= 1;
-        let others = self.nodes.iter().any(|other| {
-            other.node.addr != addr && !matches!(other.state, State::Dead | State::Later(_))
-        });
+        let is_other = |other: &&Candidate| {
+            other.node.addr != addr && matches!(other.state, State::New | State::Answered)
+        };
+        let others = self.nodes.iter().filter(is_other).count();
         let Some(candidate) = self.candidate(addr) else { return };
         let since = *candidate.postponed.get_or_insert(now);
         let is_long = until.since(since) > Duration::from_millis(POSTPONED_MS_MAX);
-        candidate.state = if is_long && others { State::Dead } else { State::Later(until) };
+        candidate.state = if is_long && others >= K { State::Dead } else { State::Later(until) };
     }
 
     /// A node has answered, as `id`, and names others.
@@ -493,6 +494,36 @@ mod tests {
         let mut lookup = Lookup::new(NodeId([0x55; 20]), &network, Some(100.0), true);
         run(&mut lookup, &network, |_| false);
         assert_eq!(lookup.closest().len(), STORE_NODES_MAX);
+    }
+
+    /// Who may not be asked yet is asked later, others meanwhile; where there are enough it goes on without
+    /// him.
+    #[test]
+    fn who_has_been_asked_much_has_his_turn_later() {
+        for (count, is_asked) in [(5, true), (40, false)] {
+            let network: Vec<_> = (1..=count).map(node).collect();
+            let target = network[3].id;
+            let mut lookup = Lookup::new(target, &network, None, false);
+            let held = network[3];
+            let mut now = Instant::ORIGIN;
+            let free_at = now + Duration::from_secs(8);
+            let mut asked = Vec::new();
+            loop {
+                match lookup.next(now, PATIENCE) {
+                    Next::Ask(node) if node == held && now < free_at => {
+                        lookup.postpone(now, node.addr, now + Duration::from_millis(700));
+                    }
+                    Next::Ask(node) => {
+                        asked.push(node);
+                        lookup.answered(node.addr, node.id, None, &[]);
+                    }
+                    Next::Wait(until) => now = until,
+                    Next::Done => break,
+                }
+            }
+            assert_eq!(asked.contains(&held), is_asked, "of {count}");
+            assert!(asked.len() >= 4 && (now < free_at) != is_asked);
+        }
     }
 
     #[test]

@@ -377,8 +377,10 @@ impl Dht {
         let Some(search) = self.searches.get_mut(&key) else { return };
         let at = family(node.addr);
         let found = search.answered(now, node, &mut response);
-        let nodes: Vec<_> =
-            response.nodes.iter().filter(|node| family(node.addr) == at).copied().collect();
+        // Who knows us under another address names us, too; nobody would answer there.
+        let me = self.sides[at].as_ref().map(|side| side.table.me());
+        let is_other = |node: &&Node| family(node.addr) == at && Some(node.id) != me;
+        let nodes: Vec<_> = response.nodes.iter().filter(is_other).copied().collect();
         if let Some(lookup) = &mut search.lookups[at] {
             lookup.answered(node.addr, node.id, response.token.take(), &nodes);
             search.store_late(at, node.addr);

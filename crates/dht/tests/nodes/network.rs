@@ -2,7 +2,7 @@
 
 use crate::world::{Kind, World};
 use althing_base::Machine;
-use althing_dht::wire::{Item, Mutable};
+use althing_dht::wire::{Item, Mutable, Node};
 use althing_dht::{Announce, Find, Goal, Input, NodeId, Output};
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -108,6 +108,21 @@ fn late_answers_are_taken_in() {
     let (found, _) = world.search(0, put(item));
     assert!(stored(&found).0 >= 8, "{found:?}");
     assert_eq!((held(&world, near[0]), held(&world, near[1])), (1, 1));
+}
+
+/// Who has us under an address of another network, or family, names us to ourselves.
+#[test]
+fn nobody_asks_himself() {
+    let mut world = World::new(15, 1);
+    let id = world.dht(0).ids()[0].expect("over IPv4");
+    let (elsewhere, other) = (world.address(), world.address());
+    let friends = vec![Node { id, addr: elsewhere }];
+    let sybil = NodeId::for_address(other.ip(), &mut world.rng);
+    world.add(other, Kind::Sybil { id: sybil, friends });
+    world.tell(0, Input::Contacts(vec![other]));
+    world.run(Duration::from_secs(30));
+    let (_, cost) = world.search(0, Goal::Nodes(world.dht(0).ids()[0].expect("it has one")));
+    assert_eq!((cost.asked, cost.answered), (1, 1));
 }
 
 /// Get, and put what is newer: one lookup does for both, and no time has to pass between them.
