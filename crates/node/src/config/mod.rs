@@ -28,7 +28,8 @@ section! {
     pub struct Network("network") {
         /// Port for peers, TCP and UDP; 0 lets the system choose one.
         pub port: u16 = 7716,
-        /// Addresses to listen on and connect from; empty means all, IPv4 and IPv6. For a VPN,
+        /// Addresses to listen on and connect from; empty means all, IPv4 and IPv6. Of several of a
+        /// kind the first is the one to connect from; the others answer those who come there. For a VPN,
         /// `interface` is better: it also holds when the address goes away.
         pub bind: Vec<IpAddr> = Vec::new(),
         /// The one interface by which peers, trackers and name servers are talked to, as "wg0";

@@ -39,6 +39,8 @@ pub(super) enum Bound {
 pub(crate) struct Look {
     pub(crate) v4: Option<Local>,
     pub(crate) v6: Option<Local>,
+    /// Further addresses of those families that are named: nothing goes out from there but answers.
+    pub(crate) further: Vec<Local>,
     /// The addresses that packets can leave from.
     pub(crate) own: Vec<IpAddr>,
     /// Why nothing goes out, as a user should read it.
@@ -277,33 +279,39 @@ impl Bound {
             Bound::No => Look {
                 v4: Some(Local::any(false)),
                 v6: Some(Local::any(true)),
+                further: Vec::new(),
                 own: device::own(None).unwrap_or_default(),
                 blocked: None,
             },
             Bound::Addresses(ips) => {
                 let all = device::interfaces().unwrap_or_default();
-                let local = |v6: bool| {
-                    let ip = *ips.iter().find(|ip| ip.is_ipv6() == v6)?;
+                let there = |ip: IpAddr| {
                     // All of 127.0.0.0/8 is there, whatever is listed.
                     let own = all.iter().find(|one| one.ip() == ip).map(device::device);
                     let is_there = own.is_some() || ip.is_loopback();
                     is_there.then_some(Local { ip, device: own.filter(|_| !ip.is_loopback()) })
                 };
-                let (v4, v6) = (local(false), local(true));
+                let of = |v6: bool| ips.iter().copied().filter(move |ip| ip.is_ipv6() == v6);
+                let [v4, v6] = [false, true].map(|v6| there(of(v6).next()?));
+                let others = |v6: bool, first: &Option<Local>| {
+                    first.iter().flat_map(|_| of(v6).skip(1)).filter_map(there).collect::<Vec<_>>()
+                };
+                let further = [others(false, &v4), others(true, &v6)].concat();
                 let gone = v4.is_none() && v6.is_none();
                 let blocked = gone.then(|| {
                     "this machine has none of the addresses of network.bind, so nothing of \
                      BitTorrent goes out until it has"
                         .to_owned()
                 });
-                let own = [&v4, &v6].into_iter().flatten().map(|local| local.ip).collect();
-                Look { v4, v6, own, blocked }
+                let all = [&v4, &v6].into_iter().flatten().chain(&further);
+                let own = all.map(|local| local.ip).collect();
+                Look { v4, v6, further, own, blocked }
             }
             Bound::Interface(name) => {
                 let state = match device::find(name) {
                     Ok(Found::Up { v4, v6 }) => {
                         let own = device::own(Some(name)).unwrap_or_default();
-                        return Look { v4, v6, own, blocked: None };
+                        return Look { v4, v6, own, ..Look::default() };
                     }
                     Ok(Found::Missing) => "is not there".to_owned(),
                     Ok(Found::Down) => "is down".to_owned(),

@@ -1,5 +1,6 @@
-//! The UDP sockets: one for each family, on the port that peers connect to, opened by the same way as
-//! everything else, so that nothing goes past an interface that is named.
+//! The UDP sockets: one for each family, or for each address that is named, on the port that peers
+//! connect to, opened by the same way as everything else, so that nothing goes past an interface that
+//! is named.
 //!
 //! Where the kernel can, many packets go in one call: of one destination as one piece (GSO), received as
 //! such (GRO), several senders' at once (recvmmsg). Elsewhere it is a call for each.
@@ -18,6 +19,7 @@ use socket2::{SockRef, Type};
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
+use std::task::{Context, Poll};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tracing::{debug, trace};
@@ -26,10 +28,10 @@ use tracing::{debug, trace};
 const HEADERS_V4: u32 = 28;
 const HEADERS_V6: u32 = 48;
 
-/// Opens a socket for each family there is: none while the interface that is named is not there.
+/// Opens a socket for each family there is, or each address that is named: none while the interface that is named is not there.
 ///
 /// # Errors
-/// If the port cannot be had. Of the two families one is enough.
+/// If the port cannot be had. One socket is enough.
 pub(crate) fn open(
     network: &Network,
     way: &Way,
@@ -66,7 +68,7 @@ pub(crate) fn open(
     }
 }
 
-/// Where they are bound: one of each family at most.
+/// Where they are bound. Of each family the first is the one that we begin from.
 fn locals(network: &Network, way: &Way) -> Vec<Local> {
     let look = way.look();
     if way.has_interface() {
@@ -78,7 +80,7 @@ fn locals(network: &Network, way: &Way) -> Vec<Local> {
         return look.v4.into_iter().chain(look.v6).map(all).collect();
     }
     if way.is_bound() {
-        return look.v4.into_iter().chain(look.v6).collect();
+        return look.v4.into_iter().chain(look.v6).chain(look.further).collect();
     }
     match network.reach {
         Reach::Any => vec![Local::any(false), Local::any(true)],
@@ -125,23 +127,27 @@ impl Scratch {
     }
 }
 
-/// The sockets of both families.
+/// All of them.
 pub(super) struct Sockets {
-    v4: Option<Port>,
-    v6: Option<Port>,
+    /// Of each family the first is the one that we begin from.
+    ports: Vec<Port>,
+    /// At which of several of a family others are.
+    routes: Option<Returns>,
 }
 
 impl Sockets {
     /// Takes the sockets into this thread's event loop.
     pub(super) fn new(sockets: Vec<std::net::UdpSocket>, way: &Way) -> Self {
-        let mut all = Sockets { v4: None, v6: None };
+        let mut ports = Vec::with_capacity(sockets.len());
         for socket in sockets {
             match Port::new(socket, way) {
-                Ok(port) if port.is_v6 => all.v6 = Some(port),
-                Ok(port) => all.v4 = Some(port),
+                Ok(port) => ports.push(port),
                 Err(error) => debug!(%error, "a socket for datagrams cannot be used"),
             }
         }
+        let count = |v6| ports.iter().filter(|port: &&Port| port.is_v6 == v6).count();
+        let routes = (count(false) > 1 || count(true) > 1).then(Returns::default);
+        let mut all = Sockets { ports, routes };
         all.look(way);
         all
     }
@@ -150,7 +156,7 @@ impl Sockets {
     pub(super) fn look(&mut self, way: &Way) {
         let own = way.look().own;
         let mtu = device::mtu_max(way.interface());
-        for port in self.v4.iter_mut().chain(&mut self.v6) {
+        for port in &mut self.ports {
             let several = own.iter().filter(|ip| ip.is_ipv6() == port.is_v6).count() > 1;
             port.returns = (port.takes_any && several).then(Returns::default);
             port.far_bytes = far_bytes(mtu, port.is_v6);
@@ -159,61 +165,74 @@ impl Sockets {
 
     /// Where they are bound.
     pub(super) fn addrs(&self) -> Vec<SocketAddr> {
-        let ports = self.v4.iter().chain(&self.v6);
-        ports.filter_map(|port| port.socket.local_addr().ok()).collect()
+        self.ports.iter().filter_map(|port| port.socket.local_addr().ok()).collect()
     }
 
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.v4.is_none() && self.v6.is_none()
+        self.ports.is_empty()
     }
 
     /// Bytes of the largest datagram that some way takes.
     pub(super) fn datagram_bytes_max(&self) -> u16 {
-        let ports = self.v4.iter().chain(&self.v6);
         let most = |port: &Port| match port.reaches_loopback {
             true => DATAGRAM_BYTES_MAX,
             false => port.far_bytes,
         };
-        ports.map(most).max().unwrap_or(DATAGRAM_BYTES_MAX)
+        self.ports.iter().map(most).max().unwrap_or(DATAGRAM_BYTES_MAX)
     }
 
-    /// Bytes that the smaller of the sockets' buffers has for what was received.
+    /// Bytes that the smallest of the sockets' buffers has for what was received.
     pub(super) fn receive_bytes(&self) -> usize {
-        let ports = self.v4.iter().chain(&self.v6);
-        ports.map(|port| port.receive_bytes).min().unwrap_or(SOCKET_BUFFER_BYTES)
+        let all = self.ports.iter().map(|port| port.receive_bytes);
+        all.min().unwrap_or(SOCKET_BUFFER_BYTES)
     }
 
     /// Waits until something can be received, or sent that waits for it.
     pub(super) async fn ready(&self) {
-        tokio::select! {
-            () = Port::ready(self.v4.as_ref()) => {}
-            () = Port::ready(self.v6.as_ref()) => {}
-        }
+        std::future::poll_fn(|cx| {
+            // All of them are looked at: each has to wake us.
+            let ready = self.ports.iter().filter(|port| port.is_ready(cx)).count();
+            if ready > 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
-    /// Receives what has come, in one call for each family. Says whether there may be more.
+    /// Receives what has come, in one call for each socket. Says whether there may be more.
     pub(super) fn receive(
         &mut self,
         scratch: &mut Scratch,
         mut take: impl FnMut(Received<'_>),
     ) -> bool {
         let mut more = false;
-        for port in self.v4.iter_mut().chain(&mut self.v6) {
-            more |= port.receive(scratch, &mut take);
+        let Sockets { ports, routes } = self;
+        for port in ports {
+            let ip = port.ip;
+            more |= port.receive(scratch, &mut |received: Received<'_>| {
+                if let Some(routes) = routes {
+                    routes.note(received.from, ip);
+                }
+                take(received);
+            });
         }
         more
     }
 
     /// Sends, or keeps it until the socket takes more.
     pub(super) fn send(&mut self, run: Run) -> Result<(), Unsent> {
-        let port = if run.to.is_ipv6() { &mut self.v6 } else { &mut self.v4 };
-        port.as_mut().ok_or(Unsent::Unreachable)?.send(run)
+        let ip = self.routes.as_ref().and_then(|routes| routes.find(run.to));
+        let mut of_family = self.ports.iter_mut().filter(|port| port.is_v6 == run.to.is_ipv6());
+        let first = of_family.next().ok_or(Unsent::Unreachable)?;
+        let port = match ip {
+            Some(ip) if ip != first.ip => of_family.find(|port| port.ip == ip).unwrap_or(first),
+            _ => first,
+        };
+        port.send(run)
     }
 
     /// Sends what waited.
     pub(super) fn flush(&mut self) {
-        for port in self.v4.iter_mut().chain(&mut self.v6) {
+        for port in &mut self.ports {
             port.flush();
         }
     }
@@ -225,10 +244,12 @@ fn far_bytes(mtu: u32, v6: bool) -> u16 {
     u16::try_from(bytes).unwrap_or(DATAGRAM_BYTES_ETHERNET_V4)
 }
 
-/// One family's socket.
+/// One socket.
 struct Port {
     socket: UdpSocket,
     state: UdpSocketState,
+    /// Where it is bound.
+    ip: IpAddr,
     is_v6: bool,
     /// It takes what comes to any address.
     takes_any: bool,
@@ -258,6 +279,7 @@ impl Port {
         Ok(Port {
             socket: UdpSocket::from_std(socket)?,
             state,
+            ip: addr.ip(),
             is_v6: addr.is_ipv6(),
             takes_any: addr.ip().is_unspecified(),
             reaches_loopback: addr.ip().is_loopback()
@@ -270,14 +292,11 @@ impl Port {
         })
     }
 
-    async fn ready(port: Option<&Port>) {
-        let Some(port) = port else { return std::future::pending().await };
-        let interest = match port.waiting.is_empty() {
-            true => Interest::READABLE,
-            false => Interest::READABLE | Interest::WRITABLE,
-        };
+    /// Whether something can be received, or sent that waits; if not, we are woken when it can.
+    fn is_ready(&self, cx: &mut Context<'_>) -> bool {
         // An error of the socket shows when it is used.
-        let _ = port.socket.ready(interest).await;
+        let sends = !self.waiting.is_empty() && self.socket.poll_send_ready(cx).is_ready();
+        self.socket.poll_recv_ready(cx).is_ready() || sends
     }
 
     fn receive(&mut self, scratch: &mut Scratch, take: &mut impl FnMut(Received<'_>)) -> bool {

@@ -166,6 +166,62 @@ async fn saved_nodes_are_enough_after_a_restart() {
 }
 
 #[tokio::test]
+async fn each_address_that_it_is_bound_to_answers() {
+    let mut config = settings(&[]);
+    config.network.bind =
+        ["127.0.0.1", "127.0.0.2", "127.0.0.3"].map(|ip| ip.parse().unwrap()).into();
+    let node = Node::with(config).await;
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+    socket.set_read_timeout(Some(LIMIT)).expect("it may wait");
+    for last in [3, 1, 2, 2] {
+        let addr = SocketAddr::from(([127, 0, 0, last], node.addr().port()));
+        let ping = b"d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe";
+        socket.send_to(ping, addr).expect("it is sent");
+        let mut answer = [0; 1_500];
+        loop {
+            let (len, from) = socket.recv_from(&mut answer).expect("it answers");
+            // It may ask us something, too.
+            if answer[..len].ends_with(b"1:y1:re") {
+                assert_eq!(from, addr);
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn nodes_that_a_torrent_names_are_enough_also_after_a_restart() {
+    let first = Node::with(settings(&[])).await;
+    let mut out = althing_base::bencode::Encoder::new();
+    out.dict(|out| {
+        out.key(b"info").dict(|info| {
+            info.key(b"length").int(1);
+            info.key(b"name").bytes(b"box");
+            info.key(b"piece length").int(16_384);
+            info.key(b"pieces").bytes(&[0; 20]);
+        });
+        out.key(b"nodes").list(|nodes| {
+            nodes.list(|node| {
+                node.bytes(b"127.0.0.1");
+                node.int(first.addr().port().into());
+            });
+        });
+    });
+    let metainfo = althing_bittorrent::metainfo::Metainfo::parse(&out.finish()).expect("a torrent");
+    let other = Node::with(settings(&[])).await;
+    other.add(&metainfo, AddOptions::default()).await;
+    let known = async |node: &Node| {
+        until("its node is known", async || (nodes_of(node).await == 1).then_some(())).await;
+    };
+    known(&other).await;
+    other.session.shutdown().await;
+    // What it knew is lost.
+    std::fs::remove_file(other.dir.path().join("dht")).expect("it was saved");
+    let other = other.start_again_with(settings(&[])).await;
+    known(&other).await;
+}
+
+#[tokio::test]
 async fn a_peer_that_is_met_is_enough_to_begin_with() {
     let files = some_files();
     let metainfo = torrent("things", Format::V1, &files);
