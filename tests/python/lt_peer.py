@@ -14,7 +14,9 @@ are those of the tracker and of the command line.
 
 `node` is a node of the DHT and nothing else. It prints `ready`, then `nodes N` when that changes, and does what
 its standard input says, a line each: `put TEXT` (prints `put TARGET NODES`), `get TARGET` (prints
-`item TARGET VALUE`), `peers INFO-HASH` (prints `peers INFO-HASH ADDR...`). It ends with its input.
+`item TARGET VALUE`), `peers INFO-HASH` (prints `peers INFO-HASH ADDR...`), `sign SECRET KEY SALT TEXT` (puts it
+with the next number; prints `signed SALT NUMBER NODES`), `newest KEY SALT` (prints `newest SALT NUMBER VALUE`).
+Keys are hexadecimal, and `-` is no salt. It ends with its input.
 
 Works with Debian's python3-libtorrent 2.0 and with 2.1 from PyPI.
 """
@@ -113,6 +115,10 @@ def meet(ses, dht):
         ses.add_dht_node((host, int(port)))
 
 
+def salt_of(salt):
+    return (salt.decode() if isinstance(salt, bytes) else salt) or "-"
+
+
 def node(args):
     ses = session(args.port, False, False, None, args.dht)
     say("ready")
@@ -123,7 +129,15 @@ def node(args):
             meet(ses, args.dht)
         for alert in ses.pop_alerts():
             if isinstance(alert, lt.dht_put_alert):
-                say(f"put {alert.target} {alert.num_success}")
+                if any(alert.public_key):
+                    say(f"signed {salt_of(alert.salt)} {alert.seq} {alert.num_success}")
+                else:
+                    say(f"put {alert.target} {alert.num_success}")
+            elif isinstance(alert, lt.dht_mutable_item_alert):
+                found = alert.item
+                # Once for what was found so far, and once when all nodes have been asked.
+                if found["value"] and found["authoritative"]:
+                    say(f"newest {salt_of(found['salt'])} {found['seq']} {found['value'].decode()}")
             elif isinstance(alert, lt.dht_immutable_item_alert):
                 value = alert.item
                 value = value.get("value") if isinstance(value, dict) else value
@@ -148,6 +162,13 @@ def node(args):
                 ses.dht_put_immutable_item(rest)
             elif verb == "get":
                 ses.dht_get_immutable_item(lt.sha1_hash(bytes.fromhex(rest)))
+            elif verb == "sign":
+                secret, key, salt, text = rest.split(" ", 3)
+                salt = b"" if salt == "-" else salt.encode()
+                ses.dht_put_mutable_item(bytes.fromhex(secret), bytes.fromhex(key), text.encode(), salt)
+            elif verb == "newest":
+                key, salt = rest.split(" ")
+                ses.dht_get_mutable_item(bytes.fromhex(key), b"" if salt == "-" else salt.encode())
             elif verb == "peers":
                 ses.dht_get_peers(lt.sha1_hash(bytes.fromhex(rest)))
 

@@ -75,6 +75,20 @@ pub fn post(
     send(host, server, &format!("POST {path} HTTP/1.1\r\n"), headers, body)
 }
 
+/// As [`post`], with `PUT`.
+///
+/// # Errors
+/// As [`get`].
+pub fn put(
+    host: &Host,
+    server: SocketAddr,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> Result<Answer, String> {
+    send(host, server, &format!("PUT {path} HTTP/1.1\r\n"), headers, body)
+}
+
 fn send(
     host: &Host,
     server: SocketAddr,

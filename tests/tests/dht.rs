@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{ChildStdin, Command};
 use std::time::Duration;
 
+use althing_tests::http;
 use althing_tests::net::{Host, Network};
 use althing_tests::payload::{Empty, Payload};
 use althing_tests::process::Process;
@@ -156,6 +157,22 @@ impl Daemon {
         assert!(told.is_some(), "{}", self.process.tail());
     }
 
+    /// Stores an item of BEP 44; what came of it.
+    #[track_caller]
+    fn stores(&self, item: &Value) -> Value {
+        let read = |name| std::fs::read_to_string(self.data.join(name)).expect("it runs");
+        let addr = read("api.addr").trim().parse().expect("an address");
+        let headers = format!(
+            "Authorization: Bearer {}\r\nContent-Type: application/json\r\n",
+            read("api.token").trim()
+        );
+        let body = item.to_string();
+        let answer = http::put(&self.host, addr, "/api/v1/dht/items", &headers, body.as_bytes());
+        let answer = answer.unwrap_or_else(|error| panic!("{error}\n{}", self.process.tail()));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        serde_json::from_slice(&answer.body).expect("JSON")
+    }
+
     fn does(&self, args: &[&str]) {
         let output = self.command(args).output().expect("the binary is there");
         let said = String::from_utf8_lossy(&output.stderr);
@@ -274,6 +291,60 @@ fn items_are_found_both_ways() {
     let item = other.json(&["dht", "get", &target]);
     let expected: String = b"20:what libtorrent says".iter().map(|b| format!("{b:02x}")).collect();
     assert_eq!(item["value"], expected.as_str(), "{item}");
+}
+
+/// The keys and the items of BEP 44's examples: the value is "Hello World!", the number 1.
+const SECRET: &str = "e06d3183d14159228433ed599221b80bd0a5ce8352e4bdf0262f76786ef1c74d\
+                      b7e7a9fea2c0eb269d61e3b38e450a22e754941ac78479d6c54e1faf6037881d";
+const KEY: &str = "77ff84905a91936367c01360803104f92432fcd904a43511876df5cdf3e7e548";
+const SIGNATURE: &str = "305ac8aeb6c9c151fa120f120ea2cfb923564e11552d06a5d856091e5e853cff\
+                         1260d3f39e4999684aa92eb73ffd136e6f4f3ecbfda0ce53a1608ecd7ae21f01";
+const SIGNATURE_SALTED: &str = "6834284b6b24c3204eb2fea824d82f88883a3d95e8b4a21b8c0ded553d17d17d\
+                                df9a8a7104b1258f30bed3787e6cb896fca78c58f8e03b5f18f14951a87d9a08";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn signed_items_are_found_and_replaced_both_ways() {
+    let test = "signed_items_are_found_and_replaced_both_ways";
+    let Some(Nodes { mut network, scratch, mut nodes, first }) = nodes(test, 4) else { return };
+    let althing = Daemon::start(network.host("one"), &scratch.dir("one"), &first);
+    let other = Daemon::start(network.host("two"), &scratch.dir("two"), &first);
+    althing.knows(nodes.len() as u64);
+    other.knows(nodes.len() as u64);
+    let reads = |salt: Option<&str>, seq: i64, text: &str| {
+        let mut args = vec!["dht", "get", KEY];
+        args.extend(salt.iter().flat_map(|salt| ["--salt", salt]));
+        let item = other.json(&args);
+        assert_eq!(item["seq"], seq, "{item}");
+        assert_eq!(item["value"], hex(format!("{}:{text}", text.len()).as_bytes()).as_str());
+        item
+    };
+    for (salt, signature) in [("", SIGNATURE), ("foobar", SIGNATURE_SALTED)] {
+        // Ours is what theirs find.
+        let shown = if salt.is_empty() { "-" } else { salt };
+        let mut item = serde_json::json!({
+            "value": hex(b"12:Hello World!"), "key": KEY, "seq": 1, "signature": signature,
+        });
+        if !salt.is_empty() {
+            item["salt"] = hex(salt.as_bytes()).into();
+        }
+        let stored = althing.stores(&item);
+        assert!(stored["nodes"].as_u64() > Some(2), "{stored}");
+        let said = nodes[2].ask(&format!("newest {KEY} {shown}"), &format!("newest {shown} "));
+        assert!(said.contains(" 1 ") && said.contains("Hello World!"), "{said}");
+        // And gives way to what they have that is newer, under the same key and salt.
+        let signed = format!("sign {SECRET} {KEY} {shown} what libtorrent signed");
+        let said = nodes[3].ask(&signed, &format!("signed {shown} "));
+        assert!(said.starts_with(&format!("signed {shown} 2 ")), "{said}");
+        reads((!salt.is_empty()).then_some(salt), 2, "what libtorrent signed");
+    }
+    // What they begin is what we read; each salt has its own.
+    nodes[1].ask(&format!("sign {SECRET} {KEY} other Hello World!"), "signed other 1 ");
+    reads(Some("other"), 1, "Hello World!");
+    reads(Some("foobar"), 2, "what libtorrent signed");
 }
 
 #[test]
