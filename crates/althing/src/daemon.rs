@@ -153,7 +153,7 @@ impl Daemon {
 
     /// How many torrents it has.
     pub(crate) fn torrents(&self) -> usize {
-        self.session.list().len()
+        self.session.count()
     }
 
     /// Returns when a client asks it to stop.

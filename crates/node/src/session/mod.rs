@@ -127,6 +127,11 @@ impl Session {
         list
     }
 
+    /// How many torrents there are.
+    pub fn count(&self) -> usize {
+        self.shared.torrents.len()
+    }
+
     /// One torrent's line.
     pub fn snapshot(&self, id: TorrentId) -> Option<TorrentSnapshot> {
         self.shared.torrents.by_id(id).map(|entry| entry.snapshot())
