@@ -404,7 +404,7 @@ mod tests {
 
     #[test]
     fn the_encoding_is_the_one_that_is_written_down() {
-        // docs/protocols/overlay.md, made with another implementation of Ed25519.
+        // docs/protocols/overlay.md; made in Python, with OpenSSL's Ed25519.
         let record = profile(1_000, 60).sign(&keys(), &network()).unwrap();
         let bytes = record.bytes();
         assert_eq!(bytes[..2], [1, 2]);
@@ -416,7 +416,16 @@ mod tests {
         assert_eq!(bytes[90..92], [0, 7]);
         assert_eq!(&bytes[92..99], b"\x01\x03Ada\0\0");
         assert_eq!(bytes[163..], [0; 8]);
-        assert_eq!(record.id().0, sha256(&bytes[..163]).0);
+        let hex = |text: &str| text.parse::<Sha256Digest>().unwrap().0;
+        let signature = [
+            hex("c248ed8ff88ec04346dfe7b4de0db6c6e1679e37d9434800e542503a0b9470c8"),
+            hex("1e1aefe5f7db8d32bbcee0ad5223ad3f4104e51c898d8bbb3af266b2abbd8301"),
+        ];
+        assert_eq!(bytes[99..163], *signature.as_flattened());
+        let id = "b4ecfb6d61b6eaa21da55e270cf7e0973b83cee98387d0ab0715ebaeca3e657c";
+        assert_eq!(record.id().to_string(), id);
+        assert_eq!(stamp::find(&record.id(), 12, 0, 10_000), Some(7_581));
+        assert_eq!(record.with_nonce(7_581).work(), 12);
     }
 
     #[test]
