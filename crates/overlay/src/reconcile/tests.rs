@@ -122,6 +122,20 @@ fn all_at_one_time_are_told_apart_by_their_names() {
 }
 
 #[test]
+fn names_that_do_not_all_fit_are_followed_by_what_is_left() {
+    let set: Set = (0..1_000).map(|number| item(number, number)).collect();
+    let (_, question) = Session::start(&Set::new(), 4_096);
+    let answer = answer(&set, &question, 4_096).unwrap();
+    let mut ranges = Ranges::new(&answer[1..]);
+    let Ok(Some((bound, Known::Ids(ids)))) = ranges.next() else { panic!() };
+    assert!((100..128).contains(&ids.len()), "{}", ids.len());
+    assert_eq!(Some(bound), set.item(ids.len()).map(Bound::before));
+    let rest = Known::Fingerprint(set.fingerprint(ids.len(), set.len()));
+    assert_eq!(ranges.next(), Ok(Some((Bound::END, rest))));
+    assert_eq!(ranges.next(), Ok(None));
+}
+
+#[test]
 fn who_does_not_end_is_left() {
     let ours: Set = (0..100).map(|number| item(number, number)).collect();
     let (mut session, _) = Session::start(&ours, 4_096);
