@@ -23,6 +23,7 @@ use crate::records::RecordId;
 use crate::sink::Sink;
 use crate::wire::limits::{ANNOUNCED_MAX, ASKED_MAX};
 use crate::wire::{Announced, Message};
+use althing_base::machine::is_due;
 use althing_base::{Instant, TokenBucket};
 use bytes::Bytes;
 use limits::{
@@ -38,6 +39,8 @@ pub(crate) struct Broadcast {
     missing: BTreeMap<RecordId, Missing>,
     /// The earliest of all that is missing; maybe earlier than that.
     missing_due: Option<Instant>,
+    /// When something is to be announced; maybe earlier than that.
+    announce_due: Option<Instant>,
     /// An eager link has gone, maybe the one by which records came.
     is_orphan: bool,
     refused: VecDeque<RecordId>,
@@ -77,6 +80,7 @@ impl Broadcast {
             sides: Vec::new(),
             missing: BTreeMap::new(),
             missing_due: None,
+            announce_due: None,
             is_orphan: false,
             refused: VecDeque::new(),
             hops: VecDeque::new(),
@@ -164,7 +168,8 @@ impl Broadcast {
                 let hops = hops.saturating_add(1);
                 sink.send(side.link, Message::Gossip { hops, record: record.clone() });
             } else {
-                side.announce(now, Announced { id, hops }, sink);
+                let due = side.announce(now, Announced { id, hops }, sink);
+                self.announce_due = self.announce_due.into_iter().chain(due).min();
             }
         }
     }
@@ -305,16 +310,20 @@ impl Broadcast {
 
     /// When something is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let queued = |side: &&Side| !side.queue.is_empty();
-        let announce = self.sides.iter().filter(queued).map(|side| side.next_announce).min();
-        announce.into_iter().chain(self.missing_due).min()
+        self.announce_due.into_iter().chain(self.missing_due).min()
     }
 
     /// Announces and asks for what is due. Says who has not answered.
     pub(crate) fn timeout(&mut self, now: Instant, sink: &mut Sink) -> Vec<LinkId> {
-        for side in &mut self.sides {
-            if side.next_announce <= now && !side.queue.is_empty() {
-                side.flush(now, sink);
+        if is_due(now, self.announce_due) {
+            self.announce_due = None;
+            for side in self.sides.iter_mut().filter(|side| !side.queue.is_empty()) {
+                if side.next_announce <= now {
+                    side.flush(now, sink);
+                } else {
+                    let due = Some(side.next_announce);
+                    self.announce_due = self.announce_due.into_iter().chain(due).min();
+                }
             }
         }
         if self.missing_due.is_none_or(|due| due > now) {
@@ -356,12 +365,14 @@ impl Broadcast {
 }
 
 impl Side {
-    /// Says that a record is here: at once, if nothing was said lately.
-    fn announce(&mut self, now: Instant, what: Announced, sink: &mut Sink) {
+    /// Says that a record is here: at once, if nothing was said lately; else says when it will.
+    fn announce(&mut self, now: Instant, what: Announced, sink: &mut Sink) -> Option<Instant> {
         self.queue.push(what);
         if self.next_announce <= now || self.queue.len() == ANNOUNCED_MAX {
             self.flush(now, sink);
+            return None;
         }
+        Some(self.next_announce)
     }
 
     fn flush(&mut self, now: Instant, sink: &mut Sink) {

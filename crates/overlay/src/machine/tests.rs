@@ -265,13 +265,12 @@ fn who_is_silent_is_asked_and_then_let_go() {
 #[test]
 fn a_ping_is_answered_and_an_answer_is_not() {
     let mut node = Node::settled();
-    node.hears(LinkId(1), Message::Ping);
-    assert_eq!(node.said(LinkId(1)), [&Message::Pong]);
     node.hears(LinkId(1), Message::Pong);
-    assert_eq!(node.said(LinkId(1)).len(), 1);
-    node.outputs.clear();
+    assert!(node.said(LinkId(1)).is_empty());
+    node.hears(LinkId(1), Message::Ping);
+    // Nothing is waited for after that, or two would ask each other for ever.
     node.run(Duration::from_secs(10));
-    assert!(!node.said(LinkId(1)).contains(&&Message::Ping), "nothing is waited for");
+    assert_eq!(node.said(LinkId(1)), [&Message::Pong]);
 }
 
 #[test]

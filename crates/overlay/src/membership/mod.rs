@@ -465,8 +465,8 @@ impl Membership {
 
     /// When something is due that nobody said.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        // Who has no neighbour has nobody to ask.
-        let probe = self.peers.iter().any(Peer::is_active).then_some(self.probe_at);
+        // Who has no link has nobody to ask.
+        let probe = (!self.peers.is_empty()).then_some(self.probe_at);
         [self.links_due, probe, self.calls.deadline(), self.walks.deadline()]
             .into_iter()
             .flatten()

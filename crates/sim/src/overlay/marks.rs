@@ -69,7 +69,7 @@ pub struct Failure {
     pub later: NewsId,
 }
 
-/// How long after it was published a record is under way when the others die: a third of them have it.
+/// How long after it was published a record is under way when the others die: about half of them have it.
 pub const IN_FLIGHT: Duration = Duration::from_millis(250);
 
 /// A part of the nodes dies while a record is under way.

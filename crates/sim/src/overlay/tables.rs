@@ -13,8 +13,13 @@ pub const NODES: usize = 10_000;
 type Make = fn(u64, usize) -> String;
 
 /// All tables, by name.
-pub const TABLES: &[(&str, Make)] =
-    &[("broadcast", broadcast), ("failure", failure), ("partition", partition), ("rest", rest)];
+pub const TABLES: &[(&str, Make)] = &[
+    ("broadcast", broadcast),
+    ("failure", failure),
+    ("partition", partition),
+    ("rest", rest),
+    ("busy", busy),
+];
 
 fn time(took: Option<Duration>) -> String {
     took.map_or("–".into(), |took| format!("{:.2} s", took.as_secs_f64()))
@@ -186,6 +191,43 @@ fn rest(seed: u64, nodes: usize) -> String {
         ("fingerprint of the run", format!("{:016x}", net.hash())),
     ];
     let mut text = head(&["at rest", ""]);
+    for (what, cell) in rows {
+        row(&mut text, &[what.to_owned(), cell]);
+    }
+    text
+}
+
+/// A network in which five records are published each second, and how much happens.
+fn busy(seed: u64, nodes: usize) -> String {
+    let mut net = marks::trained(seed, nodes, Conditions::default());
+    let all = net.alive();
+    let before = net.traffic();
+    // Nobody twice: what an author says replaces what he said before.
+    let count = all.len().min(300);
+    let news: Vec<_> = (0..count)
+        .map(|number| {
+            let id = net.publish(all[number * all.len() / count]);
+            net.run(Duration::from_millis(200));
+            id
+        })
+        .collect();
+    net.run(marks::CALM);
+    let after = net.traffic();
+    let spreads: Vec<_> = news.iter().map(|id| Spread::of(net.news(*id), &all)).collect();
+    let worst = worst(&spreads);
+    let copies = spreads.iter().map(|spread| spread.copies).sum::<f64>() / spreads.len() as f64;
+    let each = |count: u64| format!("{:.2}", count as f64 / nodes as f64 / spreads.len() as f64);
+    let rows = [
+        ("records", spreads.len().to_string()),
+        ("reached, the least of all", percent(worst.reached)),
+        ("copies a node, on average", format!("{copies:.2}")),
+        ("99 % after, the longest of all", time(worst.took.1)),
+        ("messages a record and node", each(after.messages - before.messages)),
+        ("bytes a record and node", each(after.bytes - before.bytes)),
+        ("things that have happened in all", thousands(after.events)),
+        ("fingerprint of the run", format!("{:016x}", net.hash())),
+    ];
+    let mut text = head(&["five records a second", ""]);
     for (what, cell) in rows {
         row(&mut text, &[what.to_owned(), cell]);
     }
