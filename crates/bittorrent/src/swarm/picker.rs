@@ -43,7 +43,7 @@ pub enum PickerKind {
 impl PickerKind {
     pub(super) fn build(self, pieces: u32, seed: Seed) -> Box<dyn Picker> {
         match self {
-            PickerKind::RarestFirst => Box::new(RarestFirst::new(pieces, seed)),
+            PickerKind::RarestFirst => Box::new(Latent { pieces, seed, made: None }),
             PickerKind::Sequential => Box::new(Sequential { pieces, ..Sequential::default() }),
         }
     }
@@ -274,6 +274,61 @@ impl Picker for RarestFirst {
     }
 }
 
+/// Rarest first, made when a piece is wanted or somebody turns up who has one. It takes ten bytes for each
+/// piece, and of thousands of torrents most are complete and rest.
+struct Latent {
+    pieces: u32,
+    seed: Seed,
+    made: Option<Box<RarestFirst>>,
+}
+
+impl Latent {
+    fn make(&mut self) -> &mut RarestFirst {
+        self.made.get_or_insert_with(|| Box::new(RarestFirst::new(self.pieces, self.seed)))
+    }
+}
+
+impl Picker for Latent {
+    fn add(&mut self, piece: PieceIndex, priority: Priority) {
+        self.make().add(piece, priority);
+    }
+
+    fn remove(&mut self, piece: PieceIndex) {
+        if let Some(made) = &mut self.made {
+            made.remove(piece);
+        }
+    }
+
+    fn more_common(&mut self, piece: PieceIndex) {
+        self.make().more_common(piece);
+    }
+
+    fn rarer(&mut self, piece: PieceIndex) {
+        if let Some(made) = &mut self.made {
+            made.rarer(piece);
+        }
+    }
+
+    fn pick(&mut self, available: &mut dyn FnMut(PieceIndex) -> bool) -> Option<PieceIndex> {
+        self.made.as_mut()?.pick(available)
+    }
+
+    fn wants(&self, piece: PieceIndex) -> bool {
+        self.made.as_ref().is_some_and(|made| made.wants(piece))
+    }
+
+    fn wanted(&self) -> u32 {
+        self.made.as_ref().map_or(0, |made| made.wanted())
+    }
+
+    fn turn(&self, piece: PieceIndex, priority: Priority) -> u64 {
+        match &self.made {
+            Some(made) => made.turn(piece, priority),
+            None => u64::from(rank(priority)) << 32,
+        }
+    }
+}
+
 /// In order, what is wanted most first.
 #[derive(Default)]
 struct Sequential {
@@ -323,6 +378,16 @@ mod tests {
     use proptest::prelude::*;
 
     const NORMAL: Priority = Priority::Normal;
+
+    #[test]
+    fn what_is_complete_and_rests_has_no_picker() {
+        let mut picker = Latent { pieces: 3, seed: Seed::from_u64(1), made: None };
+        (0..3).for_each(|piece| picker.remove(PieceIndex(piece)));
+        assert_eq!((picker.wanted(), picker.pick(&mut |_| true)), (0, None));
+        assert!(picker.made.is_none());
+        picker.add(PieceIndex(2), NORMAL);
+        assert_eq!((picker.wanted(), picker.pick(&mut |_| true)), (1, Some(PieceIndex(2))));
+    }
 
     #[test]
     fn rarest_first_after_the_random_start() {
