@@ -65,8 +65,12 @@ impl Swarm {
             return None;
         }
         let just_came = |p: &Peer| now.since(p.connected_at) < GUEST_NEW_FOR;
-        let wanting = || self.peers.values().filter(|p| p.interested_in_us);
-        if wanting().filter(|p| just_came(p)).count() * GUEST_OF_PEERS > wanting().count() {
+        let (mut wanting, mut new) = (0, 0);
+        for peer in self.peers.values().filter(|p| p.interested_in_us) {
+            wanting += 1;
+            new += usize::from(just_came(peer));
+        }
+        if new == 0 || new * GUEST_OF_PEERS > wanting {
             return None;
         }
         let may_come = |p: &Peer| {
