@@ -76,6 +76,7 @@ impl Swarm {
         let (gave, took, spread) = known.unwrap_or_default();
         (peer.past, peer.spread) = ((gave, took), spread);
         self.peers.insert(conn, peer);
+        self.guests.came(now);
         self.choke_at.get_or_insert(now + CHOKE_INTERVAL);
         self.watch(now, KEEP_ALIVE_AFTER);
         self.greet(now, conn);

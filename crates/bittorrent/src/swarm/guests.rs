@@ -27,11 +27,18 @@ pub(super) struct Guests {
     guest: Option<(ConnId, u64)>,
     /// Where the last one was from.
     network: Option<Network>,
+    /// When somebody came last, whoever.
+    came_at: Option<Instant>,
 }
 
 impl Guests {
     pub(super) fn is_guest(&self, conn: ConnId) -> bool {
         self.guest.is_some_and(|(guest, _)| guest == conn)
+    }
+
+    /// A peer has come.
+    pub(super) fn came(&mut self, now: Instant) {
+        self.came_at = Some(now);
     }
 
     /// It has left, or has a slot like others now.
@@ -61,7 +68,9 @@ impl Swarm {
 
     /// Who is to come in next: who came last, of those who have never had anything.
     fn next_guest(&self, now: Instant) -> Option<ConnId> {
-        if !self.is_complete() {
+        // Mostly nobody has just come.
+        let came = self.guests.came_at.is_some_and(|at| now.since(at) < GUEST_NEW_FOR);
+        if !came || !self.is_complete() {
             return None;
         }
         let just_came = |p: &Peer| now.since(p.connected_at) < GUEST_NEW_FOR;
@@ -70,7 +79,7 @@ impl Swarm {
             wanting += 1;
             new += usize::from(just_came(peer));
         }
-        if new == 0 || new * GUEST_OF_PEERS > wanting {
+        if new * GUEST_OF_PEERS > wanting {
             return None;
         }
         let may_come = |p: &Peer| {
