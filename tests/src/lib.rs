@@ -10,6 +10,7 @@
 //! - [`process`]: programs in those hosts. They end with the test, whatever way it ends.
 //! - [`payload`], [`torrent`]: what is shared, and the `.torrent` and magnet that name it.
 //! - [`clients`]: one module a client; each can seed a torrent and fetch one.
+//! - [`daemon`]: Althing as it runs in the background, for tests that ask it more than that.
 //! - [`exchange`]: the scenario all rows of the matrix share: tracker, seed, leecher, compare.
 //! - [`tools`]: what this machine lacks, and the sentence a skipped test prints.
 //!
@@ -19,6 +20,7 @@
 #![allow(clippy::print_stderr, reason = "a test's output is where its reasons are looked for")]
 
 pub mod clients;
+pub mod daemon;
 pub mod encryption;
 pub mod exchange;
 pub mod http;

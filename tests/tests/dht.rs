@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{ChildStdin, Command};
 use std::time::Duration;
 
+use althing_tests::daemon::Daemon;
 use althing_tests::http;
 use althing_tests::net::{Host, Network};
 use althing_tests::payload::{Empty, Payload};
@@ -92,96 +93,26 @@ fn nodes(test: &str, count: usize) -> Option<Nodes> {
     Some(Nodes { network, scratch, nodes, first })
 }
 
-/// An Althing that runs as a daemon.
-struct Daemon {
-    process: Process,
-    host: Host,
-    data: std::path::PathBuf,
+/// An Althing that begins at a node of the DHT, and finds peers in no other way.
+fn start(host: Host, folder: &Path, bootstrap: &str) -> Daemon {
+    let first = if bootstrap.is_empty() { String::new() } else { format!("{bootstrap:?}") };
+    Daemon::start(host, folder, &format!("peer_exchange = false\n[dht]\nbootstrap = [{first}]"))
 }
 
-impl Daemon {
-    fn start(host: Host, folder: &Path, bootstrap: &str) -> Daemon {
-        let data = folder.join("data");
-        let settings = format!(
-            "[network]\nlsd = false\nport_mapping = false\npeer_exchange = false\n\
-             [dht]\nbootstrap = [{}]\n[api]\nlisten = \"127.0.0.1:0\"\n",
-            if bootstrap.is_empty() { String::new() } else { format!("{bootstrap:?}") }
-        );
-        std::fs::create_dir_all(&data)
-            .and_then(|()| std::fs::write(data.join("config.toml"), settings))
-            .expect("settings can be written");
-        let mut command = host.command(binary());
-        command.arg("--dir").arg(&data).args(["-vv", "up"]);
-        let process = Process::start("althing", command, folder);
-        let daemon = Daemon { process, host, data };
-        let up = poll(LIMIT, || daemon.try_json(&["dht"]));
-        assert!(up.is_some(), "it does not start\n{}", daemon.process.tail());
-        daemon
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.host.command(binary());
-        command.arg("--dir").arg(&self.data).args(args);
-        command
-    }
-
-    fn try_json(&self, args: &[&str]) -> Option<Value> {
-        let mut command = self.command(&["--json"]);
-        let output = command.args(args).output().expect("the binary is there");
-        serde_json::from_slice(&output.stdout).ok()
-    }
-
-    #[track_caller]
-    fn json(&self, args: &[&str]) -> Value {
-        self.try_json(args).unwrap_or_else(|| panic!("{args:?}\n{}", self.process.tail()))
-    }
-
-    /// Waits until it knows so many nodes.
-    #[track_caller]
-    fn knows(&self, count: u64) {
-        let enough = poll(LIMIT, || {
-            let families = self.json(&["dht"])["families"].as_array().cloned().unwrap_or_default();
-            let nodes: u64 = families.iter().filter_map(|one| one["nodes"].as_u64()).sum();
-            (nodes >= count).then_some(())
-        });
-        assert!(enough.is_some(), "{}\n{}", self.json(&["dht"]), self.process.tail());
-    }
-
-    /// Has it share or fetch something, and waits until nodes have been told.
-    #[track_caller]
-    fn announces(&self, torrent: &str) {
-        let told = poll(LIMIT, || {
-            let shown = self.command(&["show", torrent]).output().expect("the binary is there");
-            String::from_utf8_lossy(&shown.stdout).contains("announced to").then_some(())
-        });
-        assert!(told.is_some(), "{}", self.process.tail());
-    }
-
-    /// Stores an item of BEP 44; what came of it.
-    #[track_caller]
-    fn stores(&self, item: &Value) -> Value {
-        let read = |name| std::fs::read_to_string(self.data.join(name)).expect("it runs");
-        let addr = read("api.addr").trim().parse().expect("an address");
-        let headers = format!(
-            "Authorization: Bearer {}\r\nContent-Type: application/json\r\n",
-            read("api.token").trim()
-        );
-        let body = item.to_string();
-        let answer = http::put(&self.host, addr, "/api/v1/dht/items", &headers, body.as_bytes());
-        let answer = answer.unwrap_or_else(|error| panic!("{error}\n{}", self.process.tail()));
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        serde_json::from_slice(&answer.body).expect("JSON")
-    }
-
-    fn does(&self, args: &[&str]) {
-        let output = self.command(args).output().expect("the binary is there");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{args:?}: {said}\n{}", self.process.tail());
-    }
-}
-
-fn binary() -> std::path::PathBuf {
-    tools::althing().unwrap_or_else(|error| panic!("{error}"))
+/// Stores an item of BEP 44; what came of it.
+#[track_caller]
+fn stores(daemon: &Daemon, item: &Value) -> Value {
+    let read = |name| std::fs::read_to_string(daemon.data.join(name)).expect("it runs");
+    let addr = read("api.addr").trim().parse().expect("an address");
+    let headers = format!(
+        "Authorization: Bearer {}\r\nContent-Type: application/json\r\n",
+        read("api.token").trim()
+    );
+    let body = item.to_string();
+    let answer = http::put(&daemon.host, addr, "/api/v1/dht/items", &headers, body.as_bytes());
+    let answer = answer.unwrap_or_else(|error| panic!("{error}\n{}", daemon.process.tail()));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    serde_json::from_slice(&answer.body).expect("JSON")
 }
 
 /// A torrent that names no tracker, and its link, which names nothing but the info-hash.
@@ -215,7 +146,7 @@ fn althing_finds_what_libtorrent_announced_by_a_link_alone() {
         let (gives, takes) = (network.host("seed"), network.host("leecher"));
         let args = ["--seed", "--dht", &first];
         let seed = libtorrent(&gives, &scratch.dir("seed"), &torrent.file, payload.parent(), &args);
-        let althing = Daemon::start(takes, &scratch.dir("leecher"), &first);
+        let althing = start(takes, &scratch.dir("leecher"), &first);
         althing.knows(nodes.len() as u64);
         let copy = scratch.dir("copy");
         althing.does(&["get", &link, "-o", &copy.to_string_lossy()]);
@@ -234,7 +165,7 @@ fn libtorrent_finds_what_althing_announced_by_a_link_alone() {
     let Some(Nodes { mut network, scratch, nodes, first }) = nodes(test, 4) else { return };
     let (payload, torrent, link) = make(&scratch, Format::V1);
     let (gives, takes) = (network.host("seed"), network.host("leecher"));
-    let althing = Daemon::start(gives, &scratch.dir("seed"), &first);
+    let althing = start(gives, &scratch.dir("seed"), &first);
     althing.knows(nodes.len() as u64);
     let into = payload.parent().to_string_lossy().into_owned();
     althing.does(&["get", &torrent.file.to_string_lossy(), "-o", &into]);
@@ -254,7 +185,7 @@ fn aria2_finds_what_althing_announced_by_a_link_alone() {
     let Some(Nodes { mut network, scratch, nodes, first }) = nodes(test, 4) else { return };
     let (payload, torrent, link) = make(&scratch, Format::V1);
     let (gives, takes) = (network.host("seed"), network.host("leecher"));
-    let althing = Daemon::start(gives, &scratch.dir("seed"), &first);
+    let althing = start(gives, &scratch.dir("seed"), &first);
     althing.knows(nodes.len() as u64);
     let into = payload.parent().to_string_lossy().into_owned();
     althing.does(&["get", &torrent.file.to_string_lossy(), "-o", &into]);
@@ -277,8 +208,8 @@ fn aria2_finds_what_althing_announced_by_a_link_alone() {
 fn items_are_found_both_ways() {
     let test = "items_are_found_both_ways";
     let Some(Nodes { mut network, scratch, mut nodes, first }) = nodes(test, 4) else { return };
-    let althing = Daemon::start(network.host("one"), &scratch.dir("one"), &first);
-    let other = Daemon::start(network.host("two"), &scratch.dir("two"), &first);
+    let althing = start(network.host("one"), &scratch.dir("one"), &first);
+    let other = start(network.host("two"), &scratch.dir("two"), &first);
     althing.knows(nodes.len() as u64);
     other.knows(nodes.len() as u64);
     let stored = althing.json(&["dht", "put", "what Althing says"]);
@@ -310,8 +241,8 @@ fn hex(bytes: &[u8]) -> String {
 fn signed_items_are_found_and_replaced_both_ways() {
     let test = "signed_items_are_found_and_replaced_both_ways";
     let Some(Nodes { mut network, scratch, mut nodes, first }) = nodes(test, 4) else { return };
-    let althing = Daemon::start(network.host("one"), &scratch.dir("one"), &first);
-    let other = Daemon::start(network.host("two"), &scratch.dir("two"), &first);
+    let althing = start(network.host("one"), &scratch.dir("one"), &first);
+    let other = start(network.host("two"), &scratch.dir("two"), &first);
     althing.knows(nodes.len() as u64);
     other.knows(nodes.len() as u64);
     let reads = |salt: Option<&str>, seq: i64, text: &str| {
@@ -331,7 +262,7 @@ fn signed_items_are_found_and_replaced_both_ways() {
         if !salt.is_empty() {
             item["salt"] = hex(salt.as_bytes()).into();
         }
-        let stored = althing.stores(&item);
+        let stored = stores(&althing, &item);
         assert!(stored["nodes"].as_u64() > Some(2), "{stored}");
         let said = nodes[2].ask(&format!("newest {KEY} {shown}"), &format!("newest {shown} "));
         assert!(said.contains(" 1 ") && said.contains("Hello World!"), "{said}");
@@ -353,13 +284,13 @@ fn saved_nodes_are_enough_after_a_restart() {
     let Some(Nodes { mut network, scratch, nodes, first }) = nodes(test, 4) else { return };
     let host = network.host("one");
     let folder = scratch.dir("one");
-    let mut althing = Daemon::start(host.clone(), &folder, &first);
+    let mut althing = start(host.clone(), &folder, &first);
     althing.knows(nodes.len() as u64);
     let id = |daemon: &Daemon| daemon.json(&["dht"])["families"][0]["id"].clone();
     let before = id(&althing);
     assert!(althing.process.stop(LIMIT), "{}", althing.process.tail());
     // Nobody is named any more.
-    let althing = Daemon::start(host, &folder, "");
+    let althing = start(host, &folder, "");
     althing.knows(nodes.len() as u64);
     assert_eq!(id(&althing), before);
 }
@@ -370,7 +301,8 @@ fn what_is_private_is_in_nobodys_table() {
     let Some(Nodes { mut network, scratch, mut nodes, first }) = nodes(test, 4) else { return };
     let (payload, public, _) = make(&scratch, Format::V1);
     let private = scratch.path().join("private.torrent");
-    let output = Command::new(binary())
+    let althing = tools::althing().unwrap_or_else(|error| panic!("{error}"));
+    let output = Command::new(althing)
         .arg("create")
         .arg(payload.path())
         .arg("-o")
@@ -382,7 +314,7 @@ fn what_is_private_is_in_nobodys_table() {
     let private = Torrent::read(&private);
     let host = network.host("seed");
     let of_seed = format!("{}:", host.ip());
-    let althing = Daemon::start(host, &scratch.dir("seed"), &first);
+    let althing = start(host, &scratch.dir("seed"), &first);
     althing.knows(nodes.len() as u64);
     let into = payload.parent().to_string_lossy().into_owned();
     for torrent in [&private, &public] {
@@ -439,10 +371,10 @@ fn is_published(althing: &Daemon, seq: u64) {
 fn a_link_is_followed_to_each_new_version() {
     let test = "a_link_is_followed_to_each_new_version";
     let Some(Nodes { mut network, scratch, nodes, first }) = nodes(test, 4) else { return };
-    let gives = Daemon::start(network.host("seed"), &scratch.dir("seed"), &first);
+    let gives = start(network.host("seed"), &scratch.dir("seed"), &first);
     let host = network.host("leecher");
     let folder = scratch.dir("leecher");
-    let mut takes = Daemon::start(host.clone(), &folder, &first);
+    let mut takes = start(host.clone(), &folder, &first);
     gives.knows(nodes.len() as u64);
     takes.knows(nodes.len() as u64);
     let (source, copy) = (scratch.dir("news"), scratch.dir("copy"));
@@ -467,7 +399,7 @@ fn a_link_is_followed_to_each_new_version() {
     assert_eq!(share(&gives, &source), link);
     is_published(&gives, 2);
     assert!(takes.process.stop(LIMIT), "{}", takes.process.tail());
-    let takes = Daemon::start(host, &folder, &first);
+    let takes = start(host, &folder, &first);
     let new = poll(LIMIT, || {
         let list = takes.try_json(&["ls"])?;
         let [one] = &list.as_array()?[..] else { return None };

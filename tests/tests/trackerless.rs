@@ -6,19 +6,17 @@
 //! give, and counts what it gives.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
+use althing_tests::daemon::Daemon;
 use althing_tests::nat::{Kind, Nat, make_public_at};
 use althing_tests::net::{Host, Network};
 use althing_tests::payload::{Empty, Payload};
-use althing_tests::process::Process;
 use althing_tests::scratch::Scratch;
 use althing_tests::tools;
 use althing_tests::torrent::{Format, Torrent};
 use althing_tests::wait::poll;
-use serde_json::Value;
 
 /// For each step. A search that came too early is made again after a quarter of a minute, who was called in
 /// vain is called again after half a minute, and the machine may be busy.
@@ -83,7 +81,7 @@ fn check(test: &str, of_seed: Kind, of_leecher: Kind) {
         let host = network.host(&name);
         make_public_at(&host, ip);
         let first = (number > 0).then_some(NODES[0]);
-        nodes.push(Daemon::start(host, &scratch.dir(&name), first, answers));
+        nodes.push(start(host, &scratch.dir(&name), first, answers));
     }
     for node in &nodes {
         node.knows(NODES.len() as u64 - 1);
@@ -93,20 +91,19 @@ fn check(test: &str, of_seed: Kind, of_leecher: Kind) {
     let host = network.host("middle");
     make_public_at(&host, MIDDLE);
     let slow = format!("{answers}[limits]\ndownload_kib_s = 1\n");
-    let mut middle = Daemon::start(host, &scratch.dir("middle"), Some(NODES[1]), &slow);
+    let mut middle = start(host, &scratch.dir("middle"), Some(NODES[1]), &slow);
     let (torrent_file, slow_copy) = (torrent.file.as_path(), scratch.dir("middle-files"));
     middle.gets(torrent_file, &slow_copy);
     middle.announces(hash);
 
     let seeds = Nat::new(&mut network, "seed", of_seed);
-    let mut seed = Daemon::start(seeds.inside.clone(), &scratch.dir("seed"), Some(NODES[2]), "");
+    let mut seed = start(seeds.inside.clone(), &scratch.dir("seed"), Some(NODES[2]), "");
     seed.gets(torrent_file, payload.parent());
     seed.announces(hash);
 
     let takes = Nat::new(&mut network, "takes", of_leecher);
     let copy = scratch.dir("leecher-files");
-    let mut leecher =
-        Daemon::start(takes.inside.clone(), &scratch.dir("leecher"), Some(NODES[3]), "");
+    let mut leecher = start(takes.inside.clone(), &scratch.dir("leecher"), Some(NODES[3]), "");
     leecher.gets(Path::new(&torrent.magnet), &copy);
     let all = [&middle, &seed, &leecher];
     let said = || all.map(|daemon| daemon.process.tail()).concat();
@@ -116,11 +113,11 @@ fn check(test: &str, of_seed: Kind, of_leecher: Kind) {
     if of_seed.can_meet(of_leecher) {
         assert!(poll(LIMIT, same).is_some(), "they have not met\n{}", said());
         // It has come from the seed, and the one in front had next to nothing to give.
-        let size = leecher.figure("size_bytes");
-        let counted = || (seed.figure("uploaded_bytes") >= size - size / 20).then_some(());
+        let size = figure(&leecher, "size_bytes");
+        let counted = || (figure(&seed, "uploaded_bytes") >= size - size / 20).then_some(());
         assert!(poll(LIMIT, counted).is_some(), "the seed has not given all of it\n{}", said());
         // At its rate it may have come by a few pieces of the 178 when they were long in meeting.
-        let (had, gave) = (middle.figure("pieces_done"), middle.figure("uploaded_bytes"));
+        let (had, gave) = (figure(&middle, "pieces_done"), figure(&middle, "uploaded_bytes"));
         assert!(had <= 4 && gave <= size / 20, "{had} pieces, gave {gave}");
     } else {
         // It has called, while the other one did, or when both were told to.
@@ -152,88 +149,16 @@ fn reads_well(daemon: &Daemon, kind: Kind) {
     assert!(well.is_some(), "{kind:?}: {said}");
 }
 
-/// An Althing that runs as a daemon, and knows one node of the DHT.
-struct Daemon {
-    process: Process,
-    host: Host,
-    data: PathBuf,
-    /// `get`, which waits until all is there.
-    get: Option<Process>,
+/// An Althing that knows one node of the DHT.
+fn start(host: Host, folder: &Path, first: Option<Ipv4Addr>, more: &str) -> Daemon {
+    let node = |ip| format!("{:?}", SocketAddr::new(IpAddr::V4(ip), PORT).to_string());
+    let first = first.map(node).unwrap_or_default();
+    Daemon::start(host, folder, &format!("[dht]\nbootstrap = [{first}]\n{more}"))
 }
 
-impl Daemon {
-    fn start(host: Host, folder: &Path, first: Option<Ipv4Addr>, more: &str) -> Daemon {
-        let data = folder.join("data");
-        let node = |ip| format!("{:?}", SocketAddr::new(IpAddr::V4(ip), PORT).to_string());
-        let settings = format!(
-            "[network]\nlsd = false\nport_mapping = false\n[api]\nlisten = \"127.0.0.1:0\"\n\
-             [dht]\nbootstrap = [{}]\n{more}",
-            first.map(node).unwrap_or_default()
-        );
-        std::fs::create_dir_all(&data)
-            .and_then(|()| std::fs::write(data.join("config.toml"), settings))
-            .expect("settings can be written");
-        let binary = tools::althing().unwrap_or_else(|error| panic!("{error}"));
-        let mut command = host.command(binary);
-        command.arg("--dir").arg(&data).args(["-vv", "up"]);
-        let process = Process::start("althing", command, folder);
-        let daemon = Daemon { process, host, data, get: None };
-        let up = poll(LIMIT, || daemon.try_json(&["dht"]));
-        assert!(up.is_some(), "it does not start\n{}", daemon.process.tail());
-        daemon
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let binary = tools::althing().unwrap_or_else(|error| panic!("{error}"));
-        let mut command = self.host.command(binary);
-        command.arg("--dir").arg(&self.data).args(args);
-        command
-    }
-
-    fn try_json(&self, args: &[&str]) -> Option<Value> {
-        let mut command = self.command(&["--json"]);
-        let output = command.args(args).output().expect("the binary is there");
-        serde_json::from_slice(&output.stdout).ok()
-    }
-
-    #[track_caller]
-    fn json(&self, args: &[&str]) -> Value {
-        self.try_json(args).unwrap_or_else(|| panic!("{args:?}\n{}", self.process.tail()))
-    }
-
-    /// Waits until it knows so many nodes.
-    #[track_caller]
-    fn knows(&self, count: u64) {
-        let enough = poll(LIMIT, || {
-            let families = self.json(&["dht"])["families"].as_array().cloned().unwrap_or_default();
-            let nodes: u64 = families.iter().filter_map(|one| one["nodes"].as_u64()).sum();
-            (nodes >= count).then_some(())
-        });
-        assert!(enough.is_some(), "{}\n{}", self.json(&["dht"]), self.process.tail());
-    }
-
-    /// Has it fetch what a file or a link names, or share what is there already.
-    fn gets(&mut self, source: &Path, into: &Path) {
-        let mut command = self.command(&["get"]);
-        command.arg(source).arg("-o").arg(into);
-        let folder = self.data.parent().expect("it was made in one");
-        self.get = Some(Process::start("get", command, folder));
-    }
-
-    /// Waits until nodes have been told that it has a torrent.
-    #[track_caller]
-    fn announces(&self, torrent: &str) {
-        let told = poll(LIMIT, || {
-            let shown = self.command(&["show", torrent]).output().expect("the binary is there");
-            String::from_utf8_lossy(&shown.stdout).contains("announced to").then_some(())
-        });
-        assert!(told.is_some(), "{}", self.process.tail());
-    }
-
-    /// A figure of its only torrent.
-    #[track_caller]
-    fn figure(&self, name: &str) -> u64 {
-        let list = self.json(&["ls"]);
-        list[0][name].as_u64().unwrap_or_else(|| panic!("{name}: {list}"))
-    }
+/// A figure of its only torrent.
+#[track_caller]
+fn figure(daemon: &Daemon, name: &str) -> u64 {
+    let list = daemon.json(&["ls"]);
+    list[0][name].as_u64().unwrap_or_else(|| panic!("{name}: {list}"))
 }
