@@ -10,6 +10,7 @@ pub mod figures;
 mod host;
 pub mod limits;
 mod network;
+mod node;
 pub mod overlay;
 mod plan;
 mod queue;

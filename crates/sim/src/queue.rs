@@ -53,33 +53,33 @@ pub(crate) enum Event {
     Look,
 }
 
-struct Entry {
+struct Entry<E> {
     at: Instant,
     number: u64,
-    event: Event,
+    event: E,
 }
 
-impl Entry {
+impl<E> Entry<E> {
     fn key(&self) -> (Instant, u64) {
         (self.at, self.number)
     }
 }
 
-impl PartialEq for Entry {
+impl<E> PartialEq for Entry<E> {
     fn eq(&self, other: &Self) -> bool {
         self.key() == other.key()
     }
 }
 
-impl Eq for Entry {}
+impl<E> Eq for Entry<E> {}
 
-impl PartialOrd for Entry {
+impl<E> PartialOrd for Entry<E> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Entry {
+impl<E> Ord for Entry<E> {
     /// The earliest is the greatest, because the heap gives out the greatest.
     fn cmp(&self, other: &Self) -> Ordering {
         other.key().cmp(&self.key())
@@ -87,20 +87,33 @@ impl Ord for Entry {
 }
 
 /// Events by time; those of one instant in the order in which they were scheduled.
-#[derive(Default)]
-pub(crate) struct Queue {
-    heap: BinaryHeap<Entry>,
+pub(crate) struct Queue<E = Event> {
+    heap: BinaryHeap<Entry<E>>,
     scheduled: u64,
 }
 
-impl Queue {
-    pub(crate) fn at(&mut self, at: Instant, event: Event) {
+impl<E> Default for Queue<E> {
+    fn default() -> Self {
+        Queue { heap: BinaryHeap::new(), scheduled: 0 }
+    }
+}
+
+impl<E> Queue<E> {
+    pub(crate) fn at(&mut self, at: Instant, event: E) {
         self.scheduled += 1;
         self.heap.push(Entry { at, number: self.scheduled, event });
     }
 
-    pub(crate) fn pop(&mut self) -> Option<(Instant, Event)> {
+    pub(crate) fn pop(&mut self) -> Option<(Instant, E)> {
         self.heap.pop().map(|entry| (entry.at, entry.event))
+    }
+
+    /// The same, unless it happens later than `until`.
+    pub(crate) fn pop_until(&mut self, until: Instant) -> Option<(Instant, E)> {
+        if self.heap.peek()?.at > until {
+            return None;
+        }
+        self.pop()
     }
 }
 

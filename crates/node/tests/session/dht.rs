@@ -2,7 +2,7 @@
 
 use crate::support::{Node, assert_files, config, some_files, torrent};
 use althing_base::Sha1Digest;
-use althing_bittorrent::metainfo::{Format, Magnet};
+use althing_bittorrent::metainfo::{Format, Magnet, Metainfo};
 use althing_bittorrent::swarm::PeerSource;
 use althing_dht::wire::{Item, Mutable};
 use althing_node::Config;
@@ -97,7 +97,7 @@ async fn a_link_alone_is_enough() {
 async fn what_is_private_is_not_looked_for() {
     let files = some_files();
     let public = torrent("public", Format::V1, &files);
-    let private = private_torrent();
+    let private = box_torrent(true, None);
     let [seeder, other, _] = three().await;
     let hidden = seeder.add(&private, AddOptions::default()).await;
     let id = seeder.seed(&public, &files).await;
@@ -111,7 +111,8 @@ async fn what_is_private_is_not_looked_for() {
     assert_eq!(find(private.info_hashes().primary()).await, []);
 }
 
-fn private_torrent() -> althing_bittorrent::metainfo::Metainfo {
+/// A torrent of one byte that nobody has, private or naming a node.
+fn box_torrent(is_private: bool, node: Option<SocketAddr>) -> Metainfo {
     let mut out = althing_base::bencode::Encoder::new();
     out.dict(|out| {
         out.key(b"info").dict(|info| {
@@ -119,10 +120,20 @@ fn private_torrent() -> althing_bittorrent::metainfo::Metainfo {
             info.key(b"name").bytes(b"box");
             info.key(b"piece length").int(16_384);
             info.key(b"pieces").bytes(&[0; 20]);
-            info.key(b"private").int(1);
+            if is_private {
+                info.key(b"private").int(1);
+            }
         });
+        if let Some(node) = node {
+            out.key(b"nodes").list(|nodes| {
+                nodes.list(|parts| {
+                    parts.bytes(node.ip().to_string().as_bytes());
+                    parts.int(node.port().into());
+                });
+            });
+        }
     });
-    althing_bittorrent::metainfo::Metainfo::parse(&out.finish()).expect("a torrent")
+    Metainfo::parse(&out.finish()).expect("a torrent")
 }
 
 #[tokio::test]
@@ -192,22 +203,7 @@ async fn each_address_that_it_is_bound_to_answers() {
 #[tokio::test]
 async fn nodes_that_a_torrent_names_are_enough_also_after_a_restart() {
     let first = Node::with(settings(&[])).await;
-    let mut out = althing_base::bencode::Encoder::new();
-    out.dict(|out| {
-        out.key(b"info").dict(|info| {
-            info.key(b"length").int(1);
-            info.key(b"name").bytes(b"box");
-            info.key(b"piece length").int(16_384);
-            info.key(b"pieces").bytes(&[0; 20]);
-        });
-        out.key(b"nodes").list(|nodes| {
-            nodes.list(|node| {
-                node.bytes(b"127.0.0.1");
-                node.int(first.addr().port().into());
-            });
-        });
-    });
-    let metainfo = althing_bittorrent::metainfo::Metainfo::parse(&out.finish()).expect("a torrent");
+    let metainfo = box_torrent(false, Some(first.addr()));
     let other = Node::with(settings(&[])).await;
     other.add(&metainfo, AddOptions::default()).await;
     let known = async |node: &Node| {

@@ -1,7 +1,8 @@
 //! Crowds: nodes that somebody has invented around a key to make it his (Douceur 2002, "The Sybil
 //! Attack").
 
-use super::net::{Kind, Net, NodeIndex};
+use super::net::{Kind, Net};
+use crate::node::NodeIndex;
 use althing_base::time::Duration;
 use althing_dht::NodeId;
 use althing_dht::wire::{Body, Message, Node, Query, Response, Want};

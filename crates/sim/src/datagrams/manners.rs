@@ -1,6 +1,7 @@
 //! How a node behaves that has thousands of torrents: how much it asks of anybody, and when.
 
-use super::net::{Conditions, Net, NodeIndex, Overheard};
+use super::net::{Conditions, Net, Overheard};
+use crate::node::NodeIndex;
 use althing_base::Instant;
 use althing_base::time::Duration;
 use althing_dht::{Announce, Input, NodeId};

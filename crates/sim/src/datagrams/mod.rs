@@ -14,7 +14,8 @@ mod net;
 mod search;
 pub mod tables;
 
+pub use crate::node::NodeIndex;
 pub use crowd::CrowdId;
 pub use manners::{Manners, manners};
-pub use net::{Conditions, Net, NodeIndex, Traffic};
+pub use net::{Conditions, Net, Traffic};
 pub use search::{Key, Outcome, Outcomes, Search};

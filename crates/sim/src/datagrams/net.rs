@@ -6,23 +6,14 @@ use crate::digest::EventHash;
 use crate::limits::{
     DHT_SETTLE, LATENCY_MAX, LATENCY_MIN, NAT_MAPPING, NAT_MAPPINGS_MAX, WAKES_AT_ONCE_MAX,
 };
+use crate::node::{NEVER, NodeIndex, mix};
+use crate::queue::Queue;
 use althing_base::time::Duration;
 use althing_base::{Instant, Machine as _, Rng, Seed};
 use althing_dht::wire::{Body, Message, Query};
 use althing_dht::{Config, Dht, Input, NodeId, Output, Stats};
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
-
-/// A node, by number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct NodeIndex(pub u32);
-
-impl NodeIndex {
-    pub(super) fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// What the network is like.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,8 +49,7 @@ pub struct Net {
     /// From it the delay between two hosts follows.
     map: u64,
     by_addr: HashMap<SocketAddr, NodeIndex>,
-    queue: BinaryHeap<Entry>,
-    scheduled: u64,
+    queue: Queue<Event>,
     traffic: Traffic,
     hash: EventHash,
 }
@@ -91,9 +81,6 @@ pub(super) enum Kind {
     Sybil(super::CrowdId, NodeId),
 }
 
-/// No instant is later.
-const NEVER: Instant = Instant::from_nanos(u64::MAX);
-
 /// Each so many messages one is written and parsed.
 const ENCODED_EACH: u64 = 16;
 
@@ -107,33 +94,6 @@ const BOOTSTRAP_NODES: usize = 3;
 enum Event {
     Arrives { from: NodeIndex, to: NodeIndex, message: Box<Message> },
     Wakes(NodeIndex),
-}
-
-struct Entry {
-    at: Instant,
-    number: u64,
-    event: Event,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.number) == (other.at, other.number)
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    /// The earliest is the greatest, because the heap gives out the greatest.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
 }
 
 impl Net {
@@ -152,8 +112,7 @@ impl Net {
             overheard: None,
             conditions,
             by_addr: HashMap::with_capacity(count),
-            queue: BinaryHeap::new(),
-            scheduled: 0,
+            queue: Queue::default(),
             traffic: Traffic::default(),
             hash: EventHash::new(),
         };
@@ -222,10 +181,7 @@ impl Net {
 
     /// The next thing happens, if it does by then. Says whether something did.
     pub(super) fn step(&mut self, until: Instant) -> bool {
-        if self.queue.peek().is_none_or(|entry| entry.at > until) {
-            return false;
-        }
-        let Some(Entry { at, event, .. }) = self.queue.pop() else { return false };
+        let Some((at, event)) = self.queue.pop_until(until) else { return false };
         self.now = at;
         match event {
             Event::Arrives { from, to, message } => self.arrive(from, to, *message),
@@ -358,23 +314,15 @@ impl Net {
             return;
         }
         let delay = self.delay(from, to);
-        self.schedule(now + delay, Event::Arrives { from, to, message: Box::new(message) });
+        self.queue.at(now + delay, Event::Arrives { from, to, message: Box::new(message) });
     }
 
     /// How long a datagram takes between two hosts, the same both ways.
     fn delay(&self, a: NodeIndex, b: NodeIndex) -> Duration {
-        // SplitMix64's last steps: each pair has a delay of its own without a table of them.
         let pair = u64::from(a.min(b).0) << 32 | u64::from(a.max(b).0);
-        let mut mixed = self.map.wrapping_add(pair.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let mixed = mix(self.map.wrapping_add(pair.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         let range = (LATENCY_MAX - LATENCY_MIN).as_nanos() as u64;
-        LATENCY_MIN + Duration::from_nanos((mixed ^ mixed >> 31) % range)
-    }
-
-    fn schedule(&mut self, at: Instant, event: Event) {
-        self.scheduled += 1;
-        self.queue.push(Entry { at, number: self.scheduled, event });
+        LATENCY_MIN + Duration::from_nanos(mixed % range)
     }
 
     fn wake(&mut self, node: NodeIndex, at: Instant) {
@@ -458,7 +406,7 @@ impl Net {
         let wake = wake.max(now);
         if wake < host.wake {
             host.wake = wake;
-            self.schedule(wake, Event::Wakes(at));
+            self.queue.at(wake, Event::Wakes(at));
         }
     }
 }

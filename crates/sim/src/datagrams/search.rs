@@ -1,7 +1,8 @@
 //! Searches, and what came of them.
 
-use super::net::{Net, NodeIndex};
+use super::net::Net;
 use crate::limits::SEARCH_MAX;
+use crate::node::NodeIndex;
 use althing_base::Instant;
 use althing_base::time::Duration;
 use althing_dht::wire::Query;

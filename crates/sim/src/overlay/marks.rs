@@ -1,7 +1,8 @@
 //! What is measured: how news spreads when all is well, when many die, and when the network is split.
 
-use super::net::{Conditions, Death, Net, NodeIndex};
+use super::net::{Conditions, Death, Net};
 use super::news::{News, NewsId};
+use crate::node::NodeIndex;
 use althing_base::time::Duration;
 
 /// How a record has spread among some nodes.

@@ -16,5 +16,6 @@ mod news;
 pub mod tables;
 mod wheel;
 
-pub use net::{Conditions, Death, Net, NodeIndex, Traffic};
+pub use crate::node::NodeIndex;
+pub use net::{Conditions, Death, Net, Traffic};
 pub use news::{News, NewsId};

@@ -7,6 +7,7 @@ use crate::limits::{
     CONNECT_TIMEOUT, LATENCY_MAX, LATENCY_MIN, MEETING_NAMES, MEETING_TIME, OVERLAY_SETTLE,
     RETRANSMIT_WAIT, WAKES_AT_ONCE_MAX,
 };
+use crate::node::{NEVER, NodeIndex, mix};
 use althing_base::time::Duration;
 use althing_base::{Instant, Machine as _, Rng, Seed, UnixTime};
 use althing_overlay::io::{Input, LinkId, Output};
@@ -16,16 +17,6 @@ use althing_overlay::wire::Message;
 use althing_overlay::{NetworkKey, NodeId};
 use std::collections::HashMap;
 use std::net::SocketAddr;
-
-/// A node, by number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct NodeIndex(pub u32);
-
-impl NodeIndex {
-    pub(super) fn index(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// What the network is like.
 #[derive(Clone, Copy, Debug, Default)]
@@ -113,9 +104,6 @@ struct End {
     /// Something that was said is lost for good, and so is all after it.
     is_lost: bool,
 }
-
-/// No instant is later.
-const NEVER: Instant = Instant::from_nanos(u64::MAX);
 
 /// Each so many messages one is written and parsed.
 const ENCODED_EACH: u64 = 16;
@@ -379,12 +367,8 @@ impl Net {
     /// How long a message is under way between two hosts.
     fn latency(&self, one: NodeIndex, other: NodeIndex) -> Duration {
         let (low, high) = (one.0.min(other.0), one.0.max(other.0));
-        let mut mixed = self.map ^ (u64::from(high) << 32 | u64::from(low));
-        // splitmix64.
-        mixed = mixed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
+        let pair = self.map ^ (u64::from(high) << 32 | u64::from(low));
+        let mixed = mix(pair.wrapping_add(0x9e37_79b9_7f4a_7c15));
         let range = (LATENCY_MAX - LATENCY_MIN).as_nanos() as u64;
         LATENCY_MIN + Duration::from_nanos(mixed % (range + 1))
     }

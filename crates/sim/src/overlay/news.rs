@@ -1,6 +1,6 @@
 //! Records that somebody published, and whom they have reached.
 
-use super::net::NodeIndex;
+use crate::node::NodeIndex;
 use althing_base::Instant;
 use althing_base::time::Duration;
 use std::collections::BTreeMap;
