@@ -101,6 +101,11 @@ pub(crate) enum Command {
     /// The DHT is made of the peers themselves: it says who has a torrent, without a tracker.
     Dht(Dht),
 
+    /// Say how it is with the overlay, or say something in it.
+    ///
+    /// In the overlay peers tell each other what they have. It is off unless `overlay.enabled` is set.
+    Overlay(Overlay),
+
     /// List torrents.
     Ls(Ls),
 
@@ -565,6 +570,37 @@ pub(crate) enum DhtCommand {
     Put {
         /// The text, at most 995 bytes.
         text: String,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Overlay {
+    #[command(subcommand)]
+    pub(crate) what: Option<OverlayCommand>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Subcommand)]
+pub(crate) enum OverlayCommand {
+    /// Say how it is now; what a bare `overlay` does.
+    Status,
+    /// Tell everybody who you are.
+    Profile {
+        /// A name. Nobody checks it.
+        name: String,
+        /// A few sentences.
+        #[arg(long, default_value = "")]
+        about: String,
+    },
+    /// Tell everybody that you have a torrent.
+    Publish {
+        /// Its id, a beginning of it, or its name.
+        torrent: String,
+        /// A word to find it by; may be given several times.
+        #[arg(long = "tag")]
+        tags: Vec<String>,
+        /// A few sentences.
+        #[arg(long, default_value = "")]
+        about: String,
     },
 }
 

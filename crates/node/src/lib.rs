@@ -9,6 +9,7 @@ mod equal;
 pub mod limits;
 mod metrics;
 mod net;
+mod overlay;
 pub mod paths;
 mod peer;
 mod rates;

@@ -306,6 +306,9 @@ pub const TRACKER_HEAD_BYTES_MAX: usize = 8 * 1024;
 /// (BEP 15), and what is cut off is malformed.
 pub const TRACKER_PACKET_BYTES_MAX: usize = 2048;
 
+/// A connection that is to end when all is written is closed if nothing moves on it for this long (guess).
+pub const LAST_WORDS_WITHIN: Duration = Duration::from_secs(3);
+
 /// Bytes of a message, its length prefix left out, that every torrent needs room for: a block, a
 /// piece of metadata, 512 hashes with their proof, each with what stands around it. Longer ones are
 /// bitfields, so a peer can make us keep no more of a message than this or its torrent's bitfield

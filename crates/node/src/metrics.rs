@@ -191,5 +191,10 @@ fn metrics(shared: &Shared, stats: &SessionStats) -> Vec<Metric> {
         gauge("althing_disk_open_files", "Files open.", pool.open_files as u64),
     ];
     all.extend(dht);
+    let overlay = shared.overlay.iter().flat_map(|overlay| overlay.gauges().metrics());
+    all.extend(overlay.map(|(name, help, grows, value)| {
+        let kind = if grows { "counter" } else { "gauge" };
+        Metric { name, help, kind, value }
+    }));
     all
 }

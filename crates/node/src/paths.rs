@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 /// api.token      the HTTP API's token, readable by the owner only
 /// dht            what the DHT's node knew last
 /// follow/        keys of what is published (BEP 46), readable by the owner only
+/// identity.key   who this peer is in the overlay, readable by the owner only
+/// overlay/       what the overlay keeps
 /// torrents/      what is shared and fetched: one record a torrent, resume data
 /// files/         payloads, unless `storage.download_dir` or the user names another place
 /// log/           logs
@@ -50,6 +52,16 @@ impl Paths {
     /// What the DHT's node knew last: its names, and nodes to begin with.
     pub fn dht(&self) -> PathBuf {
         self.root.join("dht")
+    }
+
+    /// Who this peer is in the overlay: its secret key.
+    pub fn identity(&self) -> PathBuf {
+        self.root.join("identity.key")
+    }
+
+    /// What the overlay keeps: the meeting place's text, records.
+    pub fn overlay(&self) -> PathBuf {
+        self.root.join("overlay")
     }
 
     /// Keys of what is published (BEP 46).

@@ -3,6 +3,7 @@
 //! * [`pieces`]: a pool of threads that hash, write, read and check the pieces of all torrents.
 //! * [`create`]: makes a torrent of a file or folder.
 //! * [`records`]: what is remembered of each torrent from one run to the next.
+//! * [`shelf`]: what a node of the overlay holds, from one run to the next.
 //! * [`relocate`] and [`locate`]: moving a torrent's files, and finding those that the user moved.
 //! * [`files`]: the file system as the above see it; nothing of a torrent leads out of its folder.
 //! * [`lock`] and [`atomic`]: one process for each data folder, small files that are written
@@ -62,3 +63,4 @@ pub mod pieces;
 pub mod records;
 pub mod relocate;
 mod segments;
+pub mod shelf;

@@ -10,6 +10,7 @@ mod inspect;
 mod list;
 mod make;
 mod network;
+mod overlay;
 mod pieces;
 mod places;
 mod play;
@@ -41,6 +42,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
             None | Some(NetCommand::Status) => network::status(global, screen).await,
         },
         Command::Dht(args) => dht::dht(global, args, screen).await,
+        Command::Overlay(args) => overlay::overlay(global, args, screen).await,
         Command::Ls(args) => list::ls(global, args, screen).await,
         Command::Show(args) => list::show(global, args, screen).await,
         Command::Files(args) => files::files(global, args, screen).await,

@@ -18,6 +18,11 @@ use std::net::{IpAddr, SocketAddr};
 
 impl Swarm {
     pub(super) fn peers_found(&mut self, now: Instant, source: PeerSource, peers: &[SocketAddr]) {
+        if self.is_carrier() {
+            // Who is called is for the application to say.
+            self.found_for_application(peers.to_vec());
+            return;
+        }
         for addr in peers {
             self.candidates.add(now, *addr, source);
         }
@@ -55,6 +60,7 @@ impl Swarm {
                 }
             }
             self.outputs.push_back(Output::Disconnect { conn, reason });
+            self.not_met(direction, addr);
             return;
         }
         if direction == Direction::Outgoing {
@@ -75,6 +81,9 @@ impl Swarm {
         let known = self.ledger.get(&addr.ip().to_canonical()).copied();
         let (gave, took, spread) = known.unwrap_or_default();
         (peer.past, peer.spread) = ((gave, took), spread);
+        if !peer.extended {
+            self.not_met(direction, addr);
+        }
         self.peers.insert(conn, peer);
         self.guests.came(now);
         self.choke_at.get_or_insert(now + CHOKE_INTERVAL);
@@ -204,6 +213,7 @@ impl Swarm {
         if self.peers.is_empty() {
             self.holes.nobody_is_between();
         }
+        self.part_for_application(conn, peer.speaks.is_some(), peer.direction, peer.addr);
         self.forget_suggestions(&peer);
         self.guests.is_no_guest(conn);
         self.departs(now, conn, &peer);
@@ -261,7 +271,7 @@ impl Swarm {
     /// Starts as many attempts as there is room for.
     pub(super) fn connect_more(&mut self, now: Instant) {
         self.connect_at = None;
-        if !self.is_running() || self.phase == Phase::Opening {
+        if !self.is_running() || self.phase == Phase::Opening || self.is_carrier() {
             return;
         }
         let seeding = self.is_complete();

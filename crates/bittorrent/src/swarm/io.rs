@@ -8,6 +8,7 @@ use crate::types::{Bitfield, BlockDigests, BlockRef, PieceHash, PieceIndex};
 use crate::webseed::WebSeedId;
 use crate::wire::{Handshake, Message};
 use althing_base::{Instant, Sha256Digest};
+use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -221,6 +222,74 @@ pub enum Input {
         /// Which.
         pieces: Vec<PieceIndex>,
     },
+    /// The application wants something, whose extension the swarm carries
+    /// ([`SwarmConfig::application`](super::SwarmConfig::application)).
+    Application(ApplicationWish),
+}
+
+/// What an application wants of the swarm that carries its extension.
+#[derive(Clone, Debug)]
+pub enum ApplicationWish {
+    /// Connect to this address. Answered by [`ApplicationEvent::Met`] with `called`, or
+    /// [`ApplicationEvent::NotReached`].
+    Call {
+        /// Where.
+        addr: SocketAddr,
+    },
+    /// Send a message, of at most
+    /// [`APPLICATION_BYTES_MAX`](super::limits::APPLICATION_BYTES_MAX) bytes.
+    Say {
+        /// To whom.
+        conn: ConnId,
+        /// What.
+        payload: Bytes,
+    },
+    /// End a connection, after what was said on it has gone out.
+    Part {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Ask trackers and the DHT for others. Answered by [`ApplicationEvent::Found`], perhaps.
+    FindPeers,
+}
+
+/// What an application is told by the swarm that carries its extension.
+#[derive(Clone, Debug)]
+pub enum ApplicationEvent {
+    /// A connection stands to somebody who speaks the extension.
+    Met {
+        /// Its name.
+        conn: ConnId,
+        /// The peer's address; of an incoming connection the port is not its listening port.
+        addr: SocketAddr,
+        /// Who opened it.
+        direction: Direction,
+        /// It is the answer to [`ApplicationWish::Call`].
+        called: bool,
+    },
+    /// A peer has said something.
+    Said {
+        /// Who.
+        conn: ConnId,
+        /// What.
+        payload: Bytes,
+    },
+    /// A connection of [`Met`](Self::Met) is gone, whoever ended it.
+    Gone {
+        /// Which.
+        conn: ConnId,
+    },
+    /// [`ApplicationWish::Call`] came to nothing: nobody is there, or nobody who speaks the extension, or
+    /// somebody to whom there is a connection.
+    NotReached {
+        /// The address that was called.
+        addr: SocketAddr,
+    },
+    /// Others may be here.
+    Found {
+        /// Where they listen.
+        peers: Vec<SocketAddr>,
+    },
 }
 
 /// What is to be done.
@@ -348,6 +417,8 @@ pub enum Output {
         /// Whose.
         ip: IpAddr,
     },
+    /// Tell the application whose extension the swarm carries.
+    Application(ApplicationEvent),
 }
 
 /// Why the disk did not do what it was asked.
@@ -407,4 +478,6 @@ pub enum DisconnectReason {
     PrivateTorrent,
     /// The private torrent has another tracker now (BEP 27).
     TrackerChanged,
+    /// The application whose extension the swarm carries wants it no more. What was said is still sent.
+    Parted,
 }

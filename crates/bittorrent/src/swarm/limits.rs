@@ -387,6 +387,17 @@ pub const PEX_REMEMBERED_FOR: Duration = Duration::from_secs(30 * 60);
 /// again if it was sent away; more than a slow line needs for a block).
 pub const LOST_AFTER: Duration = Duration::from_secs(10);
 
+/// Bytes of a message of an extension that is carried for an application; a longer one ends the
+/// connection. The overlay's frames, the longest of which has 18,496.
+pub const APPLICATION_BYTES_MAX: usize = 20 * 1024;
+
+/// Bytes a second of such messages that a peer may send, and how many at once; past it it is
+/// disconnected. The overlay lets a peer have 256 KiB of records a second, and what is around them
+/// (guess: twice that, and a reconciliation's worth in a row).
+pub const APPLICATION_PER_S: u64 = 512 * 1024;
+/// See [`APPLICATION_PER_S`].
+pub const APPLICATION_BURST: u64 = 8 * 1024 * 1024;
+
 /// Holes that are made at a peer's word or for it, at once, times [`HOLEPUNCH_COST`]: two dozen (guess:
 /// what somebody asks for who has just come to know a page of peers).
 pub const HOLEPUNCH_BURST: u64 = 24 * HOLEPUNCH_COST;

@@ -29,6 +29,9 @@ const OUR_LT_DONTHAVE: u8 = 3;
 /// The same for `ut_holepunch`.
 const OUR_UT_HOLEPUNCH: u8 = 4;
 
+/// The same for what is carried for an application.
+const OUR_APPLICATION: u8 = 5;
+
 /// Why a message ends the connection.
 type Broken = DisconnectReason;
 
@@ -74,6 +77,9 @@ impl Swarm {
             }
             Message::Extended { id: OUR_UT_HOLEPUNCH, payload } => {
                 self.holepunch_message(now, conn, &payload)?;
+            }
+            Message::Extended { id: OUR_APPLICATION, payload } => {
+                self.application_message(now, conn, payload)?;
             }
             Message::Extended { .. } => self.overlook(now, conn, "unknown extensions")?,
             Message::HashRequest(request) => self.hashes_requested(now, conn, request)?,
@@ -247,7 +253,7 @@ impl Swarm {
     fn met_a_seed(&mut self, now: Instant, conn: ConnId) {
         let Some(peer) = self.peers.get(&conn) else { return };
         let heard_all = peer.listens_at.is_some() || !peer.extended;
-        let hangs_up = peer.direction == Direction::Incoming && heard_all;
+        let hangs_up = peer.direction == Direction::Incoming && heard_all && peer.speaks.is_none();
         if let Some(addr) = peer.listens_at {
             self.candidates.is_seed(addr);
         }
@@ -322,6 +328,9 @@ impl Swarm {
             let id = if self.makes_holes() { OUR_UT_HOLEPUNCH } else { 0 };
             extensions.insert(UT_HOLEPUNCH.to_vec(), id);
         }
+        if let Some(name) = self.config.application {
+            extensions.insert(name.as_bytes().to_vec(), OUR_APPLICATION);
+        }
         let handshake = ExtensionHandshake {
             extensions,
             client: Some(self.config.client.clone().into_owned()),
@@ -364,7 +373,8 @@ impl Swarm {
             self.candidates.add(now, addr, PeerSource::Incoming);
             self.candidates.connected(addr);
         }
-        if complete && self.peers.get(&conn).is_some_and(Peer::only_gives) {
+        self.meet_for_application(now, conn);
+        if complete && self.peers.get(&conn).is_some_and(Peer::is_of_no_use) {
             // It may be a partial seed (BEP 21), which is of no use either as long as we want nothing.
             if let Some(addr) = self.peers.get(&conn).and_then(|p| p.listens_at) {
                 self.candidates.is_seed(addr);

@@ -13,11 +13,13 @@
 //! may be liars), `wishes` (what is wanted
 //! changes), `upload` (giving them, choking), `claims` (slots that go to
 //! waste), `guests` (a slot for newcomers), `slots` (whom all torrents share), `superseed` (BEP 16),
-//! `spread` (who passes on what is rare), `pex` (BEP 11), `dht` (BEP 5), `holepunch` (BEP 55), `lost`
+//! `spread` (who passes on what is rare), `pex` (BEP 11), `dht` (BEP 5), `application` (an extension that is only
+//! carried), `holepunch` (BEP 55), `lost`
 //! (BEP 54), `hashes` (BEP 52's trees), `stats`
 //! (what a user sees). The
 //! policies are types of their own: [`Picker`] and [`Choker`].
 
+mod application;
 mod availability;
 mod blame;
 mod candidates;
@@ -62,7 +64,8 @@ mod wishes;
 pub use choker::{ChokeCandidate, Choker, ChokerKind, SeedingKind, Standing, Unchoked, Weight};
 pub use deadlines::ReaderId;
 pub use io::{
-    ConnId, Direction, DisconnectReason, Input, Output, PeerSource, StorageFault, Transport,
+    ApplicationEvent, ApplicationWish, ConnId, Direction, DisconnectReason, Input, Output,
+    PeerSource, StorageFault, Transport,
 };
 pub use picker::{Picker, PickerKind};
 pub use piece_wishes::PieceWishes;
@@ -74,6 +77,7 @@ use crate::types::{Bitfield, InfoHashes, PeerId, PieceIndex};
 use althing_base::machine::is_due;
 use althing_base::time::Duration;
 use althing_base::{Instant, Machine, Rng, Seed};
+use application::Calls;
 use availability::Availability;
 use blame::Blame;
 use candidates::Candidates;
@@ -131,6 +135,11 @@ pub struct SwarmConfig {
     /// We have a node of the DHT where we listen: peers are told so, and what they say of theirs is
     /// passed on (BEP 5); never for private torrents.
     pub dht: bool,
+    /// The name of an extension (BEP 10) that the swarm carries for an application: payloads come and go
+    /// by [`Input::Application`] and [`Output::Application`]. The torrent is a meeting place then: whoever
+    /// speaks the extension stays though there is nothing to exchange, and nobody is called but whom
+    /// the application names.
+    pub application: Option<&'static str>,
     /// How much each file is wanted at the start; [`Input::SetPriorities`] changes it.
     pub priorities: FilePriorities,
     /// Name and version of this program (BEP 10's `v`).
@@ -154,6 +163,7 @@ impl SwarmConfig {
             pex: true,
             utp: false,
             dht: false,
+            application: None,
             priorities: FilePriorities::default(),
             client: concat!("Althing ", env!("CARGO_PKG_VERSION")).into(),
         }
@@ -242,6 +252,7 @@ pub struct Swarm {
     availability: Availability,
     exchange: Exchange,
     holes: Seldom<Holes>,
+    calls: Seldom<Calls>,
     spread: Seldom<SpreadLog>,
     super_seed: SuperSeed,
     suggestions: Option<Box<Suggestions>>,
@@ -290,6 +301,7 @@ impl Swarm {
             availability: Availability::default(),
             exchange: Exchange::default(),
             holes: Seldom::default(),
+            calls: Seldom::default(),
             spread: Seldom::default(),
             super_seed: SuperSeed::default(),
             suggestions: None,
@@ -471,6 +483,7 @@ impl Machine for Swarm {
             Input::ConnectFailed { addr } => {
                 self.candidates.failed(now, addr);
                 self.not_reached(now, addr);
+                self.not_met(Direction::Outgoing, addr);
                 self.connect_more(now);
             }
             Input::Disconnected { conn } => {
@@ -502,6 +515,7 @@ impl Machine for Swarm {
             Input::SuperSeed(on) => self.set_super_seed(now, on),
             Input::Hold { pieces } => self.hold(now, &pieces),
             Input::Release { pieces } => self.release_held(now, &pieces),
+            Input::Application(wish) => self.application_wish(now, wish),
         }
     }
 

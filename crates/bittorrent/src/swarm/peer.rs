@@ -204,6 +204,8 @@ pub(super) struct Peer {
 
     /// It was told what we have, and of every change since.
     pub(super) introduced: bool,
+    /// It speaks the extension that the swarm carries for an application, and may say so much.
+    pub(super) speaks: Option<Box<TokenBucket>>,
     /// What a super-seed shows it; everything if `None`.
     pub(super) mask: Option<Box<Mask>>,
     pub(super) spread: Spread,
@@ -283,6 +285,7 @@ impl Peer {
             waste: TokenBucket::new(now, WASTE_PER_S, WASTE_BURST),
             punches: TokenBucket::new(now, 1, HOLEPUNCH_BURST),
             introduced: false,
+            speaks: None,
             mask: None,
             spread: Spread::default(),
             suggested: Suggested::default(),
@@ -332,6 +335,11 @@ impl Peer {
     /// wants (BEP 21).
     pub(super) fn only_gives(&self) -> bool {
         self.is_seed() || self.extensions.upload_only == Some(true)
+    }
+
+    /// Whether one that has everything has nothing to do with it.
+    pub(super) fn is_of_no_use(&self) -> bool {
+        self.only_gives() && self.speaks.is_none()
     }
 
     /// How many pieces it has, as far as it said.

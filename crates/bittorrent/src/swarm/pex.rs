@@ -227,17 +227,20 @@ impl Swarm {
             DisconnectReason::ProtocolViolation("an unreadable peer exchange message")
         })?;
         self.candidates.forget_dead_of(now, by);
+        let mut found = Vec::new();
         for contact in message.added {
             let ip = contact.addr.ip();
             if may_be_named(ip, by) {
                 let is_global = Scope::of(ip) == Scope::Global;
                 let is_seed = contact.flags.has(PexFlags::SEED);
                 self.candidates.add_named(now, contact.addr, by, is_global, is_seed);
+                found.push(contact.addr);
                 if contact.flags.has(PexFlags::HOLEPUNCH) {
                     self.could_be_introduced(now, conn, contact.addr);
                 }
             }
         }
+        self.found_for_application(found);
         self.connect_more(now);
         Ok(())
     }

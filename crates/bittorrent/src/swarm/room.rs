@@ -108,7 +108,7 @@ impl Swarm {
 
     /// Who has been of no use for so long that anybody may have its place.
     fn makes_room_for_anybody(&self, now: Instant) -> Option<ConnId> {
-        let peers = || self.peers.iter().filter(|(_, p)| p.web.is_none());
+        let peers = || self.peers.iter().filter(|(_, p)| p.web.is_none() && p.speaks.is_none());
         let is_idle = |p: &Peer| {
             !p.interesting && !p.interested_in_us && now.since(p.connected_at) > IDLE_GRACE
         };
@@ -131,7 +131,7 @@ impl Swarm {
         let enough = network.map_or(0, of) + 2;
         self.peers
             .iter()
-            .filter(|(_, p)| p.web.is_none() && !self.is_exchanging(now, p))
+            .filter(|(_, p)| p.web.is_none() && p.speaks.is_none() && !self.is_exchanging(now, p))
             .map(|(conn, p)| (of(Network::of(p.addr.ip())), p.connected_at, *conn))
             .filter(|(places, ..)| *places >= enough)
             // The youngest: who was there first has more to lose.

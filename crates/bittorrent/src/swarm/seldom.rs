@@ -1,5 +1,6 @@
 //! State that most torrents never have: of ten thousand that rest, each would keep room for it.
 
+use super::application::Calls;
 use super::conduct::Conduct;
 use super::deadlines::Deadlines;
 use super::hashes::HashFetch;
@@ -30,7 +31,7 @@ macro_rules! empty {
     )* };
 }
 
-empty!(Conduct, Deadlines, HashFetch, Holes, OpenPieces, SpreadLog);
+empty!(Calls, Conduct, Deadlines, HashFetch, Holes, OpenPieces, SpreadLog);
 
 impl<T> Default for Seldom<T> {
     fn default() -> Self {

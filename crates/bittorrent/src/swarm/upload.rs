@@ -235,7 +235,7 @@ impl Swarm {
         let seeds: Vec<ConnId> = self
             .peers
             .iter()
-            .filter(|(_, p)| p.only_gives() && heard(p))
+            .filter(|(_, p)| p.is_of_no_use() && heard(p))
             .map(|(conn, _)| *conn)
             .collect();
         for conn in seeds {

@@ -4,14 +4,16 @@ use super::change;
 use super::types as api;
 use crate::session::{
     DhtFamily, DhtLookup, DhtStatus, DhtTorrent, Encrypted, FileSnapshot, FollowedStatus,
-    IpFilterStats, NetworkStatus, PeerSnapshot, PortMapping, PublishedStatus, Reachable,
-    TorrentDetail, TorrentSnapshot, TorrentState, TrackerSnapshot, TrackerStatus, Translation,
+    IpFilterStats, NetworkStatus, OverlayLink, OverlayStatus, PeerSnapshot, PortMapping,
+    PublishedStatus, Reachable, TorrentDetail, TorrentSnapshot, TorrentState, TrackerSnapshot,
+    TrackerStatus, Translation,
 };
 use althing_base::UnixTime;
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::{File, Magnet, Metainfo};
 use althing_bittorrent::swarm::{Direction, PeerSource, Transport};
 use althing_dht::wire::Item;
+use althing_overlay::records::Record;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -264,6 +266,33 @@ pub(super) fn network(status: NetworkStatus) -> api::NetInfo {
         arrived_utp: status.arrived_utp,
         last_arrived_s: status.last_arrived.as_ref().map(Duration::as_secs),
     }
+}
+
+pub(super) fn overlay(status: &OverlayStatus) -> api::OverlayInfo {
+    let stats = &status.stats;
+    let link = |link: &OverlayLink| api::OverlayLinkInfo {
+        node: link.node.to_string(),
+        address: link.addr.to_string(),
+        outgoing: link.outgoing,
+        age_s: link.age.as_secs(),
+    };
+    api::OverlayInfo {
+        node: status.node.to_string(),
+        neighbours_out: stats.views.outgoing as u32,
+        neighbours_in: stats.views.incoming as u32,
+        known: stats.views.passive as u32,
+        links: status.links.iter().map(link).collect(),
+        records: stats.records as u64,
+        record_bytes: stats.record_bytes as u64,
+        received: stats.payloads,
+        duplicates: stats.duplicates,
+        reconciled: stats.reconciled,
+        refused: stats.refused,
+    }
+}
+
+pub(super) fn overlay_record(record: &Record) -> api::OverlayRecord {
+    api::OverlayRecord { id: record.id().to_string(), expires_unix_s: record.expires().0 }
 }
 
 pub(super) fn dht(status: DhtStatus) -> api::DhtInfo {

@@ -2,7 +2,7 @@
 
 use super::types::{ErrorBody, ErrorCode, ErrorReply};
 use crate::session::{
-    AddError, ChangeConfigError, CommandError, CreateError, DhtError, PublishError,
+    AddError, ChangeConfigError, CommandError, CreateError, DhtError, OverlayError, PublishError,
 };
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -80,6 +80,19 @@ impl From<DhtError> for ApiError {
             DhtError::Alone | DhtError::Late => ErrorCode::TimedOut,
         };
         Self::sentence(code, &error, "GET /api/v1/dht says how it is")
+    }
+}
+
+impl From<OverlayError> for ApiError {
+    fn from(error: OverlayError) -> Self {
+        let code = match error {
+            OverlayError::Off => ErrorCode::Conflict,
+            OverlayError::Record { .. } => ErrorCode::BadRequest,
+            OverlayError::Stopping => {
+                return Self::sentence(ErrorCode::Stopping, &error, STOPPING_HINT);
+            }
+        };
+        Self::sentence(code, &error, "GET /api/v1/overlay says how it is")
     }
 }
 

@@ -4,6 +4,7 @@
 mod dht;
 mod hours;
 mod multiple;
+mod overlay;
 mod policy;
 mod proxy;
 mod reference;
@@ -209,6 +210,23 @@ section! {
 }
 
 section! {
+    /// The overlay, in which peers tell each other what they have. It rides inside connections to peers of
+    /// a small torrent of its own.
+    pub struct Overlay("overlay") {
+        /// Whether to take part in it.
+        pub enabled: bool = false,
+        /// The secret that the members of a private network have in common, at least 16 characters: use
+        /// random ones, for whoever guesses it is a member. Empty means the public network.
+        pub secret: String = String::new(),
+        /// Peers of the network to try first, as "address:port"; the DHT, trackers and the own network
+        /// are asked besides.
+        pub peers: Vec<SocketAddr> = Vec::new(),
+        /// Whether to index for others, which takes memory and bandwidth.
+        pub super_peer: bool = false,
+    }
+}
+
+section! {
     /// Web servers that hold a torrent's files (BEP 19), where a torrent or magnet link names any.
     pub struct WebSeeds("web_seeds") {
         /// Whether to fetch from them.
@@ -278,6 +296,8 @@ pub struct Config {
     pub trackers: Trackers,
     /// The DHT, in which peers find each other without a tracker.
     pub dht: Dht,
+    /// The overlay, in which peers tell each other what they have.
+    pub overlay: Overlay,
     /// Web servers that hold a torrent's files.
     pub web_seeds: WebSeeds,
     /// The HTTP API, its event streams and metrics.
@@ -457,6 +477,9 @@ impl Config {
         if !self.api.password.is_empty() {
             self.api.password = "********".to_owned();
         }
+        if !self.overlay.secret.is_empty() {
+            self.overlay.secret = "********".to_owned();
+        }
         self.network.proxy = self.network.proxy.without_secrets();
         self
     }
@@ -493,6 +516,21 @@ impl Config {
             return Err(ConfigError::Value {
                 setting: "dht.bootstrap",
                 value: format!("{} nodes", self.dht.bootstrap.len()),
+                reason: "64 are the most; one that answers is enough",
+            });
+        }
+        let secret = self.overlay.secret.chars().count();
+        if (1..overlay::SECRET_CHARS_MIN).contains(&secret) {
+            return Err(ConfigError::Value {
+                setting: "overlay.secret",
+                value: format!("{secret} characters"),
+                reason: "whoever guesses it is a member: use 16 or more, at random",
+            });
+        }
+        if self.overlay.peers.len() > overlay::PEERS_MAX {
+            return Err(ConfigError::Value {
+                setting: "overlay.peers",
+                value: format!("{} peers", self.overlay.peers.len()),
                 reason: "64 are the most; one that answers is enough",
             });
         }
@@ -538,7 +576,7 @@ fn secret_line(text: &str, error: &toml::de::Error) -> Option<usize> {
     let before = text.get(..at)?;
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let line = text.get(start..)?.lines().next()?;
-    let secret = line.contains("password") || line.contains("proxy");
+    let secret = ["password", "proxy", "secret"].iter().any(|word| line.contains(word));
     secret.then(|| before.matches('\n').count() + 1)
 }
 

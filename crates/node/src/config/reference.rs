@@ -2,12 +2,12 @@
 
 use super::section::Section;
 use super::{
-    Api, Config, Dht, Limits, Network, Queue, Runtime, Seeding, Sharing, Storage, Trackers, Watch,
-    WebSeeds,
+    Api, Config, Dht, Limits, Network, Overlay, Queue, Runtime, Seeding, Sharing, Storage,
+    Trackers, Watch, WebSeeds,
 };
 use std::fmt::Write as _;
 
-const SECTIONS: [Section; 12] = [
+const SECTIONS: [Section; 13] = [
     Network::SECTION,
     Sharing::SECTION,
     Limits::SECTION,
@@ -17,6 +17,7 @@ const SECTIONS: [Section; 12] = [
     Storage::SECTION,
     Trackers::SECTION,
     Dht::SECTION,
+    Overlay::SECTION,
     WebSeeds::SECTION,
     Api::SECTION,
     Runtime::SECTION,

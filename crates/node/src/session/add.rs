@@ -112,6 +112,7 @@ pub(super) async fn add(
         partials: Vec::new(),
         moving: None,
         check_paused: false,
+        application: None,
     };
     if let Source::Metainfo(metainfo) = &new.source {
         ask_nodes(shared, metainfo);
@@ -135,7 +136,7 @@ pub(super) fn magnet_name(magnet: &Magnet) -> String {
 }
 
 /// Which shard has a torrent: any rule does that deals them out evenly.
-pub(super) fn shard_of(shared: &Shared, hashes: InfoHashes) -> usize {
+pub(crate) fn shard_of(shared: &Shared, hashes: InfoHashes) -> usize {
     let [first, second, ..] = hashes.primary().0;
     usize::from(u16::from_be_bytes([first, second])) % shared.shards().len().max(1)
 }

@@ -47,6 +47,17 @@ pub enum StartError {
         /// The system's words.
         error: io::Error,
     },
+    /// The secret key that says who this peer is in the overlay cannot be used.
+    #[error(
+        "the key {} cannot be used: {reason}; put the right one back, or move it away: then this peer is \
+         somebody new to others in the overlay", path.display()
+    )]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The list of addresses to keep out cannot be read.
     #[error(
         "the IP filter {} cannot be read: {error}; mend network.ip_filter in config.toml, or leave it \

@@ -206,6 +206,7 @@ fn start(
         partials,
         moving,
         check_paused: record.paused && !checked,
+        application: None,
     };
     shared.send(&entry, Command::Add(Box::new(new)));
 }

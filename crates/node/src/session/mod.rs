@@ -16,6 +16,7 @@ mod live;
 mod load;
 mod network;
 mod options;
+mod overlay;
 pub(crate) mod persist;
 mod queue;
 mod reading;
@@ -29,7 +30,7 @@ mod ticket;
 mod watch;
 pub(crate) mod wishes;
 
-pub(crate) use add::folder as save_dir;
+pub(crate) use add::{folder as save_dir, shard_of};
 pub use althing_net::portmap::Status as PortMapping;
 pub use categories::Category;
 pub use create::{Created, make_torrent};
@@ -41,6 +42,7 @@ pub use id::{PREFIX_DIGITS_MIN, TorrentId};
 pub use live::ConfigChanged;
 pub use network::{NetworkStatus, Reachable, Translation};
 pub use options::{AddOptions, AddSource, CreateOptions, TorrentKind};
+pub use overlay::{OverlayError, OverlayLink, OverlayStatus};
 pub use queue::QueueMove;
 pub use reading::{FileReader, OpenFile, Viewer};
 pub use relocate::Located;
@@ -54,6 +56,7 @@ use crate::config::Config;
 use crate::metrics;
 use crate::net;
 use crate::net::Way;
+use crate::overlay::Request as OverlayRequest;
 use crate::shard::Command;
 pub use crate::shard::ReadError;
 use althing_bittorrent::metainfo::Metainfo;
@@ -383,6 +386,9 @@ async fn leave(shared: &Shared, entry: &Arc<Entry>, delete_data: bool) -> Result
     shared.send(entry, Command::Remove { torrent: entry.key, delete, done });
     let closed = gone.await.unwrap_or(Ok(()));
     shared.torrents.remove(id);
+    if let Some(overlay) = &shared.overlay {
+        overlay.say(OverlayRequest::Withdraw(entry.snapshot().info_hashes));
+    }
     shared.steward.notify_one();
     shared.emit(Event::Removed { id });
     forgotten.and(closed).map_err(|reason| CommandError::Storage { reason })

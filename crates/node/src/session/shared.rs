@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::equal;
 use crate::metrics::Counters;
 use crate::net::{Admission, Desk, LocalDiscovery, Places, Way};
+use crate::overlay;
 use crate::paths::Paths;
 use crate::rates::{Governor, Slots};
 use crate::shard::{Command, ShardHandle, Spent, Uptime};
@@ -68,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) local: Option<LocalDiscovery>,
     /// The thread that has the sockets for datagrams, if any may be sent.
     pub(crate) udp: Option<udp::Handle>,
+    /// The thread that has the overlay, if this session takes part in it.
+    pub(crate) overlay: Option<overlay::Handle>,
     /// Kinds of address that trackers are asked over.
     pub(crate) families: Vec<Family>,
     pub(crate) torrents: Registry,
@@ -93,6 +96,13 @@ impl Shared {
     pub(crate) fn emit(&self, event: Event) {
         // An error means that nobody watches.
         let _ = self.events.send(event);
+    }
+
+    /// Tells watchers of a torrent, unless it is one of our own that no user knows.
+    pub(crate) fn emit_of(&self, entry: &Entry, event: Event) {
+        if !entry.is_hidden() {
+            self.emit(event);
+        }
     }
 
     /// The settings as they are now.
@@ -175,6 +185,7 @@ pub(crate) struct Entry {
     /// Which shard has it.
     pub(crate) shard: usize,
     shown: Mutex<TorrentSnapshot>,
+    hidden: bool,
     leaving: AtomicBool,
     /// It waits in the queue, as its shard was told last.
     pub(super) waits: AtomicBool,
@@ -187,9 +198,19 @@ impl Entry {
             key,
             shard,
             shown: Mutex::new(shown),
+            hidden: false,
             leaving: AtomicBool::new(false),
             waits: AtomicBool::new(false),
         }
+    }
+
+    /// One that is in no list: users neither see it nor do anything with it.
+    pub(crate) fn hidden(key: TorrentKey, shard: usize, shown: TorrentSnapshot) -> Self {
+        Entry { hidden: true, ..Entry::new(key, shard, shown) }
+    }
+
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.hidden
     }
 
     pub(crate) fn snapshot(&self) -> TorrentSnapshot {
@@ -293,7 +314,9 @@ impl Registry {
         if let Some(taken) = taken {
             return Err(Taken(Arc::clone(taken)));
         }
-        inner.by_id.insert(entry.id, Arc::clone(entry));
+        if !entry.hidden {
+            inner.by_id.insert(entry.id, Arc::clone(entry));
+        }
         for hash in hashes.short_hashes() {
             inner.by_hash.insert(hash, Arc::clone(entry));
             inner.by_lookup_key.insert(lookup_key(hash), hash);

@@ -14,6 +14,7 @@ use crate::metrics::Counters;
 use crate::net::{
     self, Admission, Arrival, Blocklist, Desk, Known, Listening, LocalDiscovery, Places, Route, Way,
 };
+use crate::overlay;
 use crate::paths::Paths;
 use crate::rates::{Governor, Slots};
 use crate::shard::{Command, Prepared};
@@ -24,6 +25,7 @@ use althing_net::portmap::{Protocol, Status};
 use althing_net::reach::{Judgement, Mapped, has_moved};
 use althing_store::lock::{FolderLock, LockError};
 use althing_store::pieces::{Pool, PoolConfig};
+use althing_store::shelf::ShelfStore;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -93,6 +95,8 @@ pub(super) async fn start(
     let (local, names) = port_found.map(|_| LocalDiscovery::new()).unzip();
     let reach = Arc::new(Desk::new(&way, net::listens(&config.network)));
     let udp = udp::runs(&config.network).then(udp::Prepared::new);
+    let identity = config.overlay.enabled.then(|| overlay::open_identity(&paths.identity()));
+    let overlay = identity.transpose()?.map(|keys| (overlay::Prepared::new(), keys));
     let shared = Arc::new(Shared {
         trackers,
         families: trackers::families(&config, &way),
@@ -101,6 +105,7 @@ pub(super) async fn start(
         admission: Admission::new(config.network.reach, blocklist.map(Arc::new)),
         local,
         udp: udp.as_ref().map(|udp| udp.handle.clone()),
+        overlay: overlay.as_ref().map(|(overlay, _)| overlay.handle.clone()),
         places: Places::new(config.network.connections as usize),
         counters: Counters::default(),
         persist,
@@ -152,6 +157,26 @@ pub(super) async fn start(
             }),
             shared: Arc::downgrade(&shared),
             seed: seed.fork("udp", 0),
+        })?);
+    }
+    if let Some((overlay, keys)) = overlay {
+        let config = &shared.config.overlay;
+        let network = config.network();
+        let meeting = overlay::Meeting::of(&network);
+        let entry = meeting.open(&shared, &shared.paths.overlay())?;
+        // What is said in one network has no business in another.
+        let folder = shared.paths.overlay().join(entry.id.to_string());
+        let store = ShelfStore::open(&folder)
+            .map_err(|error| StartError::Records { reason: error.to_string() })?;
+        threads.push(overlay.start(overlay::Setup {
+            shared: Arc::downgrade(&shared),
+            entry,
+            keys,
+            network,
+            is_super: config.super_peer,
+            contacts: config.peers.clone(),
+            store,
+            seed: seed.fork("overlay", 0),
         })?);
     }
     load::load(&shared)?;
@@ -440,6 +465,9 @@ impl Running {
         let mut given_up: Vec<_> = given_up.collect();
         let bound = Duration::from_secs(shared.config.runtime.shutdown_s.into());
         let stopping = async {
+            if let Some(overlay) = &shared.overlay {
+                let _ = overlay.ask(overlay::Request::Stop).await;
+            }
             // All at once; one that has ended before does not answer.
             let asked: Vec<_> =
                 shared.shards().iter().map(|shard| shard.ask(Command::Stop)).collect();
@@ -493,6 +521,9 @@ impl Drop for Running {
             }
             if let Some(udp) = &self.shared.udp {
                 drop(udp.stop());
+            }
+            if let Some(overlay) = &self.shared.overlay {
+                drop(overlay.ask(overlay::Request::Stop));
             }
         }
     }

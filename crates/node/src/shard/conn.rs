@@ -6,6 +6,7 @@ use crate::clock;
 use crate::config::{Encryption, Prefer};
 use crate::limits::{
     CONGESTION_PAUSE, CONNECT_TIMEOUT, CONNECT_TIMEOUT_INTRODUCED, HANDSHAKE_TIMEOUT, HEAD_START,
+    LAST_WORDS_WITHIN,
 };
 use crate::net::{self, Arrival, Place};
 use crate::peer::attempts::{Attempt, Attempts, Failure};
@@ -47,6 +48,8 @@ pub(super) struct Conn {
     /// There is something to send, or the connection is to end.
     wake: Notify,
     closed: Cell<bool>,
+    /// It is to end when all that is queued is written.
+    finishing: Cell<bool>,
 }
 
 impl Paced for Conn {
@@ -75,11 +78,18 @@ impl Conn {
             meters: gates.map(Meter::new),
             wake: Notify::new(),
             closed: Cell::new(false),
+            finishing: Cell::new(false),
         }
     }
 
     /// Lets the task look at what there is to send.
     pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Ends the task when all is written that is queued, or [`LAST_WORDS_WITHIN`] is over.
+    pub(super) fn finish(&self) {
+        self.finishing.set(true);
         self.wake.notify_one();
     }
 
@@ -360,6 +370,10 @@ async fn exchange(
         }
         let congested = shard.shared.pool.is_congested();
         let written = conn.sender.borrow().is_empty() && seal.as_ref().is_none_or(Seal::is_empty);
+        let finishing = conn.finishing.get();
+        if finishing && written {
+            return Ok(());
+        }
         let reads = !congested && !conn.meter(Flow::Down).is_blocked();
         let writes = !written && !conn.meter(Flow::Up).is_blocked();
         let interest = match (reads, writes) {
@@ -378,6 +392,7 @@ async fn exchange(
             biased;
             () = conn.wake.notified() => {}
             () = tokio::time::sleep(CONGESTION_PAUSE), if congested => {}
+            () = tokio::time::sleep(LAST_WORDS_WITHIN), if finishing => return Ok(()),
             ready = ready => {
                 let ready = ready?;
                 let readable = ready.is_readable() || ready.is_read_closed();

@@ -19,7 +19,9 @@ use crate::trackers::{Announce, Whose};
 use crate::udp::DhtRequest;
 use althing_base::{Instant, Machine as _, Rng, Seed};
 use althing_bittorrent::metainfo::Metainfo;
-use althing_bittorrent::swarm::{ConnId, DisconnectReason, Input, Output, PeerStats, State, Swarm};
+use althing_bittorrent::swarm::{
+    ApplicationEvent, ConnId, DisconnectReason, Input, Output, PeerStats, State, Swarm,
+};
 use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{AnnounceResponse, TrackerError};
 use althing_bittorrent::webseed;
@@ -309,7 +311,9 @@ impl Core {
             Output::Punch { addr } => {
                 self.dials.push_front(Dial { torrent: key, addr, punch: true });
             }
+            Output::Disconnect { conn, reason: DisconnectReason::Parted } => self.finish(conn),
             Output::Disconnect { conn, reason } => self.disconnect(conn, reason),
+            Output::Application(event) => self.tell_overlay(event),
             Output::PieceVerified { piece } => self.piece_verified(key, piece),
             Output::Completed => self.completed(key),
             Output::SuperSeedingEnded => self.super_seeding_ended(key),
@@ -331,6 +335,28 @@ impl Core {
     fn disconnect(&mut self, conn: ConnId, reason: DisconnectReason) {
         debug!(conn = conn.0, ?reason, "disconnecting");
         self.close(conn, "the swarm had enough of it");
+    }
+
+    /// Ends a connection when what is queued for it is out, or it takes too long.
+    fn finish(&mut self, conn: ConnId) {
+        if let Some(conn) = self.conns.remove(&conn) {
+            trace!(conn = conn.id.0, "closing after the last words");
+            conn.finish();
+            let gone = Input::Disconnected { conn: conn.id };
+            self.defer(Deferred::Input(conn.torrent, gone));
+        }
+    }
+
+    /// The overlay hears of its meeting place.
+    fn tell_overlay(&mut self, event: ApplicationEvent) {
+        let said = match &event {
+            ApplicationEvent::Said { conn, .. } => Some(*conn),
+            _ => None,
+        };
+        let Some(overlay) = &self.shared.overlay else { return };
+        if let (Err(_), Some(conn)) = (overlay.tell(event), said) {
+            self.close(conn, "the overlay has more to read than it can");
+        }
     }
 
     /// Ends a connection from our side; the swarm is told that it is gone.

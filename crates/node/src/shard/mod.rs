@@ -31,7 +31,7 @@ use crate::session::shared::Shared;
 use crate::session::{Event, PeerSnapshot, StartError, TorrentDetail};
 use althing_base::Seed;
 use althing_bittorrent::metainfo::Metainfo;
-use althing_bittorrent::swarm::{Input, ReaderId};
+use althing_bittorrent::swarm::{ApplicationWish, Input, ReaderId};
 use althing_bittorrent::tracker::announcer::AnnounceId;
 use althing_bittorrent::tracker::{AnnounceResponse, TrackerError};
 use althing_bittorrent::{BlockRef, PieceIndex};
@@ -119,6 +119,8 @@ pub(crate) enum Command {
     FoundLocally(TorrentKey, SocketAddr),
     /// Nodes of the DHT named peers of this torrent.
     FoundInDht(TorrentKey, Vec<SocketAddr>),
+    /// Whoever has the extension that a torrent's swarm carries wants something of it.
+    Application(TorrentKey, ApplicationWish),
     /// The list of addresses to keep out has changed.
     Filtered,
     /// This machine has lost these addresses; if it is elsewhere now, where others find it.

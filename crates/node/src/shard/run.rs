@@ -4,6 +4,7 @@ use super::core::DiskEvent;
 use super::{Command, Shard, conn};
 use crate::clock;
 use crate::limits::{DISK_EVENTS_PER_TURN, DISK_FULL_RETRY, IDLE_BLOCKS_KEPT, PUBLISH_INTERVAL};
+use althing_bittorrent::swarm::Input;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -128,6 +129,9 @@ impl Shard {
             Command::Banned(ip) => core.banned_elsewhere(ip),
             Command::FoundLocally(torrent, addr) => core.found_locally(torrent, addr),
             Command::FoundInDht(torrent, peers) => core.found_in_dht(torrent, peers),
+            Command::Application(torrent, wish) => {
+                core.input(torrent, Input::Application(wish));
+            }
             Command::Filtered => core.close_filtered(),
             Command::Elsewhere { gone, port } => core.elsewhere(&gone, port),
             Command::ListenAt(port) => core.listen_at(port),

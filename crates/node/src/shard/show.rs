@@ -82,7 +82,8 @@ impl Core {
         if torrent.shown != Some(state) {
             torrent.shown = Some(state);
             self.shared.steward.notify_one();
-            self.shared.emit(Event::StateChanged { id: torrent.entry.id, state });
+            let event = Event::StateChanged { id: torrent.entry.id, state };
+            self.shared.emit_of(&torrent.entry, event);
         }
         let running = matches!(state, TorrentState::Downloading) && stats.download_rate > 0;
         self.lead_or_not(key, running);
@@ -110,7 +111,7 @@ impl Core {
     /// Tells watchers a sentence about a torrent.
     pub(super) fn note_event(&self, key: TorrentKey, sentence: &str) {
         if let Some(torrent) = self.torrents.get(&key) {
-            let id = Some(torrent.entry.id);
+            let id = Some(torrent.entry.id).filter(|_| !torrent.entry.is_hidden());
             self.shared.emit(Event::Note { id, sentence: sentence.into() });
         }
     }

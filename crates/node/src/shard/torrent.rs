@@ -59,6 +59,8 @@ pub(crate) struct NewTorrent {
     pub(crate) moving: Option<Location>,
     /// A check of the last run was paused.
     pub(crate) check_paused: bool,
+    /// The name of an extension that its swarm carries for others.
+    pub(crate) application: Option<&'static str>,
 }
 
 /// What is known of a torrent's files when it is taken in.
@@ -209,6 +211,7 @@ impl Core {
         swarm.pex = config.network.peer_exchange;
         swarm.utp = config.network.utp && self.shared.udp.is_some();
         swarm.dht = self.shared.has_dht();
+        swarm.application = new.application;
         swarm.super_seed = new.settings.super_seeding;
         let metainfo = match &new.source {
             Source::Metainfo(metainfo) => Some(Arc::clone(metainfo)),
@@ -584,7 +587,8 @@ impl Core {
         let Some(torrent) = self.torrents.get_mut(&key) else { return };
         torrent.unsaved = true;
         let id = torrent.entry.id;
-        self.shared.emit(Event::PieceVerified { id, piece: piece.0, pieces_done });
+        self.shared
+            .emit_of(&torrent.entry, Event::PieceVerified { id, piece: piece.0, pieces_done });
         self.readable(key, piece);
         self.offer_piece(key, piece);
     }
@@ -594,10 +598,11 @@ impl Core {
         debug!(torrent = key.0, "complete");
         let id = torrent.entry.id;
         let when = clock::unix_now();
-        torrent.entry.update(|shown| shown.completed = Some(when));
+        let entry = Arc::clone(&torrent.entry);
+        entry.update(|shown| shown.completed = Some(when));
         self.shared.persist.completed(id, when);
         self.save(key);
         self.publish(key);
-        self.shared.emit(Event::Completed { id });
+        self.shared.emit_of(&entry, Event::Completed { id });
     }
 }

@@ -11,6 +11,7 @@ mod half_open;
 mod hostile;
 mod kill;
 mod manage;
+mod overlay;
 mod places;
 mod rates;
 mod settings;

@@ -67,6 +67,7 @@ impl World {
             swarm::Output::Connect { addr } => self.connect(id, addr),
             // Simulated hosts speak TCP alone, and the router keeps the others to itself.
             swarm::Output::Punch { .. }
+            | swarm::Output::Application(_)
             | swarm::Output::ExternalAddress { .. }
             | swarm::Output::DhtNode { .. } => {}
             swarm::Output::Disconnect { conn, reason } => self.disconnect(id, conn, reason),

@@ -1,6 +1,7 @@
 //! One swarm, driven by hand: what it says to what it is told. Whole swarms against each other
 //! are the business of the `sim` crate.
 
+mod application;
 mod claims;
 mod company;
 mod dht;

@@ -4,6 +4,7 @@ mod daemon;
 mod dht;
 mod events;
 mod making;
+mod overlay;
 mod places;
 mod settings;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub const PREFIX: &str = "/api/v1";
         (name = "torrents", description = "What is fetched and shared"),
         (name = "making", description = "Making torrents, and looking into them"),
         (name = "dht", description = "The DHT, where peers find each other without a tracker"),
+        (name = "overlay", description = "The overlay, in which peers tell each other what they have"),
         (name = "daemon", description = "The daemon as a whole"),
     ),
     components(schemas(super::types::Event)),
@@ -127,6 +129,9 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(dht::put))
         .routes(routes!(dht::get))
         .routes(routes!(dht::torrent))
+        .routes(routes!(overlay::status))
+        .routes(routes!(overlay::profile))
+        .routes(routes!(overlay::list))
         .routes(routes!(daemon::config, settings::change))
         .routes(routes!(settings::categories))
         .routes(routes!(settings::set_category, settings::remove_category))

@@ -6,10 +6,11 @@ use super::{
     CreateRequest, DhtFamilyInfo, DhtInfo, DhtItem, DhtLookupInfo, DhtStored, DhtTorrentInfo,
     Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo, FilePriority,
     FileProgress, Followed, Format, InspectReport, InspectRequest, Job, JobKind, JobState,
-    NetAddress, NetInfo, NoLimit, Peer, PeerSource, PieceMap, PieceRange, Protocol, Published,
-    QueueMove, QueuePlace, QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest,
-    StreamInfo, TimeLimit, Torrent, TorrentDetail, TorrentSettings, TorrentState, TrackerInfo,
-    TrackerState, Translation, Transport, Version,
+    ListingRequest, NetAddress, NetInfo, NoLimit, OverlayInfo, OverlayLinkInfo, OverlayRecord,
+    Peer, PeerSource, PieceMap, PieceRange, ProfileRequest, Protocol, Published, QueueMove,
+    QueuePlace, QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest, StreamInfo,
+    TimeLimit, Torrent, TorrentDetail, TorrentSettings, TorrentState, TrackerInfo, TrackerState,
+    Translation, Transport, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,9 +69,13 @@ pub fn schema_examples() -> Vec<SchemaExample> {
         entry::<InspectReport>("InspectReport"),
         entry::<InspectRequest>("InspectRequest"),
         entry::<Job>("Job"),
+        entry::<ListingRequest>("ListingRequest"),
         entry::<NetInfo>("NetInfo"),
+        entry::<OverlayInfo>("OverlayInfo"),
+        entry::<OverlayRecord>("OverlayRecord"),
         entry::<Peer>("Peer"),
         entry::<PieceMap>("PieceMap"),
+        entry::<ProfileRequest>("ProfileRequest"),
         entry::<SessionInfo>("SessionInfo"),
         entry::<ShareRequest>("ShareRequest"),
         entry::<StreamInfo>("StreamInfo"),
@@ -577,6 +582,56 @@ impl Example for DhtStored {
         DhtStored { target: "e5f96f6f38320f0f33959cb4d3d656452117aadb".into(), nodes: 8 }
     }
 }
+
+impl Example for OverlayInfo {
+    fn example() -> Self {
+        OverlayInfo {
+            node: NODE.into(),
+            neighbours_out: 3,
+            neighbours_in: 4,
+            known: 28,
+            links: vec![OverlayLinkInfo {
+                node: "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c".into(),
+                address: "192.0.2.7:7716".into(),
+                outgoing: true,
+                age_s: 5_417,
+            }],
+            records: 812,
+            record_bytes: 340_118,
+            received: 903,
+            duplicates: 121,
+            reconciled: 640,
+            refused: 2,
+        }
+    }
+}
+
+impl Example for OverlayRecord {
+    fn example() -> Self {
+        OverlayRecord {
+            id: "b4ecfb6d61b6eaa21da55e270cf7e0973b83cee98387d0ab0715ebaeca3e657c".into(),
+            expires_unix_s: 1_790_000_000,
+        }
+    }
+}
+
+impl Example for ProfileRequest {
+    fn example() -> Self {
+        ProfileRequest { name: "Ada".into(), about: "I share lectures on engines.".into() }
+    }
+}
+
+impl Example for ListingRequest {
+    fn example() -> Self {
+        ListingRequest {
+            tags: vec!["engines".into(), "lectures".into()],
+            about: "Recorded in the winter.".into(),
+        }
+    }
+}
+
+/// A node of the overlay: the key of RFC 8032's first test.
+const NODE: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod example;
 mod network;
+mod overlay;
 mod places;
 mod request;
 mod session;
@@ -26,6 +27,7 @@ pub use error::{ErrorBody, ErrorCode, ErrorReply};
 pub use event::Event;
 pub use example::{Example, SchemaExample, schema_examples};
 pub use network::{NetAddress, NetInfo, Reachable, Translation};
+pub use overlay::{ListingRequest, OverlayInfo, OverlayLinkInfo, OverlayRecord, ProfileRequest};
 pub use places::{LocateReport, LocateRequest, MoveRequest};
 pub use request::{
     AddPeersRequest, AddRequest, CreateOptions, CreateRequest, Format, InspectRequest, PeersQuery,

@@ -1,0 +1,33 @@
+//! How much the overlay's driver takes from peers. Each bound says its unit and where it comes from.
+
+use althing_bittorrent::swarm::limits::APPLICATION_BYTES_MAX;
+use althing_overlay::limits::FRAME_BYTES_MAX;
+use std::time::Duration;
+
+/// Links at a time, those included that are still being made; a further one is parted with at once. The
+/// overlay has eleven neighbours, eight who wait to be some, and 24 calls under way at most (guess: half
+/// as many again).
+pub(super) const LINKS_MAX: usize = 64;
+
+/// Links that others are making at a time; a further one is parted with at once. Each makes us work for a
+/// third of a millisecond (guess).
+pub(super) const COMING_MAX: usize = 16;
+
+/// Within this time a link is made, or it is given up: three frames (guess, for slow lines).
+pub(super) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Bytes of frames that shards have handed over and the overlay's thread has not looked at; past it, who
+/// sends more is parted with. The thread opens 50 MB/s of them (guess).
+pub(super) const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// What one turn of the loop takes of what it was told; then timers have their turn.
+pub(super) const TOLD_PER_TURN: usize = 256;
+
+/// How often the wall clock is read for the overlay, and it is looked at which port others are told.
+pub(super) const CLOCK_EVERY: Duration = Duration::from_secs(60);
+
+/// Connections of the meeting place's swarm: links, and some for ordinary clients that fetch its text.
+pub(super) const CONNECTIONS_MAX: u32 = 96;
+
+const _: () = assert!(FRAME_BYTES_MAX <= APPLICATION_BYTES_MAX);
+const _: () = assert!(LINKS_MAX < CONNECTIONS_MAX as usize);

@@ -1,0 +1,398 @@
+//! The overlay: one thread that has the machine and the links between peers' keys.
+//!
+//! Links ride inside ordinary BitTorrent connections, as an extension (BEP 10) in the swarm of a small
+//! torrent of its own, the meeting place ([`meeting`]). The shard that has this torrent carries frames to
+//! and fro and knows nothing of them; this thread opens and seals them ([`side`]) and drives the machine.
+//! Who is at the meeting place is found as in any swarm: DHT, trackers, peer exchange, own network.
+
+mod identity;
+mod limits;
+mod meeting;
+mod side;
+
+pub(crate) use identity::open as open_identity;
+pub(crate) use meeting::Meeting;
+pub(crate) use side::Figures;
+
+use crate::clock;
+use crate::session::StartError;
+use crate::session::shared::{Entry, Shared};
+use crate::shard::Command;
+use althing_base::Seed;
+use althing_base::machine::is_due;
+use althing_bittorrent::InfoHashes;
+use althing_bittorrent::swarm::ApplicationEvent;
+use althing_overlay::limits::STRANGER_WORK_BITS;
+use althing_overlay::machine::Stats;
+use althing_overlay::records::{Draft, Record, stamp};
+use althing_overlay::{Keys, NetworkKey};
+use althing_store::shelf::ShelfStore;
+use limits::{CLOCK_EVERY, TOLD_PER_TURN, WAITING_BYTES_MAX};
+use side::Side;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, warn};
+
+/// What the thread is told. The queue has no bound of its own: frames are bounded by their bytes, what else
+/// comes from the shard by its connections, and those who ask wait for answers.
+enum Told {
+    /// By the swarm of the meeting place.
+    Swarm(ApplicationEvent),
+    /// Somebody wants something.
+    Request(Request),
+}
+
+/// What the thread is asked.
+pub(crate) enum Request {
+    /// How it stands.
+    Figures(oneshot::Sender<Figures>),
+    /// All records that are held.
+    Records(oneshot::Sender<Vec<Record>>),
+    /// Sign this, so that it is newer than what there is of the same kind and slot.
+    Sign(Box<Draft>, oneshot::Sender<Result<Record, String>>),
+    /// Tell everybody. Answered when it is on the shelf.
+    Publish(Box<Record>, oneshot::Sender<Result<(), String>>),
+    /// A torrent is gone: if we told others of it, it is taken back.
+    Withdraw(InfoHashes),
+    /// End.
+    Stop(oneshot::Sender<()>),
+}
+
+/// More frames wait than the thread may have waiting.
+pub(crate) struct TooMuch;
+
+/// The thread as others see it.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    told: mpsc::UnboundedSender<Told>,
+    /// Bytes of frames in the queue.
+    waiting: Arc<AtomicUsize>,
+    gauges: Arc<Gauges>,
+}
+
+/// Figures for the metrics, as they were after the last turn.
+#[derive(Default)]
+pub(crate) struct Gauges {
+    neighbours: AtomicU64,
+    links: AtomicU64,
+    known: AtomicU64,
+    records: AtomicU64,
+    record_bytes: AtomicU64,
+    payloads: AtomicU64,
+    duplicates: AtomicU64,
+    reconciled: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Gauges {
+    fn set(&self, stats: &Stats) {
+        let set = |gauge: &AtomicU64, value: u64| gauge.store(value, Ordering::Relaxed);
+        let neighbours = stats.views.outgoing + stats.views.incoming;
+        set(&self.neighbours, neighbours as u64);
+        set(&self.links, (neighbours + stats.views.pending) as u64);
+        set(&self.known, stats.views.passive as u64);
+        set(&self.records, stats.records as u64);
+        set(&self.record_bytes, stats.record_bytes as u64);
+        set(&self.payloads, stats.payloads);
+        set(&self.duplicates, stats.duplicates);
+        set(&self.reconciled, stats.reconciled);
+        set(&self.refused, stats.refused);
+    }
+
+    /// Name, meaning, whether it only grows, and value of each.
+    pub(crate) fn metrics(&self) -> [(&'static str, &'static str, bool, u64); 9] {
+        let get = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
+        [
+            (
+                "althing_overlay_neighbours",
+                "Neighbours in the overlay.",
+                false,
+                get(&self.neighbours),
+            ),
+            ("althing_overlay_links", "Links to others in the overlay.", false, get(&self.links)),
+            (
+                "althing_overlay_known",
+                "Others whom the overlay knows besides.",
+                false,
+                get(&self.known),
+            ),
+            ("althing_overlay_records", "Records that are held.", false, get(&self.records)),
+            (
+                "althing_overlay_record_bytes",
+                "Bytes of records that are held.",
+                false,
+                get(&self.record_bytes),
+            ),
+            (
+                "althing_overlay_payloads",
+                "Records that came along the tree, be they new or not.",
+                true,
+                get(&self.payloads),
+            ),
+            (
+                "althing_overlay_duplicates",
+                "Records that came along the tree and were here already.",
+                true,
+                get(&self.duplicates),
+            ),
+            (
+                "althing_overlay_reconciled",
+                "Records that came by comparing with others.",
+                true,
+                get(&self.reconciled),
+            ),
+            ("althing_overlay_refused", "Records that were refused.", true, get(&self.refused)),
+        ]
+    }
+}
+
+impl Handle {
+    /// Tells what has happened in the swarm of the meeting place.
+    ///
+    /// # Errors
+    /// If it was a frame, and too many wait.
+    pub(crate) fn tell(&self, event: ApplicationEvent) -> Result<(), TooMuch> {
+        if let ApplicationEvent::Said { payload, .. } = &event {
+            let before = self.waiting.fetch_add(payload.len(), Ordering::Relaxed);
+            if before + payload.len() > WAITING_BYTES_MAX {
+                self.waiting.fetch_sub(payload.len(), Ordering::Relaxed);
+                return Err(TooMuch);
+            }
+        }
+        // An error means that the thread has ended.
+        let _ = self.told.send(Told::Swarm(event));
+        Ok(())
+    }
+
+    /// Figures for the metrics.
+    pub(crate) fn gauges(&self) -> &Gauges {
+        &self.gauges
+    }
+
+    /// Says something that is not answered.
+    pub(crate) fn say(&self, request: Request) {
+        let _ = self.told.send(Told::Request(request));
+    }
+
+    /// Asks something; the answer is an error if the thread has ended.
+    pub(crate) fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> oneshot::Receiver<T> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.told.send(Told::Request(request(reply)));
+        answer
+    }
+}
+
+/// The thread before it runs.
+pub(crate) struct Prepared {
+    pub(crate) handle: Handle,
+    told: mpsc::UnboundedReceiver<Told>,
+}
+
+/// What the thread works with.
+pub(crate) struct Setup {
+    pub(crate) shared: Weak<Shared>,
+    /// The meeting place.
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) keys: Keys,
+    pub(crate) network: NetworkKey,
+    pub(crate) is_super: bool,
+    /// Whom the user has named.
+    pub(crate) contacts: Vec<SocketAddr>,
+    /// Where records are kept.
+    pub(crate) store: ShelfStore,
+    pub(crate) seed: Seed,
+}
+
+impl Prepared {
+    pub(crate) fn new() -> Self {
+        let (sender, told) = mpsc::unbounded_channel();
+        let handle = Handle { told: sender, waiting: Arc::default(), gauges: Arc::default() };
+        Prepared { handle, told }
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system has none for us.
+    pub(crate) fn start(self, setup: Setup) -> Result<std::thread::JoinHandle<()>, StartError> {
+        let thread_error = |error| StartError::Thread { error };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(thread_error)?;
+        let Prepared { handle, told } = self;
+        // The sender is let go of, so that the thread ends with the session.
+        let Handle { told: sender, waiting, gauges } = handle;
+        let later = Later(sender.downgrade());
+        drop(sender);
+        let thread = std::thread::Builder::new().name("overlay".to_owned());
+        let run = move || runtime.block_on(run(setup, told, waiting, &gauges, &later));
+        thread.spawn(run).map_err(thread_error)
+    }
+}
+
+/// Runs until it is told to stop, or the session is gone.
+async fn run(
+    setup: Setup,
+    mut told: mpsc::UnboundedReceiver<Told>,
+    waiting: Arc<AtomicUsize>,
+    gauges: &Gauges,
+    later: &Later,
+) {
+    let Setup { shared, entry, keys, network, is_super, contacts, mut store, seed } = setup;
+    let mut side = Side::new(clock::now(), keys, network, is_super, contacts, seed);
+    restore(&mut side, &mut store);
+    let mut batch = Vec::with_capacity(TOLD_PER_TURN);
+    let mut is_stopping = None;
+    let mut tick = tokio::time::interval(CLOCK_EVERY);
+    loop {
+        tokio::select! {
+            count = told.recv_many(&mut batch, TOLD_PER_TURN) => if count == 0 {
+                return;
+            },
+            () = clock::sleep_until(side.deadline()) => {}
+            _ = tick.tick() => {
+                let Some(shared) = shared.upgrade() else { return };
+                side.clock(clock::now(), clock::unix_now(), shared.told_port());
+                let is_here = |hash| shared.torrents.by_hash(hash).is_some();
+                if let Some(record) = side.renewal(clock::unix_now(), is_here) {
+                    later.publish(record);
+                }
+                // What is lost in a power cut, others have.
+                flush(&store, |result| {
+                    if let Err(error) = result {
+                        warn!("{error}");
+                    }
+                });
+            }
+        }
+        let now = clock::now();
+        let mut published = Vec::new();
+        for told in batch.drain(..) {
+            match told {
+                Told::Swarm(event) => {
+                    if let ApplicationEvent::Said { payload, .. } = &event {
+                        waiting.fetch_sub(payload.len(), Ordering::Relaxed);
+                    }
+                    side.event(now, event);
+                }
+                // Who asked may have given up waiting, here and below.
+                Told::Request(Request::Figures(reply)) => drop(reply.send(side.figures())),
+                Told::Request(Request::Records(reply)) => drop(reply.send(side.records())),
+                Told::Request(Request::Sign(draft, reply)) => {
+                    drop(reply.send(side.sign(clock::unix_now(), *draft)));
+                }
+                Told::Request(Request::Publish(record, reply)) => {
+                    match side.publish(now, *record) {
+                        // It is said when it will be said again after a power cut.
+                        Ok(()) => published.push(reply),
+                        Err(reason) => drop(reply.send(Err(reason))),
+                    }
+                }
+                Told::Request(Request::Withdraw(hashes)) => {
+                    if let Some(record) = side.withdrawal(clock::unix_now(), hashes) {
+                        later.publish(record);
+                    }
+                }
+                Told::Request(Request::Stop(done)) => {
+                    is_stopping = Some(done);
+                }
+            }
+        }
+        if is_due(now, side.deadline()) {
+            side.timeout(now);
+        }
+        keep(&mut side, &mut store, published);
+        gauges.set(&side.stats());
+        let Some(shared) = shared.upgrade() else { return };
+        while let Some(wish) = side.poll_wish() {
+            shared.send(&entry, Command::Application(entry.key, wish));
+        }
+        if let Some(done) = is_stopping.take() {
+            drop(shared);
+            if let Err(error) = store.flush().run() {
+                warn!("{error}");
+            }
+            // The folder is free from here on.
+            drop(store);
+            let _ = done.send(());
+            return;
+        }
+    }
+}
+
+/// The thread itself, as those reach it who work for it.
+struct Later(mpsc::WeakUnboundedSender<Told>);
+
+impl Later {
+    /// Publishes a record of ours as soon as a stamp has been found for it, which other threads do.
+    fn publish(&self, record: Record) {
+        let sender = self.0.clone();
+        tokio::task::spawn_blocking(move || {
+            let Some(record) = stamped(&record) else { return };
+            let (reply, _) = oneshot::channel();
+            if let Some(sender) = sender.upgrade() {
+                // An error means that the thread has ended.
+                let _ = sender.send(Told::Request(Request::Publish(Box::new(record), reply)));
+            }
+        });
+    }
+}
+
+/// A record with the work that others ask of those whom they do not know: a second or so of one core.
+pub(crate) fn stamped(record: &Record) -> Option<Record> {
+    let nonce = stamp::find(&record.id(), STRANGER_WORK_BITS, 0, u64::MAX)?;
+    Some(record.with_nonce(nonce))
+}
+
+/// Takes up what the last run has left.
+fn restore(side: &mut Side, store: &mut ShelfStore) {
+    let (now, unix) = (clock::now(), clock::unix_now());
+    side.clock(now, unix, None);
+    match store.load() {
+        Ok(loaded) => {
+            if loaded.damaged > 0 {
+                warn!(damaged = loaded.damaged, "some of what the overlay kept makes no sense");
+            }
+            side.restore(now, unix, loaded, store);
+        }
+        Err(error) => warn!("{error}"),
+    }
+}
+
+/// Writes down what has changed on the shelf; those whose records are among it hear when it lasts.
+fn keep(
+    side: &mut Side,
+    store: &mut ShelfStore,
+    published: Vec<oneshot::Sender<Result<(), String>>>,
+) {
+    while let Some(change) = side.poll_change() {
+        store.note(change);
+    }
+    let written = store.write().map_err(|error| error.to_string());
+    if let Err(error) = &written {
+        debug!(%error, "what has changed is not written down");
+    }
+    if published.is_empty() {
+        return;
+    }
+    match written {
+        Ok(()) => flush(store, |result| {
+            published.into_iter().for_each(|reply| drop(reply.send(result.clone())));
+        }),
+        Err(error) => {
+            published.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+        }
+    }
+}
+
+/// Makes what was written last, on another thread, and says how it went.
+fn flush(store: &ShelfStore, then: impl FnOnce(Result<(), String>) + Send + 'static) {
+    let flush = store.flush();
+    tokio::task::spawn_blocking(move || then(flush.run().map_err(|error| error.to_string())));
+}

@@ -1,0 +1,452 @@
+//! Links and the machine, without threads or clocks: what the swarm of the meeting place says goes in, and
+//! what is wished of it comes out.
+
+use super::limits::{COMING_MAX, HANDSHAKE_WITHIN, LINKS_MAX};
+use althing_base::machine::is_due;
+use althing_base::{Instant, Machine as _, Seed, Sha1Digest, UnixTime};
+use althing_bittorrent::InfoHashes;
+use althing_bittorrent::swarm::{ApplicationEvent, ApplicationWish, ConnId, Direction};
+use althing_overlay::io::{CloseReason, Input, LinkId, Output};
+use althing_overlay::link::{Event, Link};
+use althing_overlay::machine::{Config, Overlay, Stats};
+use althing_overlay::records::{Body, Change, Draft, InfoHash, Key, Record, Refused};
+use althing_overlay::wire::Message;
+use althing_overlay::{Keys, NetworkKey, NodeId};
+use althing_store::shelf::{Loaded, ShelfStore};
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use tracing::{debug, trace};
+
+/// How the overlay stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Figures {
+    /// Our name.
+    pub(crate) node: NodeId,
+    pub(crate) stats: Stats,
+    /// Links, those included that are no neighbours'.
+    pub(crate) links: Vec<LinkFigures>,
+}
+
+/// A link.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinkFigures {
+    pub(crate) node: NodeId,
+    pub(crate) addr: SocketAddr,
+    /// We called.
+    pub(crate) outgoing: bool,
+    pub(crate) since: Instant,
+}
+
+/// How far a link is.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Coming,
+    Up { id: LinkId, peer: NodeId },
+}
+
+/// A connection on which a link rides.
+struct Wire {
+    link: Link,
+    stage: Stage,
+    addr: SocketAddr,
+    outgoing: bool,
+    since: Instant,
+}
+
+/// See the [module](self).
+pub(super) struct Side {
+    overlay: Overlay,
+    keys: Keys,
+    network: NetworkKey,
+    seed: Seed,
+    /// Links that there have been.
+    count: u64,
+    wires: BTreeMap<ConnId, Wire>,
+    conns: BTreeMap<LinkId, ConnId>,
+    /// Calls under way, and who should answer.
+    calls: BTreeMap<SocketAddr, Option<NodeId>>,
+    /// Whom the user has named.
+    contacts: Vec<SocketAddr>,
+    wishes: VecDeque<ApplicationWish>,
+    /// What outputs have caused, to be handed in when all outputs are done.
+    inputs: VecDeque<Input>,
+    /// What has changed on the shelf.
+    changes: VecDeque<Change>,
+    /// The port that the machine was told.
+    port: Option<u16>,
+}
+
+impl Side {
+    pub(super) fn new(
+        now: Instant,
+        keys: Keys,
+        network: NetworkKey,
+        is_super: bool,
+        contacts: Vec<SocketAddr>,
+        seed: Seed,
+    ) -> Self {
+        let config = Config::new(seed.fork("machine", 0), keys.node(), network);
+        let mut side = Side {
+            overlay: Overlay::new(now, Config { is_super, ..config }),
+            keys,
+            network,
+            seed: seed.fork("links", 0),
+            count: 0,
+            wires: BTreeMap::new(),
+            conns: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            contacts,
+            wishes: VecDeque::new(),
+            inputs: VecDeque::new(),
+            changes: VecDeque::new(),
+            port: None,
+        };
+        // It has looked for others when it was made.
+        side.drain(now);
+        side
+    }
+
+    /// What the clock on the wall says, and at which port others can call.
+    pub(super) fn clock(&mut self, now: Instant, unix: UnixTime, port: Option<u16>) {
+        self.input(now, Input::Clock(unix));
+        if port != self.port {
+            self.port = port;
+            self.input(now, Input::Listening(port));
+        }
+    }
+
+    /// When to call [`timeout`](Self::timeout).
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let coming = self.wires.values().filter(|wire| matches!(wire.stage, Stage::Coming));
+        let late = coming.map(|wire| wire.since + HANDSHAKE_WITHIN);
+        late.chain(self.overlay.poll_timeout().map(|(at, _)| at)).min()
+    }
+
+    pub(super) fn timeout(&mut self, now: Instant) {
+        let is_late = |wire: &Wire| {
+            matches!(wire.stage, Stage::Coming) && now.since(wire.since) >= HANDSHAKE_WITHIN
+        };
+        let late: Vec<ConnId> =
+            self.wires.iter().filter(|(_, wire)| is_late(wire)).map(|(conn, _)| *conn).collect();
+        for conn in late {
+            self.part(now, conn, "no link came about");
+        }
+        if is_due(now, self.overlay.poll_timeout().map(|(at, _)| at)) {
+            self.overlay.handle_timeout(now);
+            self.drain(now);
+        }
+    }
+
+    /// Puts back on the shelf what the last run has left, and notes what of it is over. To be called after
+    /// the first [`clock`](Self::clock).
+    pub(super) fn restore(
+        &mut self,
+        now: Instant,
+        unix: UnixTime,
+        loaded: Loaded,
+        store: &mut ShelfStore,
+    ) {
+        let shelf = self.overlay.shelf_mut();
+        for memory in loaded.memories {
+            shelf.recall(unix, memory);
+        }
+        for raw in loaded.records {
+            let key = raw.key();
+            // The disk is as good as a stranger: what it says is checked again.
+            match raw
+                .check(&self.network, NodeId::has_signed)
+                .map(|record| shelf.admit(unix, &record))
+            {
+                // A clock that was set back is no reason to throw anything away.
+                Ok(Ok(_) | Err(Refused::Held | Refused::Ahead { .. })) => {}
+                Ok(Err(_)) | Err(_) => store.let_go(key),
+            }
+        }
+        while let Some(change) = shelf.poll_change() {
+            // It is there already.
+            if !matches!(change, Change::Hold(_)) {
+                store.note(change);
+            }
+        }
+        self.input(now, Input::Clock(unix));
+    }
+
+    /// What has changed on the shelf.
+    pub(super) fn poll_change(&mut self) -> Option<Change> {
+        self.changes.pop_front()
+    }
+
+    /// What is wished of the swarm.
+    pub(super) fn poll_wish(&mut self) -> Option<ApplicationWish> {
+        self.wishes.pop_front()
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        self.overlay.stats()
+    }
+
+    pub(super) fn figures(&self) -> Figures {
+        let links = self.wires.values().filter_map(|wire| match wire.stage {
+            Stage::Coming => None,
+            Stage::Up { peer, .. } => {
+                let Wire { addr, outgoing, since, .. } = *wire;
+                Some(LinkFigures { node: peer, addr, outgoing, since })
+            }
+        });
+        Figures { node: self.keys.node(), stats: self.overlay.stats(), links: links.collect() }
+    }
+
+    pub(super) fn records(&self) -> Vec<Record> {
+        self.overlay.shelf().records().cloned().collect()
+    }
+
+    /// Signs something, so that it is newer than what there is of the same kind and slot.
+    pub(super) fn sign(&self, unix: UnixTime, draft: Draft) -> Result<Record, String> {
+        let key = Key { author: self.keys.node(), kind: draft.kind, slot: draft.slot };
+        let lifetime = draft.expires.0.saturating_sub(draft.created.0);
+        let (created, seq) = match self.overlay.shelf().newest(&key) {
+            Some(before) => Draft::after(before, unix),
+            None => (unix, 0),
+        };
+        let expires = UnixTime(created.0.saturating_add(lifetime));
+        let draft = Draft { created, seq, expires, ..draft };
+        draft.sign(&self.keys, &self.network).map_err(|error| error.to_string())
+    }
+
+    /// The record of ours that expires next, anew, if half of its time is over; not if it is of a torrent
+    /// that is not here any more.
+    pub(super) fn renewal(
+        &self,
+        unix: UnixTime,
+        is_here: impl Fn(Sha1Digest) -> bool,
+    ) -> Option<Record> {
+        let is_true = |record: &Record| match record.body() {
+            Body::Withdrawn => false,
+            Body::Listing(listing) => short_hashes(listing.info_hash()).any(&is_here),
+            _ => true,
+        };
+        let is_due = |record: &&Record| {
+            let (created, expires) = (record.created().0, record.expires().0);
+            unix.0 >= created + (expires - created) / 2 && is_true(record)
+        };
+        let me = self.keys.node();
+        let ours = self.overlay.shelf().records_of(&me);
+        let record = ours.filter(is_due).min_by_key(|record| record.expires())?;
+        self.sign(unix, Draft::of(record)).ok()
+    }
+
+    /// What takes back that we have a torrent, if we have said so.
+    pub(super) fn withdrawal(&self, unix: UnixTime, hashes: InfoHashes) -> Option<Record> {
+        let gone: Vec<Sha1Digest> = hashes.short_hashes().collect();
+        let is_of_it = |record: &&Record| match record.body() {
+            Body::Listing(listing) => {
+                short_hashes(listing.info_hash()).any(|hash| gone.contains(&hash))
+            }
+            _ => false,
+        };
+        let me = self.keys.node();
+        let record = self.overlay.shelf().records_of(&me).find(is_of_it)?;
+        Draft::withdrawal(record, unix).sign(&self.keys, &self.network).ok()
+    }
+
+    /// Puts a record of ours on the shelf and tells everybody.
+    pub(super) fn publish(&mut self, now: Instant, record: Record) -> Result<(), String> {
+        let id = record.id();
+        self.input(now, Input::Publish(Box::new(record)));
+        match self.overlay.shelf().holds(&id) {
+            true => Ok(()),
+            false => Err("there is no room for it, or something newer is known".to_owned()),
+        }
+    }
+
+    /// Something has happened in the swarm.
+    pub(super) fn event(&mut self, now: Instant, event: ApplicationEvent) {
+        match event {
+            ApplicationEvent::Met { conn, addr, direction, called } => {
+                self.met(now, conn, addr, direction, called);
+            }
+            ApplicationEvent::Said { conn, payload } => self.said(now, conn, &payload),
+            ApplicationEvent::Gone { conn } => {
+                if let Some(wire) = self.wires.remove(&conn) {
+                    self.gone(now, &wire);
+                }
+            }
+            ApplicationEvent::NotReached { addr } => {
+                self.calls.remove(&addr);
+                self.input(now, Input::DialFailed { addr });
+            }
+            ApplicationEvent::Found { peers } => self.input(now, Input::Contacts(peers)),
+        }
+    }
+
+    fn met(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        addr: SocketAddr,
+        direction: Direction,
+        called: bool,
+    ) {
+        let outgoing = direction == Direction::Outgoing;
+        let expected = self.calls.remove(&addr).filter(|_| called);
+        let coming = |wire: &&Wire| matches!(wire.stage, Stage::Coming) && !wire.outgoing;
+        let crowded = !outgoing && self.wires.values().filter(coming).count() >= COMING_MAX;
+        // Who is called is for the machine to choose, and for nobody else.
+        if outgoing && expected.is_none() || crowded || self.wires.len() >= LINKS_MAX {
+            debug!(%addr, outgoing, "no place for another link");
+            self.wishes.push_back(ApplicationWish::Part { conn });
+            if called {
+                self.input(now, Input::DialFailed { addr });
+            }
+            return;
+        }
+        let seed = self.seed.fork("link", self.count);
+        self.count += 1;
+        let link = if outgoing {
+            let (link, first) = Link::initiate(&self.keys, self.network, expected.flatten(), seed);
+            self.say(conn, first);
+            link
+        } else {
+            Link::respond(&self.keys, self.network, seed)
+        };
+        self.wires.insert(conn, Wire { link, stage: Stage::Coming, addr, outgoing, since: now });
+    }
+
+    /// A frame has come.
+    fn said(&mut self, now: Instant, conn: ConnId, frame: &[u8]) {
+        let Some(wire) = self.wires.get_mut(&conn) else { return };
+        let event = match wire.link.heed(frame) {
+            Ok(event) => event,
+            Err(error) => {
+                debug!(addr = %wire.addr, %error, "a link ends");
+                self.part(now, conn, "what came was no frame of the link");
+                return;
+            }
+        };
+        match event {
+            Event::Answer(frame) => self.say(conn, frame),
+            Event::Up { peer, answer } => {
+                let link = LinkId(self.count);
+                self.count += 1;
+                wire.stage = Stage::Up { id: link, peer };
+                let (addr, outgoing) = (wire.addr, wire.outgoing);
+                if let Some(frame) = answer {
+                    self.say(conn, frame);
+                }
+                self.conns.insert(link, conn);
+                debug!(%peer, %addr, outgoing, "a link stands");
+                self.input(now, Input::LinkUp { link, node: peer, addr, outgoing });
+            }
+            Event::Message(bytes) => {
+                let Stage::Up { id: link, .. } = wire.stage else { return };
+                match Message::parse(&bytes) {
+                    Ok(message) => {
+                        trace!(link = link.0, ?message, "heard");
+                        self.input(now, Input::Message { link, message });
+                    }
+                    Err(error) => {
+                        debug!(link = link.0, %error, "what came over a link is no message");
+                        self.input(now, Input::Garbage { link });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends a connection from our side.
+    fn part(&mut self, now: Instant, conn: ConnId, why: &'static str) {
+        if let Some(wire) = self.wires.remove(&conn) {
+            debug!(addr = %wire.addr, why, "parting");
+            self.wishes.push_back(ApplicationWish::Part { conn });
+            self.gone(now, &wire);
+        }
+    }
+
+    /// A connection is gone: the machine hears of it.
+    fn gone(&mut self, now: Instant, wire: &Wire) {
+        match wire.stage {
+            Stage::Up { id: link, .. } => {
+                self.conns.remove(&link);
+                self.input(now, Input::LinkDown { link });
+            }
+            Stage::Coming if wire.outgoing => {
+                self.input(now, Input::DialFailed { addr: wire.addr });
+            }
+            Stage::Coming => {}
+        }
+    }
+
+    fn say(&mut self, conn: ConnId, payload: Bytes) {
+        self.wishes.push_back(ApplicationWish::Say { conn, payload });
+    }
+
+    fn input(&mut self, now: Instant, input: Input) {
+        self.overlay.handle_input(now, input);
+        self.drain(now);
+    }
+
+    /// Does all that the machine asks for, then hands in what that has caused.
+    fn drain(&mut self, now: Instant) {
+        loop {
+            while let Some(output) = self.overlay.poll_output() {
+                self.perform(output);
+            }
+            match self.inputs.pop_front() {
+                Some(input) => self.overlay.handle_input(now, input),
+                None => return,
+            }
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Send { link, message } => {
+                let Some(conn) = self.conns.get(&link).copied() else { return };
+                let Some(wire) = self.wires.get_mut(&conn) else { return };
+                trace!(link = link.0, ?message, "say");
+                match wire.link.seal(&message.encode()) {
+                    Ok(frame) => self.say(conn, frame),
+                    Err(error) => {
+                        debug!(link = link.0, %error, "a message cannot be sent");
+                        self.end(link, conn);
+                        self.inputs.push_back(Input::LinkDown { link });
+                    }
+                }
+            }
+            Output::Dial { addr, node } => {
+                self.calls.insert(addr, node);
+                self.wishes.push_back(ApplicationWish::Call { addr });
+            }
+            Output::Close { link, reason } => self.close(link, reason),
+            Output::NeedContacts => {
+                self.wishes.push_back(ApplicationWish::FindPeers);
+                if !self.contacts.is_empty() {
+                    self.inputs.push_back(Input::Contacts(self.contacts.clone()));
+                }
+            }
+            Output::Shelf(change) => self.changes.push_back(*change),
+        }
+    }
+
+    fn close(&mut self, link: LinkId, reason: CloseReason) {
+        let Some(conn) = self.conns.get(&link).copied() else { return };
+        debug!(link = link.0, ?reason, "a link is closed");
+        self.end(link, conn);
+    }
+
+    fn end(&mut self, link: LinkId, conn: ConnId) {
+        self.conns.remove(&link);
+        self.wires.remove(&conn);
+        self.wishes.push_back(ApplicationWish::Part { conn });
+    }
+}
+
+/// The names that a torrent has in handshakes (BEP 3, BEP 52).
+fn short_hashes(hash: InfoHash) -> impl Iterator<Item = Sha1Digest> {
+    let v2 = hash.v2().and_then(|v2| Sha1Digest::from_slice(&v2.0[..20]));
+    hash.v1().into_iter().chain(v2)
+}
+
+#[cfg(test)]
+mod tests;
