@@ -10,6 +10,32 @@ use std::net::SocketAddr;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LinkId(pub u64);
 
+/// What a user looks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Find {
+    /// By which the question is known, here and wherever it comes along: a number that nobody can guess.
+    pub id: u64,
+    /// Words that are all wanted; those beyond
+    /// [`QUERY_WORDS_MAX`](crate::search::limits::QUERY_WORDS_MAX) are not looked at.
+    pub words: String,
+    /// After so many different answers it is not asked any further.
+    pub wanted: u8,
+    /// Who is asked.
+    pub via: Via,
+}
+
+/// Who is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Via {
+    /// Those who index for us first, if there are any; then neighbours, too.
+    #[default]
+    Auto,
+    /// Neighbours, and on through them.
+    Walk,
+    /// Those who index for us; neighbours only if nobody does.
+    Super,
+}
+
 /// What can happen.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -50,6 +76,17 @@ pub enum Input {
     Contacts(Vec<SocketAddr>),
     /// The user has something to say.
     Publish(Box<Record>),
+    /// There is something here that others may find, by its words: a listing of what its author has. One
+    /// that was withdrawn is offered no longer.
+    Offer(Box<Record>),
+    /// The user looks for something. Answered by [`Output::Found`], any number of times, and
+    /// [`Output::Searched`].
+    Find(Box<Find>),
+    /// The user does not look for it any longer.
+    StopFinding {
+        /// What.
+        id: u64,
+    },
     /// What the clock says. It is told before the first record is, and each minute or so.
     Clock(UnixTime),
     /// On which port others can call; none if they cannot.
@@ -85,6 +122,19 @@ pub enum Output {
     NeedContacts,
     /// What has changed on the shelf: for the disk, the index, and who watches.
     Shelf(Box<Change>),
+    /// Something that was looked for is found. Its author has signed it; what else he is worth is for the
+    /// user to say. Several may have the same.
+    Found {
+        /// The question's.
+        id: u64,
+        /// A listing that has the words.
+        record: Box<Record>,
+    },
+    /// Nobody is asked any more; answers that are under way may still come.
+    Searched {
+        /// The question's.
+        id: u64,
+    },
 }
 
 /// Why a link is ended.

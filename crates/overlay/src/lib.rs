@@ -6,8 +6,8 @@
 //! * [`reconcile`]: two nodes find out which records one has and the other has not.
 //! * [`link`]: what two nodes say to each other is encrypted, and each knows whom it talks to.
 //! * [`machine`]: the node itself, which [`io`] tells what happened and asks what is to be done. It is made
-//!   of [`membership`], who is a neighbour and who is known besides, and [`broadcast`], how a record
-//!   reaches everybody; what neighbours say is in [`wire`].
+//!   of [`membership`], who is a neighbour and who is known besides, [`broadcast`], how a record
+//!   reaches everybody, and [`search`], how a question reaches who can answer it; what neighbours say is in [`wire`].
 //! * [`limits`]: how much of what others send is believed and kept.
 //!
 //! Nothing here opens a socket, reads a clock or draws entropy. Signatures are checked by a function
@@ -23,6 +23,7 @@ pub mod machine;
 pub mod membership;
 pub mod reconcile;
 pub mod records;
+pub mod search;
 mod sink;
 pub mod wire;
 

@@ -13,6 +13,7 @@ use crate::id::{NetworkKey, NodeId, Verify};
 use crate::io::{Input, LinkId, Output};
 use crate::membership::{Membership, Views};
 use crate::records::{Caps, RawRecord, Record, Refused, Shelf, Standing};
+use crate::search::{Role, Search};
 use crate::sink::{Change, Sink};
 use crate::wire::Message;
 use althing_base::machine::is_due;
@@ -59,6 +60,7 @@ pub struct Overlay {
     tree: Broadcast,
     shelf: Shelf,
     compare: Compare,
+    search: Search,
     /// When the clock was last read, and what it said.
     clock: (Instant, UnixTime),
     /// When records are compared with a neighbour because another has died.
@@ -92,6 +94,8 @@ pub struct Stats {
     pub reconciled: u64,
     /// Records that were refused.
     pub refused: u64,
+    /// Terms that neighbours are told: of what is offered here, and of what neighbours offer.
+    pub terms: [usize; 2],
 }
 
 /// Why it wants to be woken.
@@ -103,6 +107,8 @@ pub enum Reason {
     Tree,
     /// Records are to be compared, or somebody does not answer.
     Compare,
+    /// Neighbours are to be told what there is to find, or a question is asked again.
+    Search,
     /// A record expires.
     Expiry,
 }
@@ -121,6 +127,7 @@ impl Overlay {
             tree: Broadcast::new(),
             shelf,
             compare: Compare::default(),
+            search: Search::new(seed.fork("search", 0), is_super),
             clock: (now, UnixTime(0)),
             compare_at: None,
             expiry: None,
@@ -152,6 +159,7 @@ impl Overlay {
             missing: self.tree.missing(),
             records: self.shelf.len(),
             record_bytes: self.shelf.bytes(),
+            terms: self.search.told(),
             ..self.stats
         }
     }
@@ -209,6 +217,13 @@ impl Overlay {
                 self.compare.next(now, link, &self.shelf, &mut self.sink);
                 self.finish_visit(now, link);
             }
+            Message::Terms { is_near, toggled } => {
+                if self.search.terms(now, link, is_near, &toggled).is_err() {
+                    self.members.garbage(now, link, sink);
+                }
+            }
+            Message::Query(question) => self.search.question(now, link, *question, sink),
+            Message::Answer { id, records } => self.answer(now, link, id, &records),
             other => self.members.message(now, link, other, sink),
         }
     }
@@ -246,6 +261,24 @@ impl Overlay {
         if let Some(record) = self.admit(now, link, &raw) {
             self.stats.reconciled += 1;
             self.tree.received(now, None, (record.id(), 0, record.bytes()), &mut self.sink);
+        }
+    }
+
+    /// Somebody answers a question that went there.
+    fn answer(&mut self, now: Instant, link: LinkId, id: u64, records: &[Bytes]) {
+        let unix = self.unix(now);
+        let check = |raw: &RawRecord| {
+            match self.shelf.judge(unix, raw) {
+                // It is not to be put there.
+                Ok(()) | Err(Refused::Held | Refused::AuthorFull) => {}
+                Err(Refused::Work { .. }) => return Err(SCORE_IDLE_STAMP),
+                Err(_) => return Err(0),
+            }
+            raw.check(&self.network, self.verify).map_err(|_| SCORE_INVALID)
+        };
+        let score = self.search.answer(now, link, (id, records), check, &mut self.sink);
+        if score != 0 {
+            self.members.score(now, link, score, &mut self.sink);
         }
     }
 
@@ -305,16 +338,19 @@ impl Overlay {
             match change {
                 Change::Up { link, ours } => {
                     self.tree.up(now, link);
+                    self.search.up(now, link, Role::Peer);
                     if ours {
                         self.compare.start(now, link, &self.shelf, &mut self.sink);
                     }
                 }
+                Change::Leans { link, role } => self.search.up(now, link, role),
                 Change::Visit(link) => {
                     self.compare.start(now, link, &self.shelf, &mut self.sink);
                 }
                 Change::Down { link, died, active } => {
                     self.tree.down(now, link);
                     self.compare.down(link);
+                    self.search.down(now, link);
                     if died && active && self.compare_at.is_none() {
                         let wait = AFTER_DEATH.mul_f64(1.0 + self.rng.unit());
                         self.compare_at = Some(now + wait);
@@ -333,7 +369,8 @@ impl Overlay {
         }
         for output in &self.sink.outputs {
             if let Output::Send { link, message } = output
-                && is_answered(message)
+                && (is_answered(message)
+                    || matches!(message, Message::Query(_)) && self.members.is_leaning(*link))
             {
                 self.members.sent(now, *link);
             }
@@ -380,6 +417,9 @@ impl Machine for Overlay {
             Input::DialFailed { addr } => self.members.dial_failed(now, addr, &mut self.sink),
             Input::Contacts(addrs) => self.members.met(now, &addrs, &mut self.sink),
             Input::Publish(record) => self.publish(now, &record),
+            Input::Offer(record) => self.search.offer(now, &record),
+            Input::Find(find) => self.search.find(now, &find, &mut self.sink),
+            Input::StopFinding { id } => self.search.stop(id),
             Input::Clock(unix) => {
                 self.clock = (now, unix);
                 self.shelf.expire(unix);
@@ -404,6 +444,9 @@ impl Machine for Overlay {
                 self.finish_visit(now, link);
             }
         }
+        if is_due(now, self.search.deadline()) {
+            self.search.timeout(now, &mut self.sink);
+        }
         if is_due(now, self.compare_at) {
             self.compare_at = None;
             if let Some(link) = self.members.any_neighbour() {
@@ -427,6 +470,7 @@ impl Machine for Overlay {
             (self.members.deadline(), Reason::Members),
             (self.tree.deadline(), Reason::Tree),
             (compare, Reason::Compare),
+            (self.search.deadline(), Reason::Search),
             (self.expiry, Reason::Expiry),
         ];
         deadlines

@@ -1,6 +1,7 @@
 //! Where the parts of the machine put what is to be done, and what the other parts must know.
 
 use crate::io::{CloseReason, LinkId, Output};
+use crate::search::Role;
 use crate::wire::Message;
 use std::collections::VecDeque;
 
@@ -22,6 +23,8 @@ pub(crate) enum Change {
     },
     /// We called to compare records only.
     Visit(LinkId),
+    /// One indexes for the other now.
+    Leans { link: LinkId, role: Role },
     /// It is gone, or about to be closed.
     Down {
         link: LinkId,

@@ -23,8 +23,8 @@ Usage: althing-sim [--seed N] [--scenario NAME|all] [--peers N] [--timeline] [--
   --table NAME|all print a table of docs/ instead, as Markdown: crowd, liars, lines, churn or play;
                    dht, dht-marks or dht-manners (of the DHT, --peers being its nodes)
   --svg FILE       also write what the table dht says as a picture
-  --overlay NAME|all  print a table about the overlay, as Markdown: broadcast, failure, partition, rest
-                   or busy
+  --overlay NAME|all  print a table about the overlay, as Markdown: broadcast, failure, partition, rest,
+                   busy or search
   --nodes N        how many nodes it has (default 10000)
   --fairness       print the table of docs/simulator.md about policies instead, as Markdown
   --timeline       also print how the run went, a line every 5 s of simulated time

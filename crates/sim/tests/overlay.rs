@@ -1,8 +1,9 @@
 //! The overlay's marks in networks of some hundreds of nodes. `cargo xtask sim --overlay all` measures them
 //! with ten thousand.
 
+use althing_overlay::io::Via;
 use althing_sim::overlay::marks::{self, Spread, failure, publish, trained};
-use althing_sim::overlay::{Conditions, Death, Net};
+use althing_sim::overlay::{Conditions, Death, Net, search};
 use std::time::Duration;
 
 fn all_is_well(spread: &Spread, what: &str) {
@@ -23,7 +24,8 @@ fn news_reaches_everybody_once_and_soon() {
 
 #[test]
 fn losses_and_nats_do_not_keep_news_from_anybody() {
-    let mut net = Net::new(2, 200, Conditions { loss: 0.05, behind_nat: 0.5 });
+    let mut net =
+        Net::new(2, 200, Conditions { loss: 0.05, behind_nat: 0.5, ..Conditions::default() });
     for number in 1..=4 {
         all_is_well(&publish(&mut net), &format!("record {number}"));
     }
@@ -90,10 +92,43 @@ fn what_rests_costs_nearly_nothing() {
 #[test]
 fn a_seed_reproduces_a_network() {
     let run = |seed| {
-        let mut net = trained(seed, 60, Conditions { loss: 0.02, behind_nat: 0.1 });
+        let mut net =
+            trained(seed, 60, Conditions { loss: 0.02, behind_nat: 0.1, ..Conditions::default() });
         let failure = failure(&mut net, 0.3, Death::Silent);
         (net.hash(), net.traffic(), net.news(failure.next).copies)
     };
     assert_eq!(run(7), run(7));
     assert_ne!(run(7).0, run(8).0);
+}
+
+#[test]
+fn what_some_have_is_found_by_walking() {
+    let mut library = search::library(9, 300, Conditions::default());
+    for (copies, most) in [(3, 100.0), (1, 300.0)] {
+        let cost = search::ask(&mut library, copies, 60, Via::Walk);
+        assert!(cost.found >= 0.98, "{copies} copies: {cost:?}");
+        assert!(cost.messages.0 <= most, "{copies} copies: {cost:?}");
+        assert!(cost.took.1 <= Some(Duration::from_secs(5)), "{copies} copies: {cost:?}");
+        let flood = search::flood(&mut library, copies, 60);
+        assert!(flood.messages.0 > 4.0 * cost.messages.0, "{flood:?}, and walking {cost:?}");
+    }
+}
+
+#[test]
+fn who_leans_on_others_finds_with_few_messages_and_without_them_too() {
+    let conditions = Conditions { supers: 0.05, ..Conditions::default() };
+    let mut library = search::library(10, 300, conditions);
+    let leaning = library.net.alive().into_iter().filter_map(|at| library.net.stats(at));
+    let few = leaning.filter(|stats| stats.views.leaning < 2).count();
+    assert!(few <= 3, "{few} lean on nobody");
+    let cost = search::ask(&mut library, 1, 60, Via::Super);
+    assert!(cost.found >= 0.99 && cost.messages.0 <= 40.0, "{cost:?}");
+    let supers = library.net.supers();
+    library.net.kill_these(&supers[..supers.len() / 2], Death::Closed);
+    library.net.run(Duration::from_secs(5));
+    let cost = search::ask(&mut library, 1, 40, Via::Auto);
+    assert!(cost.found >= 0.97, "half have died: {cost:?}");
+    library.net.kill_these(&supers, Death::Closed);
+    let cost = search::ask(&mut library, 1, 40, Via::Auto);
+    assert!(cost.found >= 0.95, "all have died: {cost:?}");
 }

@@ -7,7 +7,7 @@ use super::limits::{
 use super::passive::Known;
 use super::peer::{Peer, Stage};
 use super::{Membership, subnet};
-use crate::id::Contact;
+use crate::id::{Contact, NodeId};
 use crate::io::{CloseReason, LinkId, Output};
 use crate::sink::Sink;
 use crate::wire::{Message, is_sound};
@@ -16,13 +16,23 @@ use althing_base::time::Duration;
 use althing_base::{Instant, TokenBucket};
 use std::net::SocketAddr;
 
+/// What somebody is called for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Purpose {
+    /// To be a neighbour.
+    Neighbour,
+    /// To compare records only.
+    Visit,
+    /// To index for us.
+    Lean,
+}
+
 /// A call under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call {
     pub(super) addr: SocketAddr,
     since: Instant,
-    /// To compare records only.
-    pub(super) is_visit: bool,
+    pub(super) purpose: Purpose,
 }
 
 /// Calls under way, and when the next can be made.
@@ -57,6 +67,15 @@ impl Calls {
         Some(self.under_way.swap_remove(at))
     }
 
+    pub(super) fn is_calling(&self, addr: SocketAddr) -> bool {
+        self.under_way.iter().any(|call| call.addr == addr)
+    }
+
+    /// How many are called to index for us.
+    pub(super) fn leaning(&self) -> usize {
+        self.under_way.iter().filter(|call| call.purpose == Purpose::Lean).count()
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         let over = self.under_way.iter().map(|call| call.since + DIAL_TIMEOUT).min();
         self.mend_at.into_iter().chain(over).min()
@@ -82,6 +101,7 @@ impl Membership {
     /// Nobody answered.
     pub(crate) fn dial_failed(&mut self, now: Instant, addr: SocketAddr, sink: &mut Sink) {
         self.calls.done(addr);
+        self.leaning.forget(addr);
         self.passive.failed(now, &mut self.rng, addr);
         self.mend(now, sink);
     }
@@ -105,7 +125,9 @@ impl Membership {
             self.calls.top_up_at = Some(now + wait);
         }
         let asking = self.peers.iter().filter(|peer| peer.stage == Stage::Asking).count();
-        let young = |call: &&Call| !call.is_visit && now.since(call.since) < DIAL_PATIENCE;
+        let young = |call: &&Call| {
+            call.purpose == Purpose::Neighbour && now.since(call.since) < DIAL_PATIENCE
+        };
         let calling = self.calls.under_way.iter().filter(young).count();
         missing.saturating_sub(asking + calling)
     }
@@ -129,7 +151,7 @@ impl Membership {
                 nobody = true;
                 break;
             };
-            if !self.call(now, known, false, sink) {
+            if !self.call(now, known, Purpose::Neighbour, sink) {
                 break;
             }
             self.calls.top_up_at = None;
@@ -145,6 +167,7 @@ impl Membership {
         let over = |call: &Call| now.since(call.since) >= DIAL_TIMEOUT;
         while let Some(at) = self.calls.under_way.iter().position(over) {
             let call = self.calls.under_way.swap_remove(at);
+            self.leaning.forget(call.addr);
             self.passive.failed(now, &mut self.rng, call.addr);
         }
     }
@@ -175,12 +198,23 @@ impl Membership {
     }
 
     /// Calls somebody, if the rate lets us.
-    fn call(&mut self, now: Instant, known: Known, is_visit: bool, sink: &mut Sink) -> bool {
+    fn call(&mut self, now: Instant, known: Known, purpose: Purpose, sink: &mut Sink) -> bool {
+        self.dial(now, known.addr, known.node, purpose, sink)
+    }
+
+    /// As [`call`](Self::call), for somebody who need not be in the passive view.
+    pub(super) fn dial(
+        &mut self,
+        now: Instant,
+        addr: SocketAddr,
+        node: Option<NodeId>,
+        purpose: Purpose,
+        sink: &mut Sink,
+    ) -> bool {
         if !self.calls.tokens.take(now, 1) {
             return false;
         }
-        let Known { addr, node, .. } = known;
-        self.calls.under_way.push(Call { addr, since: now, is_visit });
+        self.calls.under_way.push(Call { addr, since: now, purpose });
         sink.outputs.push_back(Output::Dial { addr, node });
         true
     }
@@ -212,7 +246,8 @@ impl Membership {
             // Who is there again may be in a part of the network that we have lost: that is worth a
             // neighbour.
             let is_lost = known.failures > 0 && self.sure().0 < OUT_MAX;
-            self.call(now, known, !is_lost, sink);
+            let purpose = if is_lost { Purpose::Neighbour } else { Purpose::Visit };
+            self.call(now, known, purpose, sink);
         }
     }
 

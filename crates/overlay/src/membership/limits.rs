@@ -181,6 +181,30 @@ pub const BAN: Duration = Duration::from_secs(3_600);
 /// Peers that are not let in; past them the oldest is.
 pub const BANNED_MAX: usize = 64;
 
+/// Peers that index for others on whom a node leans, if it does not index itself: with three, losing half
+/// of them at once leaves seven nodes of eight with one at least.
+pub const SUPERS_WANTED: usize = 3;
+
+/// Others who index on whom one who indexes leans; as many lean on it, on average.
+pub const MESH_WANTED: usize = 6;
+
+/// Nodes for which one indexes; past them who asks is refused. A link costs some ten kilobytes (guess).
+pub const LEAVES_MAX: usize = 1_024;
+
+/// Others who index that may lean on one that does; past them who asks is refused.
+pub const MESH_MAX: usize = 32;
+
+/// Peers that index of which a node knows; past them one gives way by chance.
+pub const SUPERS_KNOWN_MAX: usize = 16;
+
+/// How long to wait before the next is looked for: doubled each time that nobody is known, up to
+/// [`LEAN_MAX`].
+pub const LEAN_FIRST: Duration = Duration::from_secs(2);
+
+/// See [`LEAN_FIRST`]. Where nobody indexes it is what asking for them costs: a message of one byte, and
+/// an answer of one.
+pub const LEAN_MAX: Duration = Duration::from_secs(300);
+
 const _: () = assert!(OUT_WANTED <= ACTIVE_WANTED && ACTIVE_WANTED < OUT_MAX);
 const _: () = assert!(PROTECTED < IN_MAX);
 const _: () = assert!(FRIENDS_MAX < PASSIVE_MAX && JOIN_NOTED_AT < JOIN_STEPS);

@@ -15,6 +15,7 @@
 //! through the network.
 
 mod calls;
+mod leaning;
 pub mod limits;
 mod passive;
 mod peer;
@@ -27,6 +28,7 @@ use crate::sink::{Change, Sink};
 use crate::wire::{Hello, Message};
 use althing_base::machine::is_due;
 use althing_base::{Instant, Rng, Seed, TokenBucket};
+use calls::Purpose;
 use limits::{
     BAN, BANNED_MAX, DISPLACED_COST, DISPLACED_PER_10_S, FRIEND_AFTER, IN_CROWD_MAX, IN_MAX,
     JOINS_PER_S, PENDING_IN_MAX, PER_ADDRESS_MAX, PROBE_EVERY, PROBE_FRESH, PROTECTED,
@@ -50,6 +52,7 @@ pub(crate) struct Membership {
     passive: Passive,
     calls: calls::Calls,
     walks: walks::Walks,
+    leaning: leaning::Leaning,
     banned: VecDeque<(NodeId, Instant)>,
     joins: TokenBucket,
     displaced: TokenBucket,
@@ -71,6 +74,10 @@ pub struct Views {
     pub pending: usize,
     /// Other peers that are known.
     pub passive: usize,
+    /// Peers that index for us, or, if we index, others who do.
+    pub leaning: usize,
+    /// Peers for which we index, and others who lean on us.
+    pub serving: usize,
 }
 
 impl Membership {
@@ -83,6 +90,7 @@ impl Membership {
             passive: Passive::default(),
             calls: calls::Calls::new(now),
             walks: walks::Walks::new(now, &mut rng),
+            leaning: leaning::Leaning::new(now, rng.unit()),
             banned: VecDeque::new(),
             joins: TokenBucket::new(now, JOINS_PER_S.0, JOINS_PER_S.1),
             displaced: TokenBucket::new(now, DISPLACED_PER_10_S.0, DISPLACED_PER_10_S.1),
@@ -101,8 +109,10 @@ impl Membership {
             self.peers.iter().filter(|peer| peer.is_active() && peer.outgoing == outgoing).count()
         };
         let (outgoing, incoming) = (active(true), active(false));
-        let pending = self.peers.len() - outgoing - incoming;
-        Views { outgoing, incoming, pending, passive: self.passive.len() }
+        let stage = |stage| self.peers.iter().filter(|peer| peer.stage == stage).count();
+        let (leaning, serving) = (stage(Stage::Leaning), stage(Stage::Serving));
+        let pending = self.peers.len() - outgoing - incoming - leaning - serving;
+        Views { outgoing, incoming, pending, passive: self.passive.len(), leaning, serving }
     }
 
     /// A neighbour by chance.
@@ -162,11 +172,11 @@ impl Membership {
             sink.close(old.link, old.is_active(), CloseReason::Duplicate);
         }
         sink.send(link, Message::Hello(self.hello));
-        let is_visit = call.is_some_and(|call| call.is_visit);
-        let stage = match (outgoing, is_visit) {
-            (false, _) => Stage::Greeting,
-            (true, true) => Stage::Visiting,
-            (true, false) => Stage::Asking,
+        let stage = match call.map(|call| call.purpose) {
+            _ if !outgoing => Stage::Greeting,
+            Some(Purpose::Visit) => Stage::Visiting,
+            Some(Purpose::Lean) => Stage::Bidding,
+            Some(Purpose::Neighbour) | None => Stage::Asking,
         };
         let mut peer = Peer::new(now, (link, node, addr), outgoing, stage);
         if outgoing {
@@ -187,7 +197,8 @@ impl Membership {
                 self.shuffle_with(now, link, 0, sink);
                 return;
             }
-            Stage::Greeting | Stage::Active => {}
+            Stage::Bidding => sink.send(link, Message::Lean),
+            Stage::Greeting | Stage::Active | Stage::Leaning | Stage::Serving => {}
         }
         self.push(peer);
     }
@@ -223,7 +234,7 @@ impl Membership {
         let ip = addr.ip();
         let here = |other: &IpAddr| *other == ip;
         let of_address = self.peers.iter().filter(|peer| here(&peer.addr.ip())).count();
-        let pending = |peer: &&Peer| !peer.outgoing && !peer.is_active();
+        let pending = |peer: &&Peer| !peer.outgoing && !peer.is_watched();
         let is_full = self.peers.iter().filter(pending).count() >= PENDING_IN_MAX
             || !ip.is_loopback() && of_address >= PER_ADDRESS_MAX;
         is_full.then_some(CloseReason::Full)
@@ -234,6 +245,7 @@ impl Membership {
         let Some(at) = self.position(link) else { return };
         let peer = self.peers.swap_remove(at);
         self.walks.forget(link);
+        self.leans_no_longer(now, &peer);
         sink.changes.push(Change::Down { link, died: true, active: peer.is_active() });
         if peer.outgoing && peer.stage == Stage::Asking {
             self.remember(now, &peer, now + REFUSED_WAIT);
@@ -264,6 +276,7 @@ impl Membership {
     fn close(&mut self, now: Instant, at: usize, reason: CloseReason, sink: &mut Sink) {
         let peer = self.peers.swap_remove(at);
         self.walks.forget(peer.link);
+        self.leans_no_longer(now, &peer);
         sink.close(peer.link, peer.is_active(), reason);
         match reason {
             CloseReason::Protocol | CloseReason::Flood | CloseReason::Banned => {
@@ -364,7 +377,20 @@ impl Membership {
             Message::Hello(hello) if hello.version < VERSION => {
                 self.close(now, at, CloseReason::Protocol, sink);
             }
-            Message::Hello(hello) => self.peers[at].hello = Some(hello),
+            Message::Hello(hello) => {
+                self.peers[at].hello = Some(hello);
+                if hello.is_super
+                    && let Some(contact) = self.peers[at].contact()
+                {
+                    self.hear_of_super(now, contact);
+                }
+            }
+            Message::NeighbourReply { yes } if self.peers[at].stage == Stage::Bidding => {
+                self.may_lean(now, at, yes, sink);
+            }
+            Message::Lean => self.leaned_on(at, sink),
+            Message::WhoIndexes => self.who_indexes(now, at, sink),
+            Message::Indexers(contacts) => self.indexers(now, at, &contacts, sink),
             Message::Join => self.asked(now, at, true, false, sink),
             Message::Neighbour { urgent } => self.asked(now, at, false, urgent, sink),
             Message::NeighbourReply { yes } if self.peers[at].stage == Stage::Asking => {
@@ -402,7 +428,7 @@ impl Membership {
     fn asked(&mut self, now: Instant, at: usize, join: bool, urgent: bool, sink: &mut Sink) {
         let peer = &self.peers[at];
         let link = peer.link;
-        if peer.outgoing || peer.is_active() {
+        if peer.outgoing || peer.is_watched() {
             // Who was called does not ask; who is a neighbour need not.
             return;
         }
@@ -467,10 +493,16 @@ impl Membership {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         // Who has no link has nobody to ask.
         let probe = (!self.peers.is_empty()).then_some(self.probe_at);
-        [self.links_due, probe, self.calls.deadline(), self.walks.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.links_due,
+            probe,
+            self.calls.deadline(),
+            self.walks.deadline(),
+            self.leaning.deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Does what is due.
@@ -492,9 +524,9 @@ impl Membership {
                 }
                 Some(Due::End) => {
                     let reason = match peer.stage {
-                        Stage::Active => CloseReason::Silent,
+                        Stage::Active | Stage::Leaning | Stage::Serving => CloseReason::Silent,
                         Stage::Visiting => CloseReason::Visited,
-                        Stage::Greeting | Stage::Asking => CloseReason::Idle,
+                        Stage::Greeting | Stage::Asking | Stage::Bidding => CloseReason::Idle,
                     };
                     self.close(now, at, reason, sink);
                 }
@@ -518,6 +550,9 @@ impl Membership {
         self.links_due = self.peers.iter().filter_map(Peer::deadline).min();
         if is_due(now, self.walks.deadline()) {
             self.wander(now, sink);
+        }
+        if is_due(now, self.leaning.deadline()) {
+            self.lean(now, sink);
         }
         self.mend(now, sink);
     }

@@ -24,6 +24,12 @@ pub(super) enum Stage {
     Active,
     /// Made to compare records only.
     Visiting,
+    /// We have called and asked to lean on the peer, which indexes for others.
+    Bidding,
+    /// We lean on it.
+    Leaning,
+    /// It leans on us.
+    Serving,
 }
 
 /// Whether the peer is still there, as far as we know.
@@ -135,6 +141,11 @@ impl Peer {
         self.stage == Stage::Active
     }
 
+    /// A link that lasts, so that it has to be known whether the peer is there.
+    pub(super) fn is_watched(&self) -> bool {
+        matches!(self.stage, Stage::Active | Stage::Leaning | Stage::Serving)
+    }
+
     /// A neighbour that answers.
     pub(super) fn is_sure(&self) -> bool {
         self.is_active() && !matches!(self.silence, Silence::Doubted(_))
@@ -158,14 +169,14 @@ impl Peer {
     }
 
     pub(super) fn sent(&mut self, now: Instant) {
-        if self.silence == Silence::None && self.is_active() {
+        if self.silence == Silence::None && self.is_watched() {
             self.silence = Silence::Since(now);
         }
     }
 
-    /// Whether nothing is known of a neighbour for so long.
+    /// Whether nothing is known of a peer for so long.
     pub(super) fn is_stale(&self, now: Instant, time: Duration) -> bool {
-        self.is_active() && self.silence == Silence::None && now.since(self.heard) >= time
+        self.is_watched() && self.silence == Silence::None && now.since(self.heard) >= time
     }
 
     pub(super) fn raise(&mut self, by: i32) -> i32 {
@@ -176,9 +187,9 @@ impl Peer {
     /// When something is due that nobody said.
     pub(super) fn deadline(&self) -> Option<Instant> {
         Some(match self.stage {
-            Stage::Greeting | Stage::Asking => self.since + GREETING_TIMEOUT,
+            Stage::Greeting | Stage::Asking | Stage::Bidding => self.since + GREETING_TIMEOUT,
             Stage::Visiting => self.since + VISIT_TIMEOUT,
-            Stage::Active => match self.silence {
+            Stage::Active | Stage::Leaning | Stage::Serving => match self.silence {
                 Silence::None => return None,
                 Silence::Since(at) => at + SILENCE_ASK,
                 Silence::Asked(at) => at + SILENCE_DOUBT,
@@ -190,9 +201,9 @@ impl Peer {
     /// What is due now.
     pub(super) fn due(&self, now: Instant) -> Option<Due> {
         self.deadline().filter(|at| *at <= now)?;
-        Some(match (self.stage, self.silence) {
-            (Stage::Active, Silence::None | Silence::Since(_)) => Due::Ask,
-            (Stage::Active, Silence::Asked(_)) => Due::Doubt,
+        Some(match (self.is_watched(), self.silence) {
+            (true, Silence::None | Silence::Since(_)) => Due::Ask,
+            (true, Silence::Asked(_)) => Due::Doubt,
             _ => Due::End,
         })
     }

@@ -10,12 +10,15 @@ pub mod limits;
 mod membership;
 mod reader;
 mod reconcile;
+mod search;
 
 pub use broadcast::Announced;
 pub use membership::{Hello, is_sound};
+pub use search::Question;
 
 use crate::id::Contact;
 use crate::records::RecordId;
+use crate::search::terms::TermSet;
 use bytes::Bytes;
 use limits::MESSAGE_BYTES_MAX;
 use reader::Reader;
@@ -39,9 +42,15 @@ pub enum Message {
         /// The one who asks has no neighbour at all.
         urgent: bool,
     },
-    /// The answer to `Join` and `Neighbour`.
+    /// "Index for me."
+    Lean,
+    /// "Who indexes for others?"
+    WhoIndexes,
+    /// The answer: at most [`limits::SHUFFLE_CONTACTS_MAX`].
+    Indexers(Vec<Contact>),
+    /// The answer to `Join`, `Neighbour` and `Lean`.
     NeighbourReply {
-        /// Whether the two are neighbours now.
+        /// Whether it is so now.
         yes: bool,
     },
     /// "We are neighbours no longer."
@@ -92,6 +101,24 @@ pub enum Message {
     Need(Vec<RecordId>),
     /// Records that were asked for: at least one, at most [`limits::RECORDS_MAX`].
     Records(Vec<Bytes>),
+    /// What has come to an index of the one who speaks, or gone from it: at least one term, at most
+    /// [`TERMS_PER_MESSAGE_MAX`](crate::search::limits::TERMS_PER_MESSAGE_MAX).
+    Terms {
+        /// The index is that of its neighbours, all together, rather than its own.
+        is_near: bool,
+        /// Those that were not in it and are, and the other way round.
+        toggled: TermSet,
+    },
+    /// "Who has this?"
+    Query(Box<Question>),
+    /// "This is had": records that answer a question, back the way that it came; at least one, at most
+    /// [`limits::RECORDS_MAX`].
+    Answer {
+        /// The question's.
+        id: u64,
+        /// As their authors wrote them.
+        records: Vec<Bytes>,
+    },
     /// Of a type that this version does not know. Nothing is done about it.
     Unknown(u8),
 }
@@ -134,6 +161,9 @@ mod kind {
     pub(super) const SHUFFLE_REPLY: u8 = 7;
     pub(super) const PING: u8 = 8;
     pub(super) const PONG: u8 = 9;
+    pub(super) const LEAN: u8 = 10;
+    pub(super) const WHO_INDEXES: u8 = 11;
+    pub(super) const INDEXERS: u8 = 12;
     pub(super) const GOSSIP: u8 = 16;
     pub(super) const I_HAVE: u8 = 17;
     pub(super) const GRAFT: u8 = 18;
@@ -142,6 +172,9 @@ mod kind {
     pub(super) const NEED: u8 = 33;
     pub(super) const RECORDS: u8 = 34;
     pub(super) const OFFER: u8 = 35;
+    pub(super) const TERMS: u8 = 48;
+    pub(super) const QUERY: u8 = 49;
+    pub(super) const ANSWER: u8 = 50;
 }
 
 impl Message {
@@ -175,6 +208,9 @@ impl Message {
             }
             kind::PING => Message::Ping,
             kind::PONG => Message::Pong,
+            kind::LEAN => Message::Lean,
+            kind::WHO_INDEXES => Message::WhoIndexes,
+            kind::INDEXERS => Message::Indexers(membership::contacts(&mut from)?),
             kind::GOSSIP => {
                 let hops = from.u8()?;
                 Message::Gossip { hops, record: broadcast::record(&mut from)? }
@@ -189,6 +225,15 @@ impl Message {
             kind::NEED => Message::Need(reconcile::needed(&mut from)?),
             kind::OFFER => Message::Offer(reconcile::needed(&mut from)?),
             kind::RECORDS => Message::Records(reconcile::records(&mut from)?),
+            kind::TERMS => {
+                let is_near = from.flag()?;
+                Message::Terms { is_near, toggled: search::terms(&mut from)? }
+            }
+            kind::QUERY => Message::Query(Box::new(search::question(&mut from)?)),
+            kind::ANSWER => {
+                let id = from.u64()?;
+                Message::Answer { id, records: reconcile::records(&mut from)? }
+            }
             unknown => return Ok(Message::Unknown(unknown)),
         };
         from.end()?;
@@ -217,6 +262,7 @@ impl Message {
                 out.extend(token.to_be_bytes());
                 membership::put_contacts(contacts, &mut out);
             }
+            Message::Indexers(contacts) => membership::put_contacts(contacts, &mut out),
             Message::Gossip { hops, record } => {
                 out.push(*hops);
                 out.extend_from_slice(record);
@@ -230,7 +276,18 @@ impl Message {
                 out.extend_from_slice(step);
             }
             Message::Records(records) => reconcile::put_records(records, &mut out),
+            Message::Terms { is_near, toggled } => {
+                out.push(u8::from(*is_near));
+                toggled.encode(&mut out);
+            }
+            Message::Query(question) => search::put_question(question, &mut out),
+            Message::Answer { id, records } => {
+                out.extend(id.to_be_bytes());
+                reconcile::put_records(records, &mut out);
+            }
             Message::Join
+            | Message::Lean
+            | Message::WhoIndexes
             | Message::Disconnect
             | Message::Ping
             | Message::Pong
@@ -249,12 +306,18 @@ impl Message {
             Message::Neighbour { .. } | Message::NeighbourReply { .. } => 1,
             Message::Shuffle { contacts, .. } => 8 + 1 + membership::contacts_len(contacts),
             Message::ShuffleReply { contacts, .. } => 8 + membership::contacts_len(contacts),
+            Message::Indexers(contacts) => membership::contacts_len(contacts),
             Message::Gossip { record, .. } => 1 + record.len(),
             Message::IHave(announced) => 33 * announced.len(),
             Message::Graft(ids) | Message::Need(ids) | Message::Offer(ids) => 32 * ids.len(),
             Message::Reconcile { step, .. } => 1 + step.len(),
-            Message::Records(records) => records.iter().map(|record| 2 + record.len()).sum(),
+            Message::Records(records) => reconcile::records_len(records),
+            Message::Terms { toggled, .. } => 1 + toggled.encoded_len(),
+            Message::Query(question) => search::question_len(question),
+            Message::Answer { records, .. } => 8 + reconcile::records_len(records),
             Message::Join
+            | Message::Lean
+            | Message::WhoIndexes
             | Message::Disconnect
             | Message::Ping
             | Message::Pong
@@ -276,6 +339,9 @@ impl Message {
             Message::ShuffleReply { .. } => kind::SHUFFLE_REPLY,
             Message::Ping => kind::PING,
             Message::Pong => kind::PONG,
+            Message::Lean => kind::LEAN,
+            Message::WhoIndexes => kind::WHO_INDEXES,
+            Message::Indexers(_) => kind::INDEXERS,
             Message::Gossip { .. } => kind::GOSSIP,
             Message::IHave(_) => kind::I_HAVE,
             Message::Graft(_) => kind::GRAFT,
@@ -284,6 +350,9 @@ impl Message {
             Message::Offer(_) => kind::OFFER,
             Message::Need(_) => kind::NEED,
             Message::Records(_) => kind::RECORDS,
+            Message::Terms { .. } => kind::TERMS,
+            Message::Query(_) => kind::QUERY,
+            Message::Answer { .. } => kind::ANSWER,
             Message::Unknown(kind) => *kind,
         }
     }

@@ -38,3 +38,7 @@ pub(super) fn put_records(records: &[Bytes], out: &mut Vec<u8>) {
         out.extend_from_slice(record);
     }
 }
+
+pub(super) fn records_len(records: &[Bytes]) -> usize {
+    records.iter().map(|record| 2 + record.len()).sum()
+}

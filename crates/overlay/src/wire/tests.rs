@@ -4,6 +4,7 @@
 use super::limits::{ANNOUNCED_MAX, RECORD_BYTES_MAX, SHUFFLE_CONTACTS_MAX, WALK_STEPS_MAX};
 use super::*;
 use crate::id::NodeId;
+use crate::search::words::{Term, words};
 use proptest::prelude::*;
 use std::net::SocketAddr;
 
@@ -36,6 +37,9 @@ fn the_encoding_is_the_one_that_is_written_down() {
     let shuffle = Message::Shuffle { token: 9, ttl: 4, contacts: vec![v4, v6] };
     check(&shuffle, &[&[6, 0, 0, 0, 0, 0, 0, 0, 9, 4][..], &in_v4, &in_v6].concat());
     check(&Message::ShuffleReply { token: 0, contacts: Vec::new() }, &[7, 0, 0, 0, 0, 0, 0, 0, 0]);
+    check(&Message::Lean, &[10]);
+    check(&Message::WhoIndexes, &[11]);
+    check(&Message::Indexers(vec![v4]), &[&[12][..], &in_v4].concat());
     check(&Message::Ping, &[8]);
     check(&Message::Pong, &[9]);
     let record = Bytes::from_static(b"record");
@@ -49,6 +53,16 @@ fn the_encoding_is_the_one_that_is_written_down() {
     check(&Message::Reconcile { is_answer: true, step }, b"\x20\x01step");
     check(&Message::Need(vec![id]), &[&[33][..], &[5; 32]].concat());
     check(&Message::Records(vec![record]), b"\x22\0\x06record");
+    let toggled = [5, 0x40_0006].into_iter().filter_map(Term::new).collect();
+    check(&Message::Terms { is_near: true, toggled }, &[48, 1, 0, 2, 0, 0, 5, 0x40, 0, 0]);
+    let words = words("debian iso");
+    let question = Question { id: 7, budget: 300, width: 16, wanted: 3, words };
+    check(
+        &Message::Query(Box::new(question)),
+        b"\x31\0\0\0\0\0\0\0\x07\x01\x2c\x10\x03\x06debian\x03iso",
+    );
+    let records = vec![Bytes::from_static(b"record")];
+    check(&Message::Answer { id: 7, records }, b"\x32\0\0\0\0\0\0\0\x07\0\x06record");
     check(&Message::Offer(vec![id]), &[&[35][..], &[5; 32]].concat());
 }
 
@@ -94,6 +108,22 @@ fn what_is_not_so_is_refused() {
     refuse(&[34, 0, 0]);
     refuse(&[16, 0]);
     refuse(&[&[16, 0][..], &[0; RECORD_BYTES_MAX + 1]].concat());
+    for rest in [
+        &b"\0\0\x01\x01\x03iso"[..],
+        b"\x04\x01\x01\x01\x03iso",
+        b"\0\x01\0\x01\x03iso",
+        b"\0\x01\x41\x01\x03iso",
+        b"\0\x01\x01\0\x03iso",
+        b"\0\x01\x01\x01",
+        b"\0\x01\x01\x01\x03ISO",
+        b"\0\x01\x01\x01\x03iso\x03iso",
+        b"\0\x01\x01\x01\x03iso\x01",
+        b"\0\x01\x01\x01\x03\xff\xff\xff",
+    ] {
+        refuse(&[&[49, 0, 0, 0, 0, 0, 0, 0, 7][..], rest].concat());
+    }
+    refuse(&[50, 0, 0, 0, 0, 0, 0, 0, 7]);
+    refuse(&[48, 2, 0, 2, 0, 0, 5, 0x40, 0, 0]);
     refuse(&[0xfe; MESSAGE_BYTES_MAX + 1]);
 }
 
@@ -129,6 +159,7 @@ fn any_message() -> impl Strategy<Value = Message> {
             .prop_map(|(contact, ttl)| Message::ForwardJoin { contact: Box::new(contact), ttl }),
         (any::<u64>(), 0..=WALK_STEPS_MAX, contacts())
             .prop_map(|(token, ttl, contacts)| Message::Shuffle { token, ttl, contacts }),
+        contacts().prop_map(Message::Indexers),
         (any::<u64>(), contacts())
             .prop_map(|(token, contacts)| Message::ShuffleReply { token, contacts }),
         (any::<u8>(), bytes(RECORD_BYTES_MAX))
@@ -142,6 +173,20 @@ fn any_message() -> impl Strategy<Value = Message> {
         (any::<bool>(), bytes(300))
             .prop_map(|(is_answer, step)| Message::Reconcile { is_answer, step }),
         proptest::collection::vec(bytes(200), 1..=limits::RECORDS_MAX).prop_map(Message::Records),
+        (any::<bool>(), proptest::collection::vec(0..Term::SPACE, 1..300)).prop_map(
+            |(is_near, terms)| {
+                let toggled = terms.into_iter().filter_map(Term::new).collect();
+                Message::Terms { is_near, toggled }
+            }
+        ),
+        (any::<u64>(), 1..=1_024u16, 1..=64u8, 1..=64u8, "[a-zß]{2,9}").prop_map(
+            |(id, budget, width, wanted, word)| {
+                let words = words(&word);
+                Message::Query(Box::new(Question { id, budget, width, wanted, words }))
+            }
+        ),
+        (any::<u64>(), proptest::collection::vec(bytes(200), 1..=limits::RECORDS_MAX))
+            .prop_map(|(id, records)| Message::Answer { id, records }),
     ]
 }
 
@@ -154,7 +199,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_is_written_the_same(kind in 0..40u8, rest in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn what_is_read_is_written_the_same(kind in 0..52u8, rest in proptest::collection::vec(any::<u8>(), 0..200)) {
         let bytes = [&[kind][..], &rest].concat();
         if let Ok(message) = Message::parse(&bytes)
             && !matches!(message, Message::Unknown(_))

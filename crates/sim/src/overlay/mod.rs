@@ -3,6 +3,7 @@
 //!
 //! * [`Net`]: the nodes, their links, and what is under way between them.
 //! * [`News`]: a record that somebody published, and whom it has reached.
+//! * [`Find`]: a question that somebody asked, and what has come of it.
 //! * [`tables`]: the marks, and what a network at rest costs.
 //!
 //! TCP is not modelled byte by byte: what is said on a link arrives in order and whole, later if
@@ -10,12 +11,15 @@
 //! those of a function that costs nothing; everything else is real. Messages are handed over as they
 //! are; each sixteenth is written and parsed again.
 
+mod finds;
 pub mod marks;
 mod net;
 mod news;
+pub mod search;
 pub mod tables;
 mod wheel;
 
 pub use crate::node::NodeIndex;
+pub use finds::{Find, FindId};
 pub use net::{Conditions, Death, Net, Traffic};
 pub use news::{News, NewsId};

@@ -1,5 +1,6 @@
 //! The nodes, the links between them, and what is under way.
 
+use super::finds::{Find, FindId, Finds};
 use super::news::{News, NewsId};
 use super::wheel::Wheel;
 use crate::digest::EventHash;
@@ -8,11 +9,12 @@ use crate::limits::{
     RETRANSMIT_WAIT, WAKES_AT_ONCE_MAX,
 };
 use crate::node::{NEVER, NodeIndex, mix};
+use althing_base::hash::sha1;
 use althing_base::time::Duration;
 use althing_base::{Instant, Machine as _, Rng, Seed, UnixTime};
-use althing_overlay::io::{Input, LinkId, Output};
+use althing_overlay::io::{Input, LinkId, Output, Via};
 use althing_overlay::machine::{Config, Overlay, Stats};
-use althing_overlay::records::{Change, Draft, Profile, Record, RecordId, Text};
+use althing_overlay::records::{Change, Draft, InfoHash, Listing, Profile, Record, RecordId, Text};
 use althing_overlay::wire::Message;
 use althing_overlay::{NetworkKey, NodeId};
 use std::collections::HashMap;
@@ -25,6 +27,10 @@ pub struct Conditions {
     pub loss: f64,
     /// Which part of the nodes nobody can call.
     pub behind_nat: f64,
+    /// Which part of the nodes indexes for others.
+    pub supers: f64,
+    /// Which part of the nodes neither answers questions nor passes them on, and is as others are besides.
+    pub mute: f64,
 }
 
 /// How somebody dies.
@@ -49,6 +55,8 @@ pub struct Traffic {
     pub dials: u64,
     /// Times that the meeting place was asked.
     pub meetings: u64,
+    /// Bytes of what neighbours tell each other of their indexes.
+    pub index_bytes: u64,
 }
 
 /// A network. See the [module](super).
@@ -69,6 +77,7 @@ pub struct Net {
     by_record: HashMap<RecordId, NewsId>,
     by_tag: HashMap<u64, NewsId>,
     published: u64,
+    finds: Finds,
     traffic: Traffic,
     hash: EventHash,
 }
@@ -80,6 +89,8 @@ struct Host {
     machine: Option<Box<Overlay>>,
     death: Option<Death>,
     is_behind_nat: bool,
+    is_super: bool,
+    is_mute: bool,
     /// In which part it is when the network is split.
     part: bool,
     /// When it is next to be woken, as far as the queue knows.
@@ -167,6 +178,7 @@ impl Net {
             by_record: HashMap::new(),
             by_tag: HashMap::new(),
             published: 0,
+            finds: Finds::default(),
             traffic: Traffic::default(),
             hash: EventHash::new(),
         };
@@ -194,6 +206,11 @@ impl Net {
         config.caps.stranger_work_bits = 0;
         let is_behind_nat = !self.hosts.is_empty() && self.rng.chance(self.conditions.behind_nat);
         let part = self.rng.chance(0.5);
+        // Nobody who cannot be called. Where there are none nothing is drawn.
+        let is_super = self.conditions.supers > 0.0 && self.rng.chance(self.conditions.supers);
+        let is_super = is_super && !is_behind_nat;
+        config.is_super = is_super;
+        let is_mute = self.conditions.mute > 0.0 && self.rng.chance(self.conditions.mute);
         let at = NodeIndex(self.hosts.len() as u32);
         self.by_addr.insert(addr, at);
         self.hosts.push(Host {
@@ -202,6 +219,8 @@ impl Net {
             machine: Some(Box::new(Overlay::new(self.now, config))),
             death: None,
             is_behind_nat,
+            is_super,
+            is_mute,
             part,
             wake: NEVER,
             woken: (NEVER, 0),
@@ -295,13 +314,82 @@ impl Net {
         id
     }
 
+    /// Somebody who is alive has something that others may find by the words of its name. What has one name
+    /// is the same, whoever has it.
+    pub fn offer(&mut self, by: NodeIndex, name: &str) {
+        self.published += 1;
+        let node = self.hosts[by.index()].node;
+        let info_hash = InfoHash::V1(sha1(name.as_bytes()));
+        let name = Text::new(name).expect("it is short");
+        let listing = Listing::new(info_hash, name, 1 << 30, 3).expect("it has a name");
+        let mut draft = Draft::listing(listing, self.unix(), 24 * 3_600);
+        draft.seq = self.published;
+        let record = draft
+            .sign_with(&node, &network(), |message| signature(&node, message))
+            .expect("it is as records are");
+        self.tell(by, Input::Offer(Box::new(record)));
+    }
+
+    /// Somebody who is alive looks for something, until he has found so many that differ.
+    pub fn find(&mut self, by: NodeIndex, words: &str, wanted: u8, via: Via) -> FindId {
+        let id = self.rng.next_u64();
+        let find = self.finds.add(id, by, self.now);
+        let words = words.to_owned();
+        self.tell(by, Input::Find(Box::new(althing_overlay::io::Find { id, words, wanted, via })));
+        find
+    }
+
+    /// What has come of it.
+    pub fn found(&self, id: FindId) -> &Find {
+        self.finds.find(id)
+    }
+
+    /// Messages of questions and answers that each node got so far.
+    pub fn asked(&self, at: NodeIndex) -> u64 {
+        self.finds.load(at)
+    }
+
+    /// Who has a link to whom, and how long what is said on it takes: for each node that is alive.
+    pub fn graph(&self) -> Vec<Vec<(NodeIndex, Duration)>> {
+        let mut graph = vec![Vec::new(); self.hosts.len()];
+        for link in &self.links {
+            let [one, two] = link.ends;
+            let is_alive = |end: &End| self.hosts[end.host.index()].machine.is_some();
+            if link.ends.iter().all(|end| end.is_open && is_alive(end)) {
+                let latency = self.latency(one.host, two.host);
+                graph[one.host.index()].push((two.host, latency));
+                graph[two.host.index()].push((one.host, latency));
+            }
+        }
+        graph
+    }
+
     /// A part of those who are alive dies at once; who was spared.
     pub fn kill(&mut self, part: f64, death: Death) -> Vec<NodeIndex> {
         let mut some = self.alive();
         self.rng.shuffle(&mut some);
         some.truncate((some.len() as f64 * part).round() as usize);
-        for at in &some {
+        self.kill_these(&some, death);
+        self.alive()
+    }
+
+    /// Those who are alive and index for others.
+    pub fn supers(&self) -> Vec<NodeIndex> {
+        self.alive().into_iter().filter(|at| self.hosts[at.index()].is_super).collect()
+    }
+
+    /// Those who are alive and answer questions.
+    pub fn speaking(&self) -> Vec<NodeIndex> {
+        self.alive().into_iter().filter(|at| !self.hosts[at.index()].is_mute).collect()
+    }
+
+    /// These die at once.
+    pub fn kill_these(&mut self, some: &[NodeIndex], death: Death) {
+        for at in some {
             let host = &mut self.hosts[at.index()];
+            if host.machine.is_none() {
+                continue;
+            }
             host.machine = None;
             host.death = Some(death);
         }
@@ -317,7 +405,6 @@ impl Net {
                 }
             }
         }
-        self.alive()
     }
 
     /// Splits the network in two halves between which nothing passes, or mends it.
@@ -387,7 +474,10 @@ impl Net {
                 if let Message::Gossip { hops, record } = &message {
                     self.note_hops(host, *hops, tag(record));
                 }
-                self.tell(host, Input::Message { link, message });
+                let is_search = matches!(message, Message::Query(_) | Message::Answer { .. });
+                if !is_search || !self.hosts[host.index()].is_mute {
+                    self.tell(host, Input::Message { link, message });
+                }
             }
             Event::Wakes(at) => self.wake(at),
             Event::Up { link, to } => {
@@ -501,6 +591,10 @@ impl Net {
                         self.reached(at, &record.id());
                     }
                 }
+                Output::Found { id, record } => {
+                    self.finds.found(id, self.now, record.author());
+                }
+                Output::Searched { id } => self.finds.searched(id, self.now),
             }
         }
         let host = &mut self.hosts[at.index()];
@@ -550,6 +644,12 @@ impl Net {
         self.traffic.messages += 1;
         self.traffic.bytes += message.encoded_len() as u64;
         self.count_copies(&message);
+        match &message {
+            Message::Query(question) => self.finds.sent(question.id, to, &message),
+            Message::Answer { id, .. } => self.finds.sent(*id, to, &message),
+            Message::Terms { .. } => self.traffic.index_bytes += message.encoded_len() as u64,
+            _ => {}
+        }
         let message = if self.traffic.messages.is_multiple_of(ENCODED_EACH) {
             Message::parse(&message.encode()).expect("what is written can be read")
         } else {

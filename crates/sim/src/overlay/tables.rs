@@ -2,9 +2,11 @@
 
 use super::marks::{self, Spread};
 use super::net::{Conditions, Death, Net};
+use super::search::{self, Cost};
 use crate::chart::thousands;
 use crate::tables::{head, row};
 use althing_base::time::Duration;
+use althing_overlay::io::Via;
 
 /// How many nodes there are unless somebody says otherwise.
 pub const NODES: usize = 10_000;
@@ -19,6 +21,7 @@ pub const TABLES: &[(&str, Make)] = &[
     ("partition", partition),
     ("rest", rest),
     ("busy", busy),
+    ("search", search),
 ];
 
 fn time(took: Option<Duration>) -> String {
@@ -50,8 +53,8 @@ const SPREAD: [&str; 7] =
 fn broadcast(seed: u64, nodes: usize) -> String {
     let networks = [
         ("", Conditions::default()),
-        (", 2 % lost", Conditions { loss: 0.02, behind_nat: 0.0 }),
-        (", 60 % behind NATs", Conditions { loss: 0.0, behind_nat: 0.6 }),
+        (", 2 % lost", Conditions { loss: 0.02, ..Conditions::default() }),
+        (", 60 % behind NATs", Conditions { behind_nat: 0.6, ..Conditions::default() }),
     ];
     let mut text = head(&SPREAD);
     let ordinal = |number| ["second", "third", "fourth", "fifth"][number];
@@ -232,4 +235,70 @@ fn busy(seed: u64, nodes: usize) -> String {
         row(&mut text, &[what.to_owned(), cell]);
     }
     text
+}
+
+/// What it costs to find something, and whether it is found.
+fn search(seed: u64, nodes: usize) -> String {
+    let columns = [
+        "what",
+        "how",
+        "found",
+        "messages, mean",
+        "99 %",
+        "most",
+        "kB, mean",
+        "first answer: half after",
+        "99 % after",
+        "busiest node: messages a question",
+    ];
+    let mut text = head(&columns);
+    let mut line = |what: &str, how: &str, cost: &Cost| {
+        let cells = [
+            what.to_owned(),
+            how.to_owned(),
+            percent(cost.found),
+            format!("{:.0}", cost.messages.0),
+            thousands(cost.messages.1),
+            thousands(cost.messages.2),
+            format!("{:.1}", cost.bytes / 1_000.0),
+            time(cost.took.0),
+            time(cost.took.1),
+            format!("{:.2}", cost.busiest),
+        ];
+        row(&mut text, &cells);
+    };
+    let mut library = search::library(seed, nodes, Conditions::default());
+    for (what, copies) in search::things(nodes) {
+        let flood = search::flood(&mut library, copies, search::QUESTIONS);
+        line(what, "flooding, 7 links", &flood);
+        let walk = search::ask(&mut library, copies, search::QUESTIONS, Via::Walk);
+        line(what, "walk", &walk);
+    }
+    let indexes = search::indexes(&library);
+    drop(library);
+    let mute = Conditions { mute: 0.1, ..Conditions::default() };
+    let mut library = search::library(seed, nodes, mute);
+    for (what, copies) in search::things(nodes) {
+        let walk = search::ask(&mut library, copies, search::QUESTIONS, Via::Walk);
+        line(what, "walk, 10 % swallow questions", &walk);
+    }
+    drop(library);
+    let supers = Conditions { supers: 0.01, ..Conditions::default() };
+    let mut library = search::library(seed, nodes, supers);
+    for (what, copies) in search::things(nodes) {
+        for (how, via) in [("1 % index for others", Via::Super), ("the same, auto", Via::Auto)] {
+            let cost = search::ask(&mut library, copies, search::QUESTIONS, via);
+            line(what, how, &cost);
+        }
+    }
+    for (how, part) in [("half of them die", 0.5), ("the others, too", 1.0)] {
+        let mut supers = library.net.supers();
+        supers.truncate((supers.len() as f64 * part).round() as usize);
+        library.net.kill_these(&supers, Death::Closed);
+        for after in ["0 to 5 s", "25 to 30 s", "50 to 55 s"] {
+            let cost = search::ask(&mut library, 1, 50, Via::Auto);
+            line("one copy", &format!("{how}: {after} after"), &cost);
+        }
+    }
+    text + "\n" + &indexes + "\n"
 }

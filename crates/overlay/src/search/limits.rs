@@ -1,0 +1,81 @@
+//! How far questions go, how much of neighbours' indexes is kept, and how often it is told. Each bound says
+//! its unit, what happens past it and where it comes from.
+
+use std::time::Duration;
+
+/// Bytes of a word; a longer one is cut, by whoever asks and whoever answers alike (guess: the longest
+/// words of a dictionary have some 30 letters).
+pub const WORD_BYTES_MAX: usize = 32;
+
+/// Words of a question; one with more is refused, ours are cut.
+pub const QUERY_WORDS_MAX: usize = 8;
+
+/// Words by which one listing is found: those of its name come first. It bounds what somebody gains who
+/// puts a dictionary in a description.
+pub const WORDS_OF_LISTING_MAX: usize = 64;
+
+/// Listings that a node offers from memory; one more is refused. The index on disk is not bound by it.
+pub const OFFERED_MAX: usize = 16_384;
+
+/// Listings that are looked at for one question; past them the question is taken for answered.
+pub const LOOKED_AT_MAX: usize = 512;
+
+/// Terms of one message of an index: 8 KiB at the most.
+pub const TERMS_PER_MESSAGE_MAX: usize = 4_096;
+
+/// Terms of a neighbour's own index, and of the one of its neighbours: 256 KiB and 1 MiB of memory. Past
+/// them it is parted with, and of our own the rest is not told.
+pub const TERMS_MAX: [usize; 2] = [65_536, 262_144];
+
+/// How long changes of one's own index, and of the neighbours', are gathered before they are told. A
+/// neighbour that comes and goes is told of once or not at all.
+pub const TELL_AFTER: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(10)];
+
+/// Terms a second that one link may tell, and at once; past them the link is closed. Whoever keeps to
+/// [`TELL_AFTER`] and shares what people share stays far below.
+pub const TERMS_PER_S: (u64, u64) = (16_384, 1_048_576);
+
+/// Messages that one question may cause, that which brings it included.
+pub const BUDGET_MAX: u16 = 1_024;
+
+/// Ways that one question may take at the same time.
+pub const WIDTH_MAX: u8 = 64;
+
+/// Messages a second that the questions of one link may cause, and at once; past them a question goes less
+/// far, and then nowhere. It is what a neighbour is worth that asks all the time.
+pub const BUDGET_PER_S: (u64, u64) = (100, 4_096);
+
+/// Messages with which a neighbour is asked of whose neighbours one seems to know: itself, the one it
+/// means, and two for indexes that say too much.
+pub const NEAR_BUDGET: u16 = 4;
+
+/// Questions whose way back is known; past them the oldest is forgotten.
+pub const SEEN_MAX: usize = 4_096;
+
+/// How long it is known.
+pub const SEEN_TIME: Duration = Duration::from_secs(60);
+
+/// Answers that are passed back for one question; past them there are enough.
+pub const ANSWERS_PASSED_MAX: usize = 64;
+
+/// Answers that one node gives to one question, and records in one message of them.
+pub const ANSWERS_OF_NODE_MAX: usize = 16;
+
+/// Questions of our own at a time; past them the oldest is given up.
+pub const ASKING_MAX: usize = 64;
+
+/// Distinct answers that are wanted at the most.
+pub const WANTED_MAX: u8 = 64;
+
+/// How a question goes out: so many messages, on so many ways, and so long is waited before the next time, if
+/// it is not answered. What is near or common is found by the first.
+pub const ROUNDS: [(u16, u8, Duration); 5] = [
+    (40, 16, Duration::from_millis(700)),
+    (120, 32, Duration::from_millis(1_000)),
+    (360, 64, Duration::from_millis(1_600)),
+    (640, 64, Duration::from_millis(2_400)),
+    (640, 64, Duration::from_millis(2_400)),
+];
+
+const _: () = assert!(ANSWERS_OF_NODE_MAX <= ANSWERS_PASSED_MAX);
+const _: () = assert!(TERMS_MAX[0] <= TERMS_MAX[1]);

@@ -1,0 +1,84 @@
+//! What a node offers: listings of what it has, by word.
+
+use super::limits::{LOOKED_AT_MAX, OFFERED_MAX};
+use super::terms::TermSet;
+use super::words::{Term, Word, words_of};
+use crate::records::{Body, Key, RawRecord, Record};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Listings that are offered, in memory. Cheap where there are thousands; what has millions is an index of
+/// its own, on disk.
+#[derive(Debug, Default)]
+pub(crate) struct Offers {
+    records: BTreeMap<Key, Record>,
+    by_term: BTreeMap<Term, BTreeSet<Key>>,
+}
+
+/// Whether a record is a listing with all of some words.
+pub(crate) fn has_words(record: &RawRecord, words: &[Word]) -> bool {
+    let Body::Listing(listing) = record.body() else { return false };
+    let has = words_of(&listing);
+    words.iter().all(|word| has.binary_search(word).is_ok())
+}
+
+fn terms_of(record: &RawRecord) -> BTreeSet<Term> {
+    let Body::Listing(listing) = record.body() else { return BTreeSet::new() };
+    words_of(&listing).iter().map(Word::term).collect()
+}
+
+impl Offers {
+    /// Offers a listing, in place of the one of its key; a withdrawal takes it back. Whether anything has
+    /// changed.
+    pub(crate) fn put(&mut self, record: &Record) -> bool {
+        let key = record.key();
+        let old = self.records.get(&key);
+        if old.is_some_and(|old| old.version() >= record.version()) {
+            return false;
+        }
+        let was_there = self.remove(&key);
+        let terms = terms_of(record);
+        if terms.is_empty() || self.records.len() >= OFFERED_MAX {
+            return was_there;
+        }
+        for term in terms {
+            self.by_term.entry(term).or_default().insert(key);
+        }
+        self.records.insert(key, record.clone());
+        true
+    }
+
+    fn remove(&mut self, key: &Key) -> bool {
+        let Some(old) = self.records.remove(key) else { return false };
+        for term in terms_of(&old) {
+            if let Some(keys) = self.by_term.get_mut(&term) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.by_term.remove(&term);
+                }
+            }
+        }
+        true
+    }
+
+    /// The terms of all that is offered.
+    pub(crate) fn terms(&self, most: usize) -> TermSet {
+        self.by_term.keys().take(most).copied().collect()
+    }
+
+    /// Listings with all of some words, at most so many.
+    pub(crate) fn find(&self, words: &[Word], most: usize) -> Vec<&Record> {
+        let sets: Option<Vec<_>> =
+            words.iter().map(|word| self.by_term.get(&word.term())).collect();
+        let Some(sets) = sets else { return Vec::new() };
+        // The rarest word first.
+        let Some(least) = sets.iter().min_by_key(|set| set.len()) else { return Vec::new() };
+        let looked_at = least.iter().take(LOOKED_AT_MAX);
+        looked_at
+            .filter(|key| sets.iter().all(|set| set.contains(*key)))
+            .filter_map(|key| self.records.get(key))
+            // Two words may have one term.
+            .filter(|record| has_words(record, words))
+            .take(most)
+            .collect()
+    }
+}

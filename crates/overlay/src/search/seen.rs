@@ -1,0 +1,88 @@
+//! The way back of questions, for as long as answers may come.
+
+use super::Passed;
+use super::limits::{SEEN_MAX, SEEN_TIME};
+use super::words::Word;
+use crate::io::LinkId;
+use crate::wire::Question;
+use althing_base::Instant;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Questions that came by, and ours.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    ways: BTreeMap<u64, Way>,
+    /// When they are forgotten, in order.
+    order: VecDeque<(Instant, u64)>,
+}
+
+/// Where a question came from and went.
+#[derive(Debug, Default)]
+pub(super) struct Way {
+    /// What is asked for.
+    pub(super) words: Vec<Word>,
+    /// We ask.
+    pub(super) is_ours: bool,
+    /// Links that it came on: answers go back on the first of them that is there.
+    pub(super) from: Vec<LinkId>,
+    /// Links that it was sent on.
+    pub(super) sent: Vec<LinkId>,
+    /// What was answered.
+    pub(super) passed: Passed,
+    /// How many of the answers were from here.
+    pub(super) own: usize,
+}
+
+impl Seen {
+    /// A question of our own. Whether there is none of that number.
+    pub(super) fn ask(&mut self, now: Instant, id: u64, words: Vec<Word>) -> bool {
+        let way = Way { words, is_ours: true, ..Way::default() };
+        self.add(now, id, way)
+    }
+
+    /// A question has come. Whether it is the first time; nothing if another one has its number.
+    pub(super) fn came(&mut self, now: Instant, link: LinkId, question: &Question) -> Option<bool> {
+        self.forget(now);
+        if let Some(way) = self.ways.get_mut(&question.id) {
+            if !way.from.contains(&link) {
+                way.from.push(link);
+            }
+            return (way.words == question.words).then_some(false);
+        }
+        let way = Way { words: question.words.clone(), from: vec![link], ..Way::default() };
+        Some(self.add(now, question.id, way))
+    }
+
+    fn add(&mut self, now: Instant, id: u64, way: Way) -> bool {
+        self.forget(now);
+        if self.ways.contains_key(&id) {
+            return false;
+        }
+        self.ways.insert(id, way);
+        self.order.push_back((now + SEEN_TIME, id));
+        true
+    }
+
+    /// Forgets what is old, and makes room for one more.
+    fn forget(&mut self, now: Instant) {
+        let is_over = |order: &VecDeque<(Instant, u64)>| {
+            order.front().is_some_and(|(until, _)| *until <= now || order.len() >= SEEN_MAX)
+        };
+        while is_over(&self.order) {
+            if let Some((_, id)) = self.order.pop_front() {
+                self.ways.remove(&id);
+            }
+        }
+    }
+
+    pub(super) fn way(&mut self, id: u64) -> Option<&mut Way> {
+        self.ways.get_mut(&id)
+    }
+
+    /// So many answers were given from here.
+    pub(super) fn has_passed(&mut self, id: u64, count: usize) {
+        if let Some(way) = self.ways.get_mut(&id) {
+            way.own += count;
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What it costs to find something: questions for things that some have, asked of who happens to be near.
+
+use super::net::{Conditions, Net, NodeIndex};
+use althing_base::time::Duration;
+use althing_base::{Instant, Rng, Seed};
+use althing_overlay::io::Via;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Questions for one row of a table.
+pub const QUESTIONS: usize = 300;
+
+/// Listings that each node has besides what is looked for.
+const LISTINGS: usize = 10;
+
+/// Words of each.
+const WORDS: usize = 4;
+
+/// Words that there are; the n-th is met once where the first is met n times (Zipf).
+const VOCABULARY: usize = 20_000;
+
+/// Different things of each number of copies.
+const THINGS: usize = 50;
+
+/// How long indexes are given to come round.
+const SETTLE: Duration = Duration::from_secs(60);
+
+/// How long a question is given.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Links that a flood crosses, as in Gnutella.
+const FLOOD_LINKS: u32 = 7;
+
+/// A network in which everybody has something.
+pub struct Library {
+    /// The network.
+    pub net: Net,
+    rng: Rng,
+    /// Who has which things, by the number of copies.
+    things: Vec<(usize, Vec<Vec<NodeIndex>>)>,
+}
+
+/// What some questions cost.
+#[derive(Clone, Debug)]
+pub struct Cost {
+    /// The part that found anything.
+    pub found: f64,
+    /// Messages of a question: on average, of 99 of 100, and the most.
+    pub messages: (f64, u64, u64),
+    /// Bytes of a question, on average.
+    pub bytes: f64,
+    /// The time to the first answer, of half of all questions and of 99 of 100.
+    pub took: (Option<Duration>, Option<Duration>),
+    /// Messages that the busiest node got, for each question that anybody asked.
+    pub busiest: f64,
+}
+
+/// What is looked for, and how many have it.
+pub fn things(nodes: usize) -> [(&'static str, usize); 3] {
+    let part = |of: usize| (nodes / of).max(2);
+    [("on 1 % of nodes", part(100)), ("on 0.1 % of nodes", part(1_000)), ("one copy", 1)]
+}
+
+fn name(copies: usize, which: usize) -> String {
+    format!("thing{which}of{copies}")
+}
+
+/// A network in which each node has ten listings of words of usual frequency, and some have what is
+/// looked for.
+pub fn library(seed: u64, nodes: usize, conditions: Conditions) -> Library {
+    let mut net = Net::new(seed, nodes, conditions);
+    let mut rng = Rng::new(Seed::from_u64(seed).fork("library", 0));
+    let all = net.alive();
+    let mut zipf = Vec::with_capacity(VOCABULARY);
+    let mut sum = 0.0;
+    for rank in 1..=VOCABULARY {
+        sum += 1.0 / rank as f64;
+        zipf.push(sum);
+    }
+    for at in &all {
+        for _ in 0..LISTINGS {
+            let mut word = || {
+                let at = rng.unit() * sum;
+                format!("word{}", zipf.partition_point(|below| *below < at))
+            };
+            let words: Vec<_> = (0..WORDS).map(|_| word()).collect();
+            net.offer(*at, &words.join(" "));
+        }
+    }
+    let things = things(nodes).map(|(_, copies)| {
+        let holders = (0..THINGS).map(|which| {
+            let mut holders = all.clone();
+            rng.shuffle(&mut holders);
+            holders.truncate(copies);
+            holders.iter().for_each(|at| net.offer(*at, &name(copies, which)));
+            holders
+        });
+        (copies, holders.collect())
+    });
+    net.run(SETTLE);
+    Library { net, rng, things: things.into() }
+}
+
+impl Library {
+    /// Somebody who is alive and has not got it, and what of so many copies he looks for.
+    fn question(&mut self, copies: usize, alive: &[NodeIndex]) -> (NodeIndex, usize, &[NodeIndex]) {
+        let holders = self.things.iter().find(|(of, _)| *of == copies).map(|(_, who)| who);
+        let holders = holders.expect("there are things of that number");
+        // Somebody has to be there who has it.
+        let is_there =
+            |which: usize| holders[which].iter().any(|holder| alive.binary_search(holder).is_ok());
+        let which = loop {
+            let which = self.rng.index(holders.len());
+            if is_there(which) {
+                break which;
+            }
+        };
+        let by = loop {
+            let by = alive[self.rng.index(alive.len())];
+            if !holders[which].contains(&by) {
+                break by;
+            }
+        };
+        (by, which, &holders[which])
+    }
+}
+
+/// Questions for things of which there are so many copies, ten a second.
+pub fn ask(library: &mut Library, copies: usize, questions: usize, via: Via) -> Cost {
+    let alive = library.net.speaking();
+    let before: Vec<_> = alive.iter().map(|at| library.net.asked(*at)).collect();
+    let mut finds = Vec::with_capacity(questions);
+    for _ in 0..questions {
+        let (by, which, _) = library.question(copies, &alive);
+        finds.push(library.net.find(by, &name(copies, which), 1, via));
+        library.net.run(Duration::from_millis(100));
+    }
+    library.net.run(PATIENCE);
+    let load = alive.iter().zip(before).map(|(at, before)| library.net.asked(*at) - before);
+    let busiest = load.max().unwrap_or(0);
+    let each = finds.iter().map(|id| {
+        let find = library.net.found(*id);
+        (find.messages, find.bytes, find.took())
+    });
+    cost(each.collect(), busiest)
+}
+
+fn cost(questions: Vec<(u64, u64, Option<Duration>)>, busiest: u64) -> Cost {
+    let count = questions.len().max(1) as f64;
+    let mut messages: Vec<_> = questions.iter().map(|(messages, ..)| *messages).collect();
+    messages.sort_unstable();
+    let mut took: Vec<_> = questions.iter().filter_map(|(.., took)| *took).collect();
+    took.sort_unstable();
+    let part = |of: f64| (questions.len() as f64 * of).ceil() as usize - 1;
+    Cost {
+        found: took.len() as f64 / count,
+        messages: (
+            messages.iter().sum::<u64>() as f64 / count,
+            messages.get(part(0.99)).copied().unwrap_or(0),
+            messages.last().copied().unwrap_or(0),
+        ),
+        bytes: questions.iter().map(|(_, bytes, _)| *bytes).sum::<u64>() as f64 / count,
+        took: (took.get(part(0.5)).copied(), took.get(part(0.99)).copied()),
+        busiest: busiest as f64 / count,
+    }
+}
+
+/// The same questions, if each node passed each on to all its neighbours over the same links: not what the
+/// machines do, but what it would cost.
+pub fn flood(library: &mut Library, copies: usize, questions: usize) -> Cost {
+    /// A question for one thing, by type, and the words.
+    const QUESTION_BYTES: u64 = 1 + 8 + 2 + 1 + 1 + 14;
+    /// A listing of that name.
+    const ANSWER_BYTES: u64 = 1 + 8 + 2 + 230;
+    let graph = library.net.graph();
+    let alive = library.net.alive();
+    let mut load = vec![0u64; graph.len()];
+    let mut each = Vec::with_capacity(questions);
+    for _ in 0..questions {
+        let (by, _, holders) = library.question(copies, &alive);
+        let mut reached = vec![false; graph.len()];
+        let mut queue = BinaryHeap::from([(Reverse(Instant::ORIGIN), by, 0u32, by)]);
+        let (mut messages, mut answers, mut took) = (0, 0, None::<Duration>);
+        while let Some((Reverse(at), node, links, from)) = queue.pop() {
+            if std::mem::replace(&mut reached[node.index()], true) {
+                continue;
+            }
+            if holders.contains(&node) {
+                answers += u64::from(links);
+                let passed = at.since(Instant::ORIGIN) * 2;
+                took = Some(took.map_or(passed, |took| took.min(passed)));
+            }
+            if links == FLOOD_LINKS {
+                continue;
+            }
+            for (to, latency) in &graph[node.index()] {
+                if *to != from || links == 0 {
+                    messages += 1;
+                    load[to.index()] += 1;
+                    queue.push((Reverse(at + *latency), *to, links + 1, node));
+                }
+            }
+        }
+        let bytes = messages * QUESTION_BYTES + answers * ANSWER_BYTES;
+        each.push((messages + answers, bytes, took));
+    }
+    cost(each, load.into_iter().max().unwrap_or(0))
+}
+
+/// What the indexes cost by which questions find their way, in words.
+pub fn indexes(library: &Library) -> String {
+    let alive = library.net.alive();
+    let count = alive.len().max(1) as f64;
+    let mut terms = [0usize; 2];
+    for stats in alive.iter().filter_map(|at| library.net.stats(*at)) {
+        (0..2).for_each(|which| terms[which] += stats.terms[which]);
+    }
+    format!(
+        "Each node offers {:.0} terms, its neighbours {:.0}; to tell all of it takes {:.1} kB a node, once.",
+        terms[0] as f64 / count,
+        terms[1] as f64 / count,
+        library.net.traffic().index_bytes as f64 / count / 1_000.0
+    )
+}
