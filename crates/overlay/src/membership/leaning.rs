@@ -106,7 +106,11 @@ impl Membership {
             called += usize::from(self.dial(now, addr, Some(node), Purpose::Lean, sink));
         }
         if called == 0 {
-            self.leaning.asked = self.any_neighbour();
+            // Those on whom we lean know others, but always of the same; neighbours know any.
+            let leaning = self.peers.iter().filter(|peer| peer.stage == Stage::Leaning);
+            let links: Vec<_> = leaning.map(|peer| peer.link).collect();
+            let of_them = self.rng.chance(0.5).then(|| self.rng.choose(&links).copied()).flatten();
+            self.leaning.asked = of_them.or_else(|| self.any_neighbour());
             if let Some(link) = self.leaning.asked {
                 sink.send(link, Message::WhoIndexes);
             }
@@ -120,7 +124,7 @@ impl Membership {
     pub(super) fn who_indexes(&mut self, now: Instant, at: usize, sink: &mut Sink) {
         let peer = &mut self.peers[at];
         let link = peer.link;
-        if !peer.is_active() || !peer.walks.take(now, 1) {
+        if !peer.is_watched() || !peer.walks.take(now, 1) {
             return;
         }
         let is_super = |peer: &&Peer| {

@@ -189,7 +189,7 @@ pub const SUPERS_WANTED: usize = 3;
 pub const MESH_WANTED: usize = 6;
 
 /// Nodes for which one indexes; past them who asks is refused. A link costs some ten kilobytes (guess).
-pub const LEAVES_MAX: usize = 1_024;
+pub const LEAVES_MAX: usize = 512;
 
 /// Others who index that may lean on one that does; past them who asks is refused.
 pub const MESH_MAX: usize = 32;
@@ -203,7 +203,7 @@ pub const LEAN_FIRST: Duration = Duration::from_secs(2);
 
 /// See [`LEAN_FIRST`]. Where nobody indexes it is what asking for them costs: a message of one byte, and
 /// an answer of one.
-pub const LEAN_MAX: Duration = Duration::from_secs(300);
+pub const LEAN_MAX: Duration = Duration::from_secs(60);
 
 const _: () = assert!(OUT_WANTED <= ACTIVE_WANTED && ACTIVE_WANTED < OUT_MAX);
 const _: () = assert!(PROTECTED < IN_MAX);

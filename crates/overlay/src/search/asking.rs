@@ -98,7 +98,7 @@ impl Search {
             true
         });
         for (question, via) in due {
-            self.walk(None, question, via, sink);
+            self.walk(None, &question, via, sink);
         }
     }
 }

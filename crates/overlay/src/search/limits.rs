@@ -68,13 +68,15 @@ pub const ASKING_MAX: usize = 64;
 pub const WANTED_MAX: u8 = 64;
 
 /// How a question goes out: so many messages, on so many ways, and so long is waited before the next time, if
-/// it is not answered. What is near or common is found by the first.
+/// it is not answered. What is near or common is found by the first. Few
+/// ways, that go far, find more than many: whatever spreads around who asks has been there before (of single
+/// copies among 10,000 nodes 99 % with these widths, and 67 % with up to 255 ways).
 pub const ROUNDS: [(u16, u8, Duration); 5] = [
-    (40, 16, Duration::from_millis(700)),
-    (120, 32, Duration::from_millis(1_000)),
-    (360, 64, Duration::from_millis(1_600)),
-    (640, 64, Duration::from_millis(2_400)),
-    (640, 64, Duration::from_millis(2_400)),
+    (40, 8, Duration::from_millis(900)),
+    (120, 12, Duration::from_millis(1_500)),
+    (360, 24, Duration::from_millis(2_000)),
+    (680, 32, Duration::from_millis(2_800)),
+    (680, 32, Duration::from_millis(2_800)),
 ];
 
 const _: () = assert!(ANSWERS_OF_NODE_MAX <= ANSWERS_PASSED_MAX);

@@ -226,7 +226,7 @@ impl Search {
         // It was no more than the question's.
         if let Some(wanted) = u8::try_from(wanted).ok().filter(|wanted| *wanted > 0) {
             let from = Some((link, self.links[at].role));
-            self.walk(from, Question { budget, wanted, ..question }, Via::Auto, sink);
+            self.walk(from, &Question { budget, wanted, ..question }, Via::Auto, sink);
         }
     }
 

@@ -13,7 +13,7 @@ impl Search {
     pub(super) fn walk(
         &mut self,
         from: Option<(LinkId, Role)>,
-        question: Question,
+        question: &Question,
         via: Via,
         sink: &mut Sink,
     ) {

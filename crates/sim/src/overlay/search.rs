@@ -142,10 +142,10 @@ pub fn ask(library: &mut Library, copies: usize, questions: usize, via: Via) -> 
         let find = library.net.found(*id);
         (find.messages, find.bytes, find.took())
     });
-    cost(each.collect(), busiest)
+    cost(&each.collect::<Vec<_>>(), busiest)
 }
 
-fn cost(questions: Vec<(u64, u64, Option<Duration>)>, busiest: u64) -> Cost {
+fn cost(questions: &[(u64, u64, Option<Duration>)], busiest: u64) -> Cost {
     let count = questions.len().max(1) as f64;
     let mut messages: Vec<_> = questions.iter().map(|(messages, ..)| *messages).collect();
     messages.sort_unstable();
@@ -204,7 +204,7 @@ pub fn flood(library: &mut Library, copies: usize, questions: usize) -> Cost {
         let bytes = messages * QUESTION_BYTES + answers * ANSWER_BYTES;
         each.push((messages + answers, bytes, took));
     }
-    cost(each, load.into_iter().max().unwrap_or(0))
+    cost(&each, load.into_iter().max().unwrap_or(0))
 }
 
 /// What the indexes cost by which questions find their way, in words.
@@ -215,8 +215,12 @@ pub fn indexes(library: &Library) -> String {
     for stats in alive.iter().filter_map(|at| library.net.stats(*at)) {
         (0..2).for_each(|which| terms[which] += stats.terms[which]);
     }
+    let served = alive.iter().filter_map(|at| library.net.stats(*at).map(|s| s.views.serving));
+    let leaning = alive.iter().filter_map(|at| library.net.stats(*at).map(|s| s.views.leaning));
     format!(
-        "Each node offers {:.0} terms, its neighbours {:.0}; to tell all of it takes {:.1} kB a node, once.",
+        "The most that lean on one: {}; the fewest on whom one leans: {}. Each node offers {:.0} terms, its neighbours {:.0}; to tell all of it takes {:.1} kB a node, once.",
+        served.max().unwrap_or(0),
+        leaning.min().unwrap_or(0),
         terms[0] as f64 / count,
         terms[1] as f64 / count,
         library.net.traffic().index_bytes as f64 / count / 1_000.0

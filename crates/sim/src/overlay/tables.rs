@@ -291,6 +291,7 @@ fn search(seed: u64, nodes: usize) -> String {
             line(what, how, &cost);
         }
     }
+    let leaning = search::indexes(&library);
     for (how, part) in [("half of them die", 0.5), ("the others, too", 1.0)] {
         let mut supers = library.net.supers();
         supers.truncate((supers.len() as f64 * part).round() as usize);
@@ -300,5 +301,5 @@ fn search(seed: u64, nodes: usize) -> String {
             line("one copy", &format!("{how}: {after} after"), &cost);
         }
     }
-    text + "\n" + &indexes + "\n"
+    format!("{text}\n{indexes}\nWith super-peers: {leaning}\n")
 }
