@@ -105,7 +105,7 @@ impl TermSet {
             .map(move |part| if whole { self.clone() } else { TermSet::sorted(part.to_vec()) })
     }
 
-    /// Bytes of [`encode`](TermSet::encode).
+    /// How many bytes it is written in.
     pub fn encoded_len(&self) -> usize {
         let low = low_bits(self.len());
         let bits: u64 = self.steps().map(|step| u64::from(step >> low) + 1 + u64::from(low)).sum();
