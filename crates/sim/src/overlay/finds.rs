@@ -1,6 +1,6 @@
 //! Questions that somebody asked, and what has come of them.
 
-use super::net::NodeIndex;
+use crate::node::NodeIndex;
 use althing_base::Instant;
 use althing_base::time::Duration;
 use althing_overlay::NodeId;

@@ -1,6 +1,7 @@
 //! What it costs to find something: questions for things that some have, asked of who happens to be near.
 
-use super::net::{Conditions, Net, NodeIndex};
+use super::net::{Conditions, Net};
+use crate::node::NodeIndex;
 use althing_base::time::Duration;
 use althing_base::{Instant, Rng, Seed};
 use althing_overlay::io::Via;
