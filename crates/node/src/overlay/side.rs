@@ -426,6 +426,9 @@ impl Side {
                 }
             }
             Output::Shelf(change) => self.changes.push_back(*change),
+            Output::Found { id, .. } | Output::Searched { id } => {
+                trace!(id, "an answer to what nobody here has asked");
+            }
         }
     }
 
