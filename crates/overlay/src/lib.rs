@@ -3,6 +3,7 @@
 //! * [`id`]: names of nodes, their keys, and the key of a network.
 //! * [`records`]: what is told: small signed records, replaced by their author and expiring, and the
 //!   [`Shelf`](records::Shelf) on which a node keeps them.
+//! * [`blocks`]: what a node does not want to carry, by its own entries and by lists that it follows.
 //! * [`reconcile`]: two nodes find out which records one has and the other has not.
 //! * [`link`]: what two nodes say to each other is encrypted, and each knows whom it talks to.
 //! * [`machine`]: the node itself, which [`io`] tells what happened and asks what is to be done. It is made
@@ -14,6 +15,7 @@
 //! that is given ([`id::Verify`]), so that a simulation of thousands of nodes need not raise points to
 //! powers.
 
+pub mod blocks;
 pub mod broadcast;
 pub mod id;
 pub mod io;

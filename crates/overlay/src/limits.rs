@@ -31,6 +31,22 @@ pub const TAGS_MAX: usize = 16;
 /// Bytes of a tag (guess).
 pub const TAG_BYTES_MAX: usize = 32;
 
+/// Bytes of a block list's name (guess).
+pub const BLOCK_LIST_NAME_BYTES_MAX: usize = 64;
+
+/// Bytes of what an entry of a block list says why (guess: a sentence).
+pub const BLOCK_REASON_BYTES_MAX: usize = 120;
+
+/// Records that one block list may span: 13,000 entries without reasons, an eighth of what an author may
+/// have on a shelf (guess).
+pub const BLOCK_LIST_PARTS_MAX: usize = 64;
+
+/// Entries of a block list in one record; a record that says there are more is refused. No more fit.
+pub const BLOCK_LIST_ENTRIES_MAX: usize = 206;
+
+/// Words in a row that can be blocked together. What a look at a listing costs is in proportion to it (guess).
+pub const BLOCKED_WORDS_MAX: u8 = 4;
+
 /// Records of one author that are held. With more, the least recently created give way. Some 500 listings
 /// are what one publisher has; who has more publishes the newest (guess).
 pub const AUTHOR_RECORDS_MAX: usize = 512;

@@ -1,7 +1,7 @@
 //! Records of the overlay: what can be read has one encoding, and no text in it could deceive.
 
 use althing_overlay::NetworkKey;
-use althing_overlay::limits::{RECORD_BYTES_MAX, TAGS_MAX};
+use althing_overlay::limits::{BLOCK_LIST_ENTRIES_MAX, RECORD_BYTES_MAX, TAGS_MAX};
 use althing_overlay::records::{Body, Draft, RawRecord};
 
 /// Reads any bytes as a record.
@@ -18,6 +18,12 @@ pub fn run(data: &[u8]) {
             [listing.name(), listing.about()].into_iter().chain(tags).for_each(text);
         }
         Body::Profile(profile) => [profile.name(), profile.about()].into_iter().for_each(text),
+        Body::BlockList(list) => {
+            assert!(!list.name().is_empty() && list.entries().len() <= BLOCK_LIST_ENTRIES_MAX);
+            assert!(list.entries().is_sorted_by_key(|entry| entry.target));
+            text(list.name());
+            list.entries().iter().for_each(|entry| text(&entry.reason));
+        }
         Body::Foreign(foreign) => assert!(!foreign.bytes().is_empty()),
         _ => {}
     }

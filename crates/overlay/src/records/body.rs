@@ -1,7 +1,7 @@
 //! What records say, by kind. A kind is a file beside this one, a number in [`Kind`] and an arm in
 //! [`Body`].
 
-use super::{Listing, Profile, RecordError, Slot};
+use super::{BlockList, Listing, Profile, RecordError, Slot};
 use crate::limits::BODY_BYTES_MAX;
 use bytes::Bytes;
 use std::fmt;
@@ -15,6 +15,8 @@ impl Kind {
     pub const LISTING: Kind = Kind(1);
     /// Who its author is: a [`Profile`].
     pub const PROFILE: Kind = Kind(2);
+    /// What its author does not want to carry: a [`BlockList`].
+    pub const BLOCK_LIST: Kind = Kind(3);
 }
 
 impl fmt::Debug for Kind {
@@ -22,6 +24,7 @@ impl fmt::Debug for Kind {
         match *self {
             Kind::LISTING => f.write_str("listing"),
             Kind::PROFILE => f.write_str("profile"),
+            Kind::BLOCK_LIST => f.write_str("block list"),
             Kind(number) => write!(f, "kind {number}"),
         }
     }
@@ -37,6 +40,8 @@ pub enum Body {
     Listing(Listing),
     /// Who its author is.
     Profile(Profile),
+    /// What its author does not want to carry.
+    BlockList(BlockList),
     /// Something that a later version of this program understands: a kind, or a version of one, that is
     /// not known here. It is held and passed on, not shown (decision 0026).
     Foreign(Foreign),
@@ -77,6 +82,9 @@ impl Body {
             (_, Some(0)) => return Err(RecordError::Version { version: 0 }),
             (Kind::LISTING, Some(&Listing::VERSION)) => Body::Listing(Listing::parse(bytes)?),
             (Kind::PROFILE, Some(&Profile::VERSION)) => Body::Profile(Profile::parse(bytes)?),
+            (Kind::BLOCK_LIST, Some(&BlockList::VERSION)) => {
+                Body::BlockList(BlockList::parse(bytes)?)
+            }
             _ => Body::Foreign(Foreign { kind, bytes: Bytes::copy_from_slice(bytes) }),
         };
         match body.slot() {
@@ -91,6 +99,7 @@ impl Body {
             Body::Withdrawn => Vec::new(),
             Body::Listing(listing) => listing.encode(),
             Body::Profile(profile) => profile.encode(),
+            Body::BlockList(list) => list.encode(),
             Body::Foreign(foreign) => foreign.bytes.to_vec(),
         }
     }
@@ -101,6 +110,7 @@ impl Body {
             Body::Withdrawn | Body::Foreign(_) => None,
             Body::Listing(listing) => Some(listing.slot()),
             Body::Profile(_) => Some(Slot::ZERO),
+            Body::BlockList(list) => Some(list.slot()),
         }
     }
 }

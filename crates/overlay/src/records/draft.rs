@@ -1,8 +1,8 @@
 //! Making records: what is to be said, before it is signed.
 
 use super::{
-    Body, Kind, Listing, Profile, RawRecord, Record, RecordError, STAMP_BYTES, Slot, VERSION,
-    signed_message,
+    BlockList, Body, Kind, Listing, Profile, RawRecord, Record, RecordError, STAMP_BYTES, Slot,
+    VERSION, signed_message,
 };
 use crate::id::{Keys, NetworkKey, NodeId};
 use crate::limits::BODY_BYTES_MAX;
@@ -34,6 +34,12 @@ impl Draft {
     /// Who the author is, from `created` on for `lifetime_s` seconds.
     pub fn profile(profile: Profile, created: UnixTime, lifetime_s: i64) -> Self {
         Draft::of_body(Kind::PROFILE, Slot::ZERO, Body::Profile(profile), created, lifetime_s)
+    }
+
+    /// What the author does not want to carry, from `created` on for `lifetime_s` seconds.
+    pub fn block_list(list: BlockList, created: UnixTime, lifetime_s: i64) -> Self {
+        let slot = list.slot();
+        Draft::of_body(Kind::BLOCK_LIST, slot, Body::BlockList(list), created, lifetime_s)
     }
 
     /// That the author takes `record` back. It lives as long as what it takes back would have at the

@@ -32,6 +32,13 @@ impl InfoHash {
             InfoHash::V1(_) => None,
         }
     }
+
+    /// The names that handshakes and the DHT know it by: that of v1, and the first 20 bytes of that of v2
+    /// (BEP 3, BEP 52).
+    pub fn short(&self) -> impl Iterator<Item = Sha1Digest> + use<> {
+        let cut = |v2: Sha256Digest| Sha1Digest::from_slice(&v2.0[..Sha1Digest::LEN]);
+        self.v1().into_iter().chain(self.v2().and_then(cut))
+    }
 }
 
 /// What the files are, to search by. Numbers that are not named here are other.

@@ -23,6 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod block_list;
 mod body;
 mod draft;
 mod listing;
@@ -32,6 +33,7 @@ mod shelf;
 pub mod stamp;
 mod text;
 
+pub use block_list::{BlockList, Blocked, Blocks, Salt, Target};
 pub use body::{Body, Foreign, Kind};
 pub use draft::Draft;
 pub use listing::{Content, InfoHash, Listing};
@@ -168,6 +170,11 @@ pub enum RecordError {
     /// Too many tags, an empty one, or not in their order.
     #[error("a listing whose tags are too many, empty, or not in order")]
     Tags,
+    /// A block list with too many parts or entries, one of a kind that is not known, or not in order.
+    #[error(
+        "a block list whose entries or parts are too many, of no kind that is known, or not in order"
+    )]
+    Blocked,
     /// The name is empty.
     #[error("a record without a name")]
     NoName,
@@ -473,12 +480,21 @@ mod tests {
                 let content = Content(hash[1]);
                 Body::Listing(listing.unwrap().with_tags(tags).with_content(content))
             });
-        let body = prop_oneof![Just(Body::Withdrawn), profile, listing];
+        let blocked = (text, text, any::<[u8; 16]>(), prop::collection::vec(text, 0..9)).prop_map(
+            |(name, reason, salt, words)| {
+                let words = words.iter().filter_map(|word| crate::blocks::Entry::words(word));
+                let entries = words.map(|entry| (entry, Text::cleaned(&reason)));
+                let parts = BlockList::parts(&Text::cleaned(&name), Salt(salt), entries);
+                Body::BlockList(parts.unwrap().remove(0))
+            },
+        );
+        let body = prop_oneof![Just(Body::Withdrawn), profile, listing, blocked];
         (body, any::<u8>(), any::<[u8; 32]>(), any::<u64>(), 0..i64::MAX / 2, 1..=LIFETIME_MAX_S)
             .prop_map(|(body, kind, slot, seq, created, lifetime)| Draft {
                 kind: match body {
                     Body::Listing(_) => Kind::LISTING,
                     Body::Profile(_) => Kind::PROFILE,
+                    Body::BlockList(_) => Kind::BLOCK_LIST,
                     _ => Kind(kind),
                 },
                 slot: body.slot().unwrap_or(Slot(slot)),
