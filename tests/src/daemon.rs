@@ -32,6 +32,13 @@ impl Daemon {
     /// waits until it answers.
     #[track_caller]
     pub fn start(host: Host, folder: &Path, settings: &str) -> Daemon {
+        let daemon = Daemon::launch(host, folder, settings);
+        daemon.answers();
+        daemon
+    }
+
+    /// The same without waiting, for who starts many.
+    pub fn launch(host: Host, folder: &Path, settings: &str) -> Daemon {
         let data = folder.join("data");
         let settings = format!(
             "[api]\nlisten = \"127.0.0.1:0\"\n[network]\nlsd = false\nport_mapping = false\n{settings}\n"
@@ -42,10 +49,17 @@ impl Daemon {
         let mut command = host.command(binary());
         command.arg("--dir").arg(&data).args(["-vv", "up"]);
         let process = Process::start("althing", command, folder);
-        let daemon = Daemon { process, host, data, getting: None };
-        let up = poll(LIMIT, || daemon.try_json(&["dht"]));
-        assert!(up.is_some(), "it does not start\n{}", daemon.process.tail());
-        daemon
+        Daemon { process, host, data, getting: None }
+    }
+
+    /// Waits until it answers.
+    #[track_caller]
+    pub fn answers(&self) {
+        let up = poll(LIMIT, || match self.process.has_ended() {
+            true => Some(None),
+            false => self.try_json(&["dht"]).map(Some),
+        });
+        assert!(up.flatten().is_some(), "it does not start\n{}", self.process.tail());
     }
 
     /// The command line, about this daemon.

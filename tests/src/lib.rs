@@ -6,6 +6,7 @@
 //!
 //! - [`net`]: hosts. Each is a network namespace behind a bridge of its own; nothing a test does
 //!   is seen outside it, and no address can collide with another test's.
+//! - [`far`]: hosts that are far from each other, on lines that lose some.
 //! - [`nat`]: routers that translate addresses, of all kinds, in front of such hosts.
 //! - [`process`]: programs in those hosts. They end with the test, whatever way it ends.
 //! - [`payload`], [`torrent`]: what is shared, and the `.torrent` and magnet that name it.
@@ -23,6 +24,7 @@ pub mod clients;
 pub mod daemon;
 pub mod encryption;
 pub mod exchange;
+pub mod far;
 pub mod http;
 pub mod nat;
 pub mod net;

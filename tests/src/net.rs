@@ -32,6 +32,7 @@ pub struct Network {
 pub struct Host {
     namespace: String,
     number: u8,
+    ip: Ipv4Addr,
 }
 
 impl Network {
@@ -61,26 +62,41 @@ impl Network {
     /// # Panics
     /// When `ip` refuses, or past 250 hosts.
     pub fn host(&mut self, name: &str) -> Host {
-        let number = u8::try_from(self.hosts.len() + 1).expect("a test has few hosts");
-        assert!(number <= 250, "the network 10.77.0.0/24 is full");
+        let number = self.next_number();
+        let (hub, port, end) = (self.hub.as_str(), format!("port{number}"), format!("end{number}"));
+        must(&["-n", hub, "link", "add", &port, "type", "veth", "peer", "name", &end]);
+        must(&["-n", hub, "link", "set", &port, "master", "bridge", "up"]);
+        self.adopt(name, &end, Ipv4Addr::new(10, 77, 0, number), 24)
+    }
+
+    /// One more host, at the end of a cable that is there in the hub's namespace already.
+    pub(crate) fn adopt(&mut self, name: &str, device: &str, ip: Ipv4Addr, prefix: u8) -> Host {
+        let number = self.next_number();
         let namespace = format!("{}-{name}", self.prefix);
-        let host = Host { namespace, number };
-        let (space, port) = (host.namespace.as_str(), format!("port{number}"));
-        let v4 = format!("{}/24", host.ip());
-        let v6 = format!("{}/64", host.ip6());
+        let host = Host { namespace, number, ip };
+        let space = host.namespace.as_str();
+        let (v4, v6) = (format!("{ip}/{prefix}"), format!("{}/64", host.ip6()));
         must(&["netns", "add", space]);
         self.hosts.push(host.namespace.clone());
-        let hub = self.hub.as_str();
-        must(&[
-            "-n", hub, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", space,
-        ]);
-        must(&["-n", hub, "link", "set", &port, "master", "bridge", "up"]);
+        must(&["-n", &self.hub, "link", "set", device, "netns", space]);
+        must(&["-n", space, "link", "set", device, "name", "eth0"]);
         must(&["-n", space, "link", "set", "lo", "up"]);
         must(&["-n", space, "addr", "add", &v4, "dev", "eth0"]);
         // Without nodad the address could not be bound for the first second or two.
         must(&["-n", space, "addr", "add", &v6, "dev", "eth0", "nodad"]);
         must(&["-n", space, "link", "set", "eth0", "up"]);
         host
+    }
+
+    fn next_number(&self) -> u8 {
+        let number = u8::try_from(self.hosts.len() + 1).expect("a test has few hosts");
+        assert!(number <= 250, "the network 10.77.0.0/24 is full");
+        number
+    }
+
+    /// The namespace in the middle, for what connects its hosts.
+    pub(crate) fn hub(&self) -> Host {
+        Host { namespace: self.hub.clone(), number: 0, ip: Ipv4Addr::UNSPECIFIED }
     }
 }
 
@@ -118,7 +134,7 @@ impl Drop for Network {
 impl Host {
     /// Its IPv4 address.
     pub fn ip(&self) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::new(10, 77, 0, self.number))
+        IpAddr::V4(self.ip)
     }
 
     /// Its IPv6 address (unique local, RFC 4193).
