@@ -4,7 +4,10 @@ use crate::id::NodeId;
 use crate::records::{Change, Record};
 use crate::wire::Message;
 use althing_base::UnixTime;
+use althing_base::hash::Sha1Digest;
 use std::net::SocketAddr;
+
+pub use crate::search::hit::{Hit, Page, What};
 
 /// A link, by a number that its driver gives and never gives again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -22,18 +25,34 @@ pub struct Find {
     pub wanted: u8,
     /// Who is asked.
     pub via: Via,
+    /// What kind of thing is looked for.
+    pub what: What,
 }
 
 /// Who is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Via {
-    /// Those who index for us first, if there are any; then neighbours, too.
+    /// Whoever is likely to know at the least cost, as neighbours' indexes say; then the others.
     #[default]
     Auto,
     /// Neighbours, and on through them.
     Walk,
+    /// Those whom the DHT names for the rarest of the words.
+    Dht,
     /// Those who index for us; neighbours only if nobody does.
     Super,
+}
+
+/// What a question has cost, as far as who asks can know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Cost {
+    /// Messages: those that it was allowed to cause wherever it went, which is the most that it can have caused, and
+    /// the answers that came here. What the DHT does for it is not among them.
+    pub messages: u64,
+    /// Bytes that were said and heard on links of ours, without what a link adds.
+    pub bytes: u64,
+    /// Peers that were asked by us; they have asked others.
+    pub peers: u32,
 }
 
 /// What can happen.
@@ -87,6 +106,23 @@ pub enum Input {
         /// What.
         id: u64,
     },
+    /// What the index on disk has found: the answer to [`Output::Consult`].
+    Consulted {
+        /// Its number.
+        ask: u64,
+        /// What answers it. Those that do not [show](crate::search::hit::shows) all words are let go.
+        hits: Vec<Hit>,
+    },
+    /// Who is at a key in the DHT: an answer to [`Output::FindTerm`]. There may be several; the first that
+    /// is empty says that there are no more.
+    TermFound {
+        /// The question's.
+        id: u64,
+        /// The key.
+        key: Sha1Digest,
+        /// Where they say that they can be called. Any of them may be somebody else, or nobody.
+        addrs: Vec<SocketAddr>,
+    },
     /// What the clock says. It is told before the first record is, and each minute or so.
     Clock(UnixTime),
     /// On which port others can call; none if they cannot.
@@ -127,14 +163,38 @@ pub enum Output {
     Found {
         /// The question's.
         id: u64,
-        /// A listing that has the words.
-        record: Box<Record>,
+        /// What.
+        hit: Box<Hit>,
     },
     /// Nobody is asked any more; answers that are under way may still come.
     Searched {
         /// The question's.
         id: u64,
+        /// What it has cost.
+        cost: Cost,
     },
+    /// Look into the index on disk for what somebody else asks. Answered by [`Input::Consulted`], within a
+    /// second ([`CONSULT_WAIT`](crate::search::limits::CONSULT_WAIT)) or in vain.
+    Consult {
+        /// By which the answer is known.
+        ask: u64,
+        /// Words that are all wanted.
+        words: Vec<String>,
+        /// What kind of thing.
+        what: What,
+        /// So many are enough.
+        wanted: u8,
+    },
+    /// Ask the DHT who is at this key (BEP 5's `get_peers`). Answered by [`Input::TermFound`].
+    FindTerm {
+        /// The question's.
+        id: u64,
+        /// The key of a word: [`Word::key`](crate::search::words::Word::key).
+        key: Sha1Digest,
+    },
+    /// Let us be found in the DHT at these keys and no others (BEP 5's `announce_peer`, slowly), from now on
+    /// until the next of these.
+    AnnounceTerms(Vec<Sha1Digest>),
 }
 
 /// Why a link is ended.

@@ -13,6 +13,7 @@ use crate::id::{NetworkKey, NodeId, Verify};
 use crate::io::{Input, LinkId, Output};
 use crate::membership::{Membership, Views};
 use crate::records::{Caps, RawRecord, Record, Refused, Shelf, Standing};
+use crate::search::hit::RawHit;
 use crate::search::{Role, Search};
 use crate::sink::{Change, Sink};
 use crate::wire::Message;
@@ -40,13 +41,38 @@ pub struct Config {
     pub caps: Caps,
     /// It indexes for others.
     pub is_super: bool,
+    /// It has an index on disk that answers what others ask ([`Output::Consult`]).
+    pub consults: bool,
+    /// Which words of what is offered here the DHT names us for.
+    pub terms: Terms,
+}
+
+/// Which words of what is offered the DHT names a node for ([`Output::AnnounceTerms`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Terms {
+    /// None, and it is not asked for any.
+    None,
+    /// Those that are rare among neighbours, and few of them: in a DHT that belongs to everybody.
+    #[default]
+    Rare,
+    /// All: in a DHT of a group's own.
+    All,
 }
 
 impl Config {
     /// A node as nodes are.
     pub fn new(seed: Seed, me: NodeId, network: NetworkKey) -> Self {
         let verify = NodeId::has_signed;
-        Config { seed, me, network, verify, caps: Caps::default(), is_super: false }
+        Config {
+            seed,
+            me,
+            network,
+            verify,
+            caps: Caps::default(),
+            is_super: false,
+            consults: false,
+            terms: Terms::default(),
+        }
     }
 }
 
@@ -116,7 +142,7 @@ pub enum Reason {
 impl Overlay {
     /// A node that knows nobody. It looks for others when it is first woken.
     pub fn new(now: Instant, config: Config) -> Self {
-        let Config { seed, me, network, verify, caps, is_super } = config;
+        let Config { seed, me, network, verify, caps, is_super, consults, terms: _ } = config;
         let mut shelf = Shelf::new(caps);
         shelf.regard(me, Standing::Own);
         let mut overlay = Overlay {
@@ -127,7 +153,7 @@ impl Overlay {
             tree: Broadcast::new(),
             shelf,
             compare: Compare::default(),
-            search: Search::new(seed.fork("search", 0), is_super),
+            search: Search::new(now, seed.fork("search", 0), is_super, consults),
             clock: (now, UnixTime(0)),
             compare_at: None,
             expiry: None,
@@ -223,7 +249,7 @@ impl Overlay {
                 }
             }
             Message::Query(question) => self.search.question(now, link, *question, sink),
-            Message::Answer { id, records } => self.answer(now, link, id, &records),
+            Message::Answer { id, hits } => self.answer(now, link, id, hits),
             other => self.members.message(now, link, other, sink),
         }
     }
@@ -265,18 +291,21 @@ impl Overlay {
     }
 
     /// Somebody answers a question that went there.
-    fn answer(&mut self, now: Instant, link: LinkId, id: u64, records: &[Bytes]) {
+    fn answer(&mut self, now: Instant, link: LinkId, id: u64, hits: Vec<RawHit>) {
         let unix = self.unix(now);
         let check = |raw: &RawRecord| {
             match self.shelf.judge(unix, raw) {
                 // It is not to be put there.
                 Ok(()) | Err(Refused::Held | Refused::AuthorFull) => {}
-                Err(Refused::Work { .. }) => return Err(SCORE_IDLE_STAMP),
+                // Nobody gets it but who asks, and he no more than a question allows: it need not have cost
+                // its author anything. So a node can answer with what it has come by without an author.
+                Err(Refused::Work { .. }) if raw.expires() > unix => {}
                 Err(_) => return Err(0),
             }
             raw.check(&self.network, self.verify).map_err(|_| SCORE_INVALID)
         };
-        let score = self.search.answer(now, link, (id, records), check, &mut self.sink);
+        let from = self.members.node(link);
+        let score = self.search.answer(now, (link, from), (id, hits), check, &mut self.sink);
         if score != 0 {
             self.members.score(now, link, score, &mut self.sink);
         }
@@ -420,6 +449,10 @@ impl Machine for Overlay {
             Input::Offer(record) => self.search.offer(now, &record),
             Input::Find(find) => self.search.find(now, &find, &mut self.sink),
             Input::StopFinding { id } => self.search.stop(id),
+            Input::Consulted { ask, hits } => {
+                self.search.consulted(now, ask, &hits, &mut self.sink);
+            }
+            Input::TermFound { .. } => {}
             Input::Clock(unix) => {
                 self.clock = (now, unix);
                 self.shelf.expire(unix);

@@ -426,9 +426,14 @@ impl Side {
                 }
             }
             Output::Shelf(change) => self.changes.push_back(*change),
-            Output::Found { id, .. } | Output::Searched { id } => {
-                trace!(id, "an answer to what nobody here has asked");
+            Output::Found { id, .. }
+            | Output::Searched { id, .. }
+            | Output::FindTerm { id, .. } => {
+                trace!(id, "about what nobody here has asked");
             }
+            // It was told that there is no index on disk.
+            Output::Consult { ask, .. } => trace!(ask, "a question to an index that is not there"),
+            Output::AnnounceTerms(keys) => trace!(keys = keys.len(), "words to be found by"),
         }
     }
 

@@ -130,6 +130,11 @@ impl Membership {
         self.position(link).is_some_and(|at| self.peers[at].is_active())
     }
 
+    /// Who is at the other end of a link.
+    pub(crate) fn node(&self, link: LinkId) -> Option<NodeId> {
+        self.position(link).map(|at| self.peers[at].node)
+    }
+
     fn position(&self, link: LinkId) -> Option<usize> {
         self.peers.position(link)
     }

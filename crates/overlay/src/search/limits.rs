@@ -14,6 +14,22 @@ pub const QUERY_WORDS_MAX: usize = 8;
 /// puts a dictionary in a description.
 pub const WORDS_OF_LISTING_MAX: usize = 64;
 
+/// Bytes of the path of a file in a torrent, as an answer says it; what is longer is not said (guess).
+pub const PATH_BYTES_MAX: usize = 1_024;
+
+/// Bytes of what stands around the words in a page (guess: three lines).
+pub const SNIPPET_BYTES_MAX: usize = 512;
+
+/// Questions of others that are being looked for in the index on disk at a time; past them it is not asked.
+pub const CONSULTS_MAX: usize = 16;
+
+/// How long the index on disk has time; what it finds later is given to nobody.
+pub const CONSULT_WAIT: Duration = Duration::from_secs(1);
+
+/// Questions a second for which the index on disk is asked, and at once, all links together (guess: a
+/// hundredth of a core).
+pub const CONSULTS_PER_S: (u64, u64) = (20, 60);
+
 /// Listings that a node offers from memory; one more is refused. The index on disk is not bound by it.
 pub const OFFERED_MAX: usize = 16_384;
 
@@ -60,6 +76,9 @@ pub const ANSWERS_PASSED_MAX: usize = 64;
 
 /// Answers that one node gives to one question, and records in one message of them.
 pub const ANSWERS_OF_NODE_MAX: usize = 16;
+
+/// Pages of one listing that are passed back for one question; past them there are enough.
+pub const PAGES_OF_RECORD_MAX: usize = 4;
 
 /// Questions of our own at a time; past them the oldest is given up.
 pub const ASKING_MAX: usize = 64;

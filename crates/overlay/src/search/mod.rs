@@ -16,9 +16,11 @@
 //!   own neighbour. Nobody but the one who asks knows who that is.
 //!
 //! This file has the indexes and what comes from neighbours; `walk` where questions go, `seen` where
-//! they came from, `asking` the questions of our own.
+//! they came from, `answers` what goes back, `asking` the questions of our own.
 
+mod answers;
 mod asking;
+pub mod hit;
 pub mod limits;
 pub(crate) mod offers;
 mod seen;
@@ -27,18 +29,16 @@ mod walk;
 pub mod words;
 
 use crate::io::{LinkId, Via};
-use crate::machine::limits::{SCORE_INVALID, SCORE_UNASKED};
-use crate::records::{RawRecord, Record, RecordId};
+use crate::records::Record;
 use crate::sink::Sink;
 use crate::wire::{Message, Question};
 use althing_base::machine::is_due;
 use althing_base::{Instant, Rng, Seed, TokenBucket};
+use answers::{Consults, answer};
 use asking::Asking;
-use bytes::Bytes;
-use limits::{
-    ANSWERS_OF_NODE_MAX, ANSWERS_PASSED_MAX, BUDGET_PER_S, TELL_AFTER, TERMS_MAX, TERMS_PER_S,
-};
-use offers::{Offers, has_words};
+use hit::RawHit;
+use limits::{BUDGET_PER_S, TELL_AFTER, TERMS_MAX, TERMS_PER_S};
+use offers::Offers;
 use seen::Seen;
 use terms::TermSet;
 
@@ -80,6 +80,8 @@ pub(crate) struct Search {
     tell_at: [Option<Instant>; 2],
     seen: Seen,
     asking: Vec<Asking>,
+    /// Questions for the index on disk, if there is one.
+    consults: Option<Consults>,
 }
 
 /// What a neighbour has told and was told.
@@ -98,7 +100,7 @@ struct Neighbour {
 pub(crate) struct TooMuch;
 
 impl Search {
-    pub(crate) fn new(seed: Seed, is_super: bool) -> Self {
+    pub(crate) fn new(now: Instant, seed: Seed, is_super: bool, consults: bool) -> Self {
         Search {
             rng: Rng::new(seed),
             is_super,
@@ -108,6 +110,7 @@ impl Search {
             tell_at: [None; 2],
             seen: Seen::default(),
             asking: Vec::new(),
+            consults: consults.then(|| Consults::new(now)),
         }
     }
 
@@ -212,73 +215,29 @@ impl Search {
         let bucket = &mut self.links[at].budget;
         let allowed = bucket.available(now).min(question.budget.into());
         bucket.take(now, allowed);
-        // No more than a question's budget, which is as small.
-        let Some(budget) = (allowed as u16).checked_sub(1) else { return };
+        // No more than a question's budget, which is as small. A receipt is one of its messages.
+        let spent = 1 + u16::from(question.receipt);
+        let Some(budget) = (allowed as u16).checked_sub(spent) else { return };
         let Some(is_new) = self.seen.came(now, link, &question) else { return };
         let mut wanted = usize::from(question.wanted);
+        let mut hits = Vec::new();
         if is_new {
-            let found = self.offers.find(&question.words, wanted.min(ANSWERS_OF_NODE_MAX));
+            let found = self.offered(&question.words, question.what, wanted);
             wanted -= found.len();
-            let records: Vec<_> = found.into_iter().map(|record| record.bytes().clone()).collect();
-            self.seen.has_passed(question.id, records.len());
-            answer(link, question.id, records, sink);
+            self.seen.has_given(question.id, found.iter().map(|record| record.id()));
+            hits.extend(found.iter().map(RawHit::from));
+        }
+        if question.receipt || !hits.is_empty() {
+            answer(link, question.id, hits, sink);
         }
         // It was no more than the question's.
         if let Some(wanted) = u8::try_from(wanted).ok().filter(|wanted| *wanted > 0) {
+            if is_new {
+                self.consult(now, &question, wanted, sink);
+            }
             let from = Some((link, self.links[at].role));
             self.walk(from, &Question { budget, wanted, ..question }, Via::Auto, sink);
         }
-    }
-
-    /// A neighbour answers; `check` looks at what its author says, at last at the signature. How the
-    /// neighbour is to be regarded for it.
-    pub(crate) fn answer(
-        &mut self,
-        now: Instant,
-        link: LinkId,
-        (id, records): (u64, &[Bytes]),
-        check: impl Fn(&RawRecord) -> Result<Record, i32>,
-        sink: &mut Sink,
-    ) -> i32 {
-        // It may be late.
-        let Some(way) = self.seen.way(id) else { return 0 };
-        if !way.sent.contains(&link) {
-            return SCORE_UNASKED;
-        }
-        let mut good = Vec::new();
-        let mut score = 0;
-        for record in records {
-            let Ok(raw) = RawRecord::parse(record) else {
-                score += SCORE_INVALID;
-                break;
-            };
-            if way.passed.len() + way.own >= ANSWERS_PASSED_MAX {
-                break;
-            }
-            if way.passed.contains(&raw.id()) {
-                continue;
-            }
-            if !has_words(&raw, &way.words) {
-                score += SCORE_INVALID;
-                break;
-            }
-            match check(&raw) {
-                Ok(record) => {
-                    way.passed.push(record.id());
-                    good.push(record);
-                }
-                Err(harm) => score += harm,
-            }
-        }
-        if way.is_ours {
-            self.found(now, id, good, sink);
-        } else if let Some(back) =
-            way.from.iter().find(|from| self.links.iter().any(|other| other.link == **from))
-        {
-            let records = good.iter().map(|record| record.bytes().clone()).collect();
-            answer(*back, id, records, sink);
-        }
-        score
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -296,28 +255,6 @@ impl Search {
         self.ask_again(now, sink);
     }
 }
-
-/// Sends records that answer a question, as many to a message as fit it.
-fn answer(link: LinkId, id: u64, records: Vec<Bytes>, sink: &mut Sink) {
-    use crate::wire::limits::{MESSAGE_BYTES_MAX, RECORDS_MAX};
-    let mut fitting = Vec::new();
-    let mut bytes = 0;
-    for record in records {
-        let len = 2 + record.len();
-        if 9 + bytes + len > MESSAGE_BYTES_MAX || fitting.len() == RECORDS_MAX {
-            sink.send(link, Message::Answer { id, records: std::mem::take(&mut fitting) });
-            bytes = 0;
-        }
-        bytes += len;
-        fitting.push(record);
-    }
-    if !fitting.is_empty() {
-        sink.send(link, Message::Answer { id, records: fitting });
-    }
-}
-
-/// What was passed back for a question.
-type Passed = Vec<RecordId>;
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! What a node offers: listings of what it has, by word.
 
+use super::hit::is_answer;
 use super::limits::{LOOKED_AT_MAX, OFFERED_MAX};
 use super::terms::TermSet;
 use super::words::{Term, Word, words_of};
@@ -12,13 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Offers {
     records: BTreeMap<Key, Record>,
     by_term: BTreeMap<Term, BTreeSet<Key>>,
-}
-
-/// Whether a record is a listing with all of some words.
-pub(crate) fn has_words(record: &RawRecord, words: &[Word]) -> bool {
-    let Body::Listing(listing) = record.body() else { return false };
-    let has = words_of(&listing);
-    words.iter().all(|word| has.binary_search(word).is_ok())
 }
 
 fn terms_of(record: &RawRecord) -> BTreeSet<Term> {
@@ -77,7 +71,7 @@ impl Offers {
             .filter(|key| sets.iter().all(|set| set.contains(*key)))
             .filter_map(|key| self.records.get(key))
             // Two words may have one term.
-            .filter(|record| has_words(record, words))
+            .filter(|record| is_answer(record, None, words))
             .take(most)
             .collect()
     }

@@ -1,9 +1,10 @@
 //! The way back of questions, for as long as answers may come.
 
-use super::Passed;
-use super::limits::{SEEN_MAX, SEEN_TIME};
+use super::hit::{Page, What};
+use super::limits::{ANSWERS_PASSED_MAX, SEEN_MAX, SEEN_TIME};
 use super::words::Word;
 use crate::io::LinkId;
+use crate::records::RecordId;
 use crate::wire::Question;
 use althing_base::Instant;
 use std::collections::{BTreeMap, VecDeque};
@@ -21,6 +22,8 @@ pub(super) struct Seen {
 pub(super) struct Way {
     /// What is asked for.
     pub(super) words: Vec<Word>,
+    /// What kind of thing.
+    pub(super) what: What,
     /// We ask.
     pub(super) is_ours: bool,
     /// Links that it came on: answers go back on the first of them that is there.
@@ -28,15 +31,22 @@ pub(super) struct Way {
     /// Links that it was sent on.
     pub(super) sent: Vec<LinkId>,
     /// What was answered.
-    pub(super) passed: Passed,
-    /// How many of the answers were from here.
-    pub(super) own: usize,
+    pub(super) passed: Vec<(RecordId, Option<Page>)>,
+    /// What was answered from here.
+    pub(super) own: Vec<(RecordId, Option<Page>)>,
+}
+
+impl Way {
+    /// How many more answers go back on it.
+    pub(super) fn room(&self) -> usize {
+        ANSWERS_PASSED_MAX.saturating_sub(self.passed.len() + self.own.len())
+    }
 }
 
 impl Seen {
     /// A question of our own. Whether there is none of that number.
-    pub(super) fn ask(&mut self, now: Instant, id: u64, words: Vec<Word>) -> bool {
-        let way = Way { words, is_ours: true, ..Way::default() };
+    pub(super) fn ask(&mut self, now: Instant, id: u64, words: Vec<Word>, what: What) -> bool {
+        let way = Way { words, what, is_ours: true, ..Way::default() };
         self.add(now, id, way)
     }
 
@@ -44,12 +54,16 @@ impl Seen {
     pub(super) fn came(&mut self, now: Instant, link: LinkId, question: &Question) -> Option<bool> {
         self.forget(now);
         if let Some(way) = self.ways.get_mut(&question.id) {
+            if way.words != question.words || way.what != question.what {
+                return None;
+            }
             if !way.from.contains(&link) {
                 way.from.push(link);
             }
-            return (way.words == question.words).then_some(false);
+            return Some(false);
         }
-        let way = Way { words: question.words.clone(), from: vec![link], ..Way::default() };
+        let (words, what) = (question.words.clone(), question.what);
+        let way = Way { words, what, from: vec![link], ..Way::default() };
         Some(self.add(now, question.id, way))
     }
 
@@ -79,10 +93,10 @@ impl Seen {
         self.ways.get_mut(&id)
     }
 
-    /// So many answers were given from here.
-    pub(super) fn has_passed(&mut self, id: u64, count: usize) {
+    /// These answers were given from here.
+    pub(super) fn has_given(&mut self, id: u64, given: impl Iterator<Item = RecordId>) {
         if let Some(way) = self.ways.get_mut(&id) {
-            way.own += count;
+            way.own.extend(given.map(|record| (record, None)));
         }
     }
 }

@@ -3,7 +3,9 @@
 use super::*;
 use crate::id::{Keys, NetworkKey};
 use crate::io::{Find, Output};
-use crate::records::{Draft, InfoHash, Listing, Text};
+use crate::machine::limits::{SCORE_INVALID, SCORE_UNASKED};
+use crate::records::{Draft, InfoHash, Listing, RawRecord, Text};
+use crate::search::hit::What;
 use crate::search::limits::{BUDGET_MAX, ROUNDS, WIDTH_MAX};
 use crate::search::words::{Term, words};
 use althing_base::UnixTime;
@@ -39,7 +41,9 @@ fn check(raw: &RawRecord) -> Result<Record, i32> {
 impl Web {
     fn new(nodes: usize, links: &[(usize, usize)]) -> Web {
         let mut web = Web {
-            nodes: (0..nodes as u64).map(|at| Search::new(Seed::from_u64(at), false)).collect(),
+            nodes: (0..nodes as u64)
+                .map(|at| Search::new(Instant::ORIGIN, Seed::from_u64(at), false, false))
+                .collect(),
             links: links.to_vec(),
             now: Instant::ORIGIN,
             queue: VecDeque::new(),
@@ -73,7 +77,7 @@ impl Web {
                     let to = if one == at { two } else { one };
                     self.queue.push_back((to, link, message));
                 }
-                Output::Found { record, .. } => self.found.push((at, *record)),
+                Output::Found { hit, .. } => self.found.push((at, hit.record)),
                 Output::Searched { .. } => self.searched += 1,
                 other => panic!("{other:?}"),
             }
@@ -87,8 +91,8 @@ impl Web {
                 node.terms(now, link, is_near, &toggled).unwrap();
             }
             Message::Query(question) => node.question(now, link, *question, sink),
-            Message::Answer { id, records } => {
-                score = node.answer(now, link, (id, &records), check, sink);
+            Message::Answer { id, hits } => {
+                score = node.answer(now, (link, None), (id, hits), check, sink);
             }
             other => panic!("{other:?}"),
         });
@@ -129,14 +133,16 @@ impl Web {
 
     fn find(&mut self, at: usize, words: &str, wanted: u8) {
         let words = words.to_owned();
-        let find = Find { id: words.len() as u64, words, wanted, via: Via::Auto };
+        let (via, what) = (Via::Auto, What::Any);
+        let find = Find { id: words.len() as u64, words, wanted, via, what };
         self.does(at, |node, now, sink| node.find(now, &find, sink));
         self.run(Duration::from_secs(30));
     }
 }
 
 fn question(id: u64, budget: u16, text: &str) -> Question {
-    Question { id, budget, width: 4, wanted: 4, words: words(text) }
+    let (what, receipt) = (What::Any, false);
+    Question { id, budget, width: 4, wanted: 4, what, receipt, words: words(text) }
 }
 
 #[test]
@@ -220,7 +226,10 @@ fn who_invents_answers_is_found_out_by_his_neighbour() {
     let asked = question(7, 10, "debian");
     web.hears(1, LinkId(0), Message::Query(Box::new(asked)));
     web.queue.clear();
-    let answer = |record: Vec<u8>| Message::Answer { id: 7, records: vec![record.into()] };
+    let answer = |record: Vec<u8>| Message::Answer {
+        id: 7,
+        hits: vec![RawHit { record: record.into(), page: None }],
+    };
     let good = listing(3, "Debian");
     let mut forged = good.bytes().to_vec();
     let at = forged.len() - 20;
@@ -254,14 +263,14 @@ fn answers_go_back_on_another_way_if_the_first_is_gone() {
     let way = web.nodes[3].seen.way(7).unwrap();
     way.sent.push(LinkId(3));
     let record = listing(3, "Debian");
-    let answer = Message::Answer { id: 7, records: vec![record.bytes().clone()] };
+    let answer = Message::Answer { id: 7, hits: vec![RawHit::from(&record)] };
     web.hears(3, LinkId(3), answer);
     assert!(matches!(web.queue.front(), Some((2, LinkId(3), Message::Answer { .. }))));
 }
 
 #[test]
 fn indexes_without_end_are_not_kept() {
-    let mut node = Search::new(Seed::from_u64(1), false);
+    let mut node = Search::new(Instant::ORIGIN, Seed::from_u64(1), false, false);
     let now = Instant::ORIGIN;
     node.up(now, LinkId(1), Role::Peer);
     let mut told = 0;

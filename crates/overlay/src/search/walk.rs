@@ -9,17 +9,18 @@ use crate::wire::{Message, Question};
 
 impl Search {
     /// Sends a question on, `budget` messages of it: to who has the answer, to who knows somebody, and
-    /// where it has not been. From nowhere if it is ours.
+    /// where it has not been. From nowhere if it is ours. On which links, with what part of the budget.
     pub(super) fn walk(
         &mut self,
         from: Option<(LinkId, Role)>,
         question: &Question,
         via: Via,
         sink: &mut Sink,
-    ) {
+    ) -> Vec<(LinkId, u16)> {
+        let mut sent = Vec::new();
         let terms: Vec<Term> = question.words.iter().map(Word::term).collect();
         let way_on = self.way_on(from.map(|(_, role)| role), via);
-        let Some(way) = self.seen.way(question.id) else { return };
+        let Some(way) = self.seen.way(question.id) else { return sent };
         let (mut fresh, stale): (Vec<&Neighbour>, Vec<_>) = self
             .links
             .iter()
@@ -34,6 +35,7 @@ impl Search {
             if !way.sent.contains(&link) {
                 way.sent.push(link);
             }
+            sent.push((link, budget));
             let question = Question { budget, width, wanted, ..question.clone() };
             sink.send(link, Message::Query(Box::new(question)));
         };
@@ -56,7 +58,7 @@ impl Search {
             false
         });
         if wanted == 0 {
-            return;
+            return sent;
         }
         rest.retain(|other| way_on.contains(&other.role));
         let back = |other: &&Neighbour| {
@@ -74,6 +76,7 @@ impl Search {
             // A part of a width of 64 is no more than that.
             send(other.link, part(budget), part(width).max(1) as u8, wanted);
         }
+        sent
     }
 
     /// Where a question goes that nobody here seems to have an answer to: to whom it came from matters, and

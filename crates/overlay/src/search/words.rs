@@ -1,8 +1,9 @@
 //! The words of a text, as publishers, indexes and questions all see them.
 
 use super::limits::{WORD_BYTES_MAX, WORDS_OF_LISTING_MAX};
+use crate::id::NetworkKey;
 use crate::records::Listing;
-use althing_base::hash::sha256;
+use althing_base::hash::{Sha1Digest, sha1, sha256};
 use std::fmt;
 
 /// A word: letters and digits in lower case, at most [`WORD_BYTES_MAX`] bytes.
@@ -40,6 +41,12 @@ impl Word {
     /// The word.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The key in the DHT at which those can be found who offer it: SHA-1 of a context, the network's key and
+    /// the word.
+    pub fn key(&self, network: &NetworkKey) -> Sha1Digest {
+        sha1(&[b"althing term key v1\0", &network.0[..], self.0.as_bytes()].concat())
     }
 
     /// What it is known by: the first 24 bits of a hash.

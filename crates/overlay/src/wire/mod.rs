@@ -15,9 +15,11 @@ mod search;
 pub use broadcast::Announced;
 pub use membership::{Hello, is_sound};
 pub use search::Question;
+pub(crate) use search::hit_len;
 
 use crate::id::Contact;
 use crate::records::RecordId;
+use crate::search::hit::RawHit;
 use crate::search::terms::TermSet;
 use bytes::Bytes;
 use limits::MESSAGE_BYTES_MAX;
@@ -111,13 +113,13 @@ pub enum Message {
     },
     /// "Who has this?"
     Query(Box<Question>),
-    /// "This is had": records that answer a question, back the way that it came; at least one, at most
-    /// [`limits::RECORDS_MAX`].
+    /// "This is had": what answers a question, back the way that it came; at most
+    /// [`limits::RECORDS_MAX`]. With nothing it says that the question was heard.
     Answer {
         /// The question's.
         id: u64,
-        /// As their authors wrote them.
-        records: Vec<Bytes>,
+        /// What.
+        hits: Vec<RawHit>,
     },
     /// Of a type that this version does not know. Nothing is done about it.
     Unknown(u8),
@@ -232,7 +234,7 @@ impl Message {
             kind::QUERY => Message::Query(Box::new(search::question(&mut from)?)),
             kind::ANSWER => {
                 let id = from.u64()?;
-                Message::Answer { id, records: reconcile::records(&mut from)? }
+                Message::Answer { id, hits: search::hits(&mut from)? }
             }
             unknown => return Ok(Message::Unknown(unknown)),
         };
@@ -281,9 +283,9 @@ impl Message {
                 toggled.encode(&mut out);
             }
             Message::Query(question) => search::put_question(question, &mut out),
-            Message::Answer { id, records } => {
+            Message::Answer { id, hits } => {
                 out.extend(id.to_be_bytes());
-                reconcile::put_records(records, &mut out);
+                search::put_hits(hits, &mut out);
             }
             Message::Join
             | Message::Lean
@@ -314,7 +316,7 @@ impl Message {
             Message::Records(records) => reconcile::records_len(records),
             Message::Terms { toggled, .. } => 1 + toggled.encoded_len(),
             Message::Query(question) => search::question_len(question),
-            Message::Answer { records, .. } => 8 + reconcile::records_len(records),
+            Message::Answer { hits, .. } => 8 + search::hits_len(hits),
             Message::Join
             | Message::Lean
             | Message::WhoIndexes

@@ -4,6 +4,8 @@
 use super::limits::{ANNOUNCED_MAX, RECORD_BYTES_MAX, SHUFFLE_CONTACTS_MAX, WALK_STEPS_MAX};
 use super::*;
 use crate::id::NodeId;
+use crate::records::Text;
+use crate::search::hit::{Page, What};
 use crate::search::words::{Term, words};
 use proptest::prelude::*;
 use std::net::SocketAddr;
@@ -56,13 +58,21 @@ fn the_encoding_is_the_one_that_is_written_down() {
     let toggled = [5, 0x40_0006].into_iter().filter_map(Term::new).collect();
     check(&Message::Terms { is_near: true, toggled }, &[48, 1, 0, 2, 0, 0, 5, 0x40, 0, 0]);
     let words = words("debian iso");
-    let question = Question { id: 7, budget: 300, width: 16, wanted: 3, words };
+    let (what, receipt) = (What::Pages, true);
+    let question = Question { id: 7, budget: 300, width: 16, wanted: 3, what, receipt, words };
     check(
         &Message::Query(Box::new(question)),
-        b"\x31\0\0\0\0\0\0\0\x07\x01\x2c\x10\x03\x06debian\x03iso",
+        b"\x31\0\0\0\0\0\0\0\x07\x01\x2c\x10\x03\x82\x06debian\x03iso",
     );
-    let records = vec![Bytes::from_static(b"record")];
-    check(&Message::Answer { id: 7, records }, b"\x32\0\0\0\0\0\0\0\x07\0\x06record");
+    let record = Bytes::from_static(b"record");
+    let page = Page { path: Text::cleaned("a/b"), snippet: Text::cleaned("so") };
+    let hits =
+        vec![RawHit { record: record.clone(), page: None }, RawHit { record, page: Some(page) }];
+    check(
+        &Message::Answer { id: 7, hits },
+        b"\x32\0\0\0\0\0\0\0\x07\0\x06record\0\0\0\x06record\0\x03a/b\0\x02so",
+    );
+    check(&Message::Answer { id: 7, hits: Vec::new() }, b"\x32\0\0\0\0\0\0\0\x07");
     check(&Message::Offer(vec![id]), &[&[35][..], &[5; 32]].concat());
 }
 
@@ -109,20 +119,33 @@ fn what_is_not_so_is_refused() {
     refuse(&[16, 0]);
     refuse(&[&[16, 0][..], &[0; RECORD_BYTES_MAX + 1]].concat());
     for rest in [
-        &b"\0\0\x01\x01\x03iso"[..],
-        b"\x04\x01\x01\x01\x03iso",
-        b"\0\x01\0\x01\x03iso",
-        b"\0\x01\x41\x01\x03iso",
-        b"\0\x01\x01\0\x03iso",
-        b"\0\x01\x01\x01",
-        b"\0\x01\x01\x01\x03ISO",
-        b"\0\x01\x01\x01\x03iso\x03iso",
-        b"\0\x01\x01\x01\x03iso\x01",
-        b"\0\x01\x01\x01\x03\xff\xff\xff",
+        &b"\0\0\x01\x01\0\x03iso"[..],
+        b"\x04\x01\x01\x01\0\x03iso",
+        b"\0\x01\0\x01\0\x03iso",
+        b"\0\x01\x41\x01\0\x03iso",
+        b"\0\x01\x01\0\0\x03iso",
+        b"\0\x01\x01\x01\0",
+        b"\0\x02\x01\x01\x03\x03iso",
+        b"\0\x01\x01\x01\x80\x03iso",
+        b"\0\x01\x01\x01\0\x03ISO",
+        b"\0\x01\x01\x01\0\x03iso\x03iso",
+        b"\0\x01\x01\x01\0\x03iso\x01",
+        b"\0\x01\x01\x01\0\x03\xff\xff\xff",
     ] {
         refuse(&[&[49, 0, 0, 0, 0, 0, 0, 0, 7][..], rest].concat());
     }
-    refuse(&[50, 0, 0, 0, 0, 0, 0, 0, 7]);
+    for rest in [
+        &b"\0"[..],
+        b"\0\0\0\0",
+        b"\0\x01x",
+        b"\0\x01x\0\x01",
+        b"\0\x01x\0\x01a",
+        b"\0\x01x\0\x01a\0\x01",
+        b"\0\x01x\0\x01\n\0\0",
+        b"\0\x01x\0\x01a\0\x01\xff",
+    ] {
+        refuse(&[&[50, 0, 0, 0, 0, 0, 0, 0, 7][..], rest].concat());
+    }
     refuse(&[48, 2, 0, 2, 0, 0, 5, 0x40, 0, 0]);
     refuse(&[0xfe; MESSAGE_BYTES_MAX + 1]);
 }
@@ -179,15 +202,33 @@ fn any_message() -> impl Strategy<Value = Message> {
                 Message::Terms { is_near, toggled }
             }
         ),
-        (any::<u64>(), 1..=1_024u16, 1..=64u8, 1..=64u8, "[a-zß]{2,9}").prop_map(
-            |(id, budget, width, wanted, word)| {
+        (any::<u64>(), 2..=1_024u16, 1..=64u8, 1..=64u8, "[a-zß]{2,9}", any_what(), any::<bool>())
+            .prop_map(|(id, budget, width, wanted, word, what, receipt)| {
                 let words = words(&word);
-                Message::Query(Box::new(Question { id, budget, width, wanted, words }))
-            }
-        ),
-        (any::<u64>(), proptest::collection::vec(bytes(200), 1..=limits::RECORDS_MAX))
-            .prop_map(|(id, records)| Message::Answer { id, records }),
+                let question = Question { id, budget, width, wanted, what, receipt, words };
+                Message::Query(Box::new(question))
+            }),
+        (
+            any::<u64>(),
+            proptest::collection::vec((bytes(200), any_page()), 0..=limits::RECORDS_MAX)
+        )
+            .prop_map(|(id, hits)| {
+                let hit = |(record, page)| RawHit { record, page };
+                Message::Answer { id, hits: hits.into_iter().map(hit).collect() }
+            }),
     ]
+}
+
+fn any_what() -> impl Strategy<Value = What> {
+    prop_oneof![Just(What::Any), Just(What::Files), Just(What::Pages)]
+}
+
+fn any_page() -> impl Strategy<Value = Option<Page>> {
+    let page = ("[a-z/ü]{1,20}", "[a-z ü]{0,20}").prop_map(|(path, snippet)| Page {
+        path: Text::cleaned(&path),
+        snippet: Text::cleaned(&snippet),
+    });
+    proptest::option::of(page)
 }
 
 proptest! {

@@ -12,7 +12,7 @@ use crate::node::{NEVER, NodeIndex, mix};
 use althing_base::hash::sha1;
 use althing_base::time::Duration;
 use althing_base::{Instant, Machine as _, Rng, Seed, UnixTime};
-use althing_overlay::io::{Input, LinkId, Output, Via};
+use althing_overlay::io::{Input, LinkId, Output, Via, What};
 use althing_overlay::machine::{Config, Overlay, Stats};
 use althing_overlay::records::{Change, Draft, InfoHash, Listing, Profile, Record, RecordId, Text};
 use althing_overlay::wire::Message;
@@ -335,7 +335,16 @@ impl Net {
         let id = self.rng.next_u64();
         let find = self.finds.add(id, by, self.now);
         let words = words.to_owned();
-        self.tell(by, Input::Find(Box::new(althing_overlay::io::Find { id, words, wanted, via })));
+        self.tell(
+            by,
+            Input::Find(Box::new(althing_overlay::io::Find {
+                id,
+                words,
+                wanted,
+                via,
+                what: What::Any,
+            })),
+        );
         find
     }
 
@@ -591,10 +600,12 @@ impl Net {
                         self.reached(at, &record.id());
                     }
                 }
-                Output::Found { id, record } => {
-                    self.finds.found(id, self.now, record.author());
+                Output::Found { id, hit } => {
+                    self.finds.found(id, self.now, hit.record.author());
                 }
-                Output::Searched { id } => self.finds.searched(id, self.now),
+                Output::Searched { id, .. } => self.finds.searched(id, self.now),
+                // Nobody here has an index on disk, and there is no DHT.
+                Output::Consult { .. } | Output::FindTerm { .. } | Output::AnnounceTerms(_) => {}
             }
         }
         let host = &mut self.hosts[at.index()];

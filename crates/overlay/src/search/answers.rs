@@ -1,0 +1,181 @@
+//! Answers: what is found here, be it offered or in the index on disk, and what others have found.
+
+use super::Search;
+use super::hit::{Hit, RawHit, What, is_answer};
+use super::limits::{
+    ANSWERS_OF_NODE_MAX, ANSWERS_PASSED_MAX, CONSULT_WAIT, CONSULTS_MAX, CONSULTS_PER_S,
+    PAGES_OF_RECORD_MAX,
+};
+use super::words::Word;
+use crate::id::NodeId;
+use crate::io::{LinkId, Output};
+use crate::machine::limits::{SCORE_INVALID, SCORE_UNASKED};
+use crate::records::{RawRecord, Record};
+use crate::sink::Sink;
+use crate::wire::limits::{MESSAGE_BYTES_MAX, RECORDS_MAX};
+use crate::wire::{Message, Question, hit_len};
+use althing_base::{Instant, TokenBucket};
+use std::collections::VecDeque;
+
+/// Questions of others that are being looked for in the index on disk.
+#[derive(Debug)]
+pub(super) struct Consults {
+    open: VecDeque<Consult>,
+    next: u64,
+    rate: TokenBucket,
+}
+
+#[derive(Debug)]
+struct Consult {
+    ask: u64,
+    question: u64,
+    until: Instant,
+}
+
+impl Consults {
+    pub(super) fn new(now: Instant) -> Self {
+        let rate = TokenBucket::new(now, CONSULTS_PER_S.0, CONSULTS_PER_S.1);
+        Consults { open: VecDeque::new(), next: 0, rate }
+    }
+
+    /// Forgets those that were not answered in time.
+    fn forget(&mut self, now: Instant) {
+        while self.open.front().is_some_and(|consult| consult.until <= now) {
+            self.open.pop_front();
+        }
+    }
+}
+
+impl Search {
+    /// What is offered here and has the words.
+    pub(super) fn offered(&self, words: &[Word], what: What, wanted: usize) -> Vec<Record> {
+        if !what.is_met_by(None) {
+            return Vec::new();
+        }
+        let found = self.offers.find(words, wanted.min(ANSWERS_OF_NODE_MAX));
+        found.into_iter().cloned().collect()
+    }
+
+    /// Asks the index on disk, if there is one and it is not asked too much.
+    pub(super) fn consult(
+        &mut self,
+        now: Instant,
+        question: &Question,
+        wanted: u8,
+        sink: &mut Sink,
+    ) {
+        let Some(consults) = &mut self.consults else { return };
+        consults.forget(now);
+        if consults.open.len() >= CONSULTS_MAX || !consults.rate.take(now, 1) {
+            return;
+        }
+        let ask = consults.next;
+        consults.next += 1;
+        let until = now + CONSULT_WAIT;
+        consults.open.push_back(Consult { ask, question: question.id, until });
+        let words = question.words.iter().map(|word| word.as_str().to_owned()).collect();
+        let wanted = wanted.min(ANSWERS_OF_NODE_MAX as u8);
+        sink.outputs.push_back(Output::Consult { ask, words, what: question.what, wanted });
+    }
+
+    /// The index on disk has found something, or nothing.
+    pub(crate) fn consulted(&mut self, now: Instant, ask: u64, hits: &[Hit], sink: &mut Sink) {
+        let Some(consults) = &mut self.consults else { return };
+        consults.forget(now);
+        let at = consults.open.iter().position(|consult| consult.ask == ask);
+        let Some(consult) = at.and_then(|at| consults.open.remove(at)) else { return };
+        let Some(way) = self.seen.way(consult.question) else { return };
+        let mut good = Vec::new();
+        for hit in hits.iter().take(ANSWERS_OF_NODE_MAX) {
+            let name = (hit.record.id(), hit.page.clone());
+            let is_sound = way.what.is_met_by(hit.page.as_ref())
+                && is_answer(&hit.record, hit.page.as_ref(), &way.words);
+            // What was found among what is offered was said already.
+            if is_sound && !way.own.contains(&name) && way.room() > 0 {
+                way.own.push(name);
+                good.push(RawHit::from(hit));
+            }
+        }
+        self.pass_back(consult.question, good, sink);
+    }
+
+    /// Sends answers back on the way that the question came.
+    fn pass_back(&mut self, id: u64, hits: Vec<RawHit>, sink: &mut Sink) {
+        let Some(way) = self.seen.way(id) else { return };
+        let back = way.from.iter().find(|from| self.links.iter().any(|other| other.link == **from));
+        if let Some(back) = back.filter(|_| !hits.is_empty()) {
+            answer(*back, id, hits, sink);
+        }
+    }
+
+    /// A neighbour answers; `check` looks at what its author says, at last at the signature. How the
+    /// neighbour is to be regarded for it.
+    pub(crate) fn answer(
+        &mut self,
+        now: Instant,
+        (link, from): (LinkId, Option<NodeId>),
+        (id, hits): (u64, Vec<RawHit>),
+        check: impl Fn(&RawRecord) -> Result<Record, i32>,
+        sink: &mut Sink,
+    ) -> i32 {
+        // It may be late.
+        let Some(way) = self.seen.way(id) else { return 0 };
+        if !way.sent.contains(&link) {
+            return SCORE_UNASKED;
+        }
+        let bytes: usize = hits.iter().map(hit_len).sum();
+        let mut good = Vec::new();
+        let mut score = 0;
+        for RawHit { record, page } in hits {
+            let Ok(raw) = RawRecord::parse(&record) else {
+                score += SCORE_INVALID;
+                break;
+            };
+            if way.room() == 0 {
+                break;
+            }
+            let of_it = || way.passed.iter().filter(|(record, _)| *record == raw.id());
+            if of_it().any(|(_, other)| *other == page) || of_it().count() > PAGES_OF_RECORD_MAX {
+                continue;
+            }
+            if !way.what.is_met_by(page.as_ref()) || !is_answer(&raw, page.as_ref(), &way.words) {
+                score += SCORE_INVALID;
+                break;
+            }
+            match check(&raw) {
+                Ok(record) => {
+                    way.passed.push((record.id(), page.clone()));
+                    good.push(Hit { record, page, from });
+                }
+                Err(harm) => score += harm,
+            }
+        }
+        if way.is_ours {
+            self.heard(id, bytes);
+            self.found(now, id, good, sink);
+        } else {
+            let good = good.iter().map(RawHit::from).collect();
+            self.pass_back(id, good, sink);
+        }
+        score
+    }
+}
+
+/// Sends what answers a question, as much to a message as fits it; if it is nothing, that the question
+/// was heard.
+pub(super) fn answer(link: LinkId, id: u64, hits: Vec<RawHit>, sink: &mut Sink) {
+    let mut fitting = Vec::new();
+    let mut bytes = 0;
+    for hit in hits {
+        let len = hit_len(&hit);
+        if 9 + bytes + len > MESSAGE_BYTES_MAX || fitting.len() == RECORDS_MAX {
+            sink.send(link, Message::Answer { id, hits: std::mem::take(&mut fitting) });
+            bytes = 0;
+        }
+        bytes += len;
+        fitting.push(hit);
+    }
+    sink.send(link, Message::Answer { id, hits: fitting });
+}
+
+const _: () = assert!(ANSWERS_OF_NODE_MAX <= ANSWERS_PASSED_MAX);
