@@ -11,6 +11,8 @@ use crate::records::{Draft, Profile, Text};
 use crate::wire::{Announced, Hello};
 use std::net::SocketAddr;
 
+mod hostile;
+
 struct Node {
     machine: Overlay,
     now: Instant,
