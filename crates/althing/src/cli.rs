@@ -84,6 +84,13 @@ pub(crate) enum Command {
     /// this is interrupted.
     Get(Get),
 
+    /// Find what others have, by words.
+    ///
+    /// What is known here is shown at once; then others in the overlay are asked, and what they say is
+    /// shown as it comes. At the end come all answers, the best first, and what asking has cost. `althing
+    /// get 3` fetches answer 3. The overlay is off unless `overlay.enabled` is set.
+    Find(Find),
+
     /// Run the daemon: shares and fetches everything in the data folder, until Ctrl-C.
     Up(Up),
 
@@ -342,8 +349,9 @@ pub(crate) enum Format {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Get {
-    /// A magnet link, a torrent file, the address of one, or an info-hash.
-    #[arg(value_name = "MAGNET|FILE|URL|INFOHASH", value_hint = ValueHint::FilePath)]
+    /// A magnet link, a torrent file, the address of one, an info-hash, or the number of an answer of the
+    /// last `althing find`.
+    #[arg(value_name = "MAGNET|FILE|URL|INFOHASH|NO", value_hint = ValueHint::FilePath)]
     pub(crate) source: String,
 
     /// Put what is fetched into this folder [default: this folder].
@@ -381,6 +389,52 @@ pub(crate) struct Get {
 
     #[command(flatten)]
     pub(crate) listen: Listen,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Find {
+    /// Words that are all wanted.
+    #[arg(required = true, value_name = "WORD")]
+    pub(crate) words: Vec<String>,
+
+    /// Look for files by their names, tags and descriptions, or for pages: what is written in documents
+    /// [default: both].
+    #[arg(long, value_enum)]
+    pub(crate) kind: Option<FindKindArg>,
+
+    /// Whom to ask.
+    #[arg(long, value_enum, default_value_t = FindViaArg::Auto)]
+    pub(crate) via: FindViaArg,
+
+    /// Go on until Ctrl-C, and print what comes later when it comes.
+    #[arg(long)]
+    pub(crate) watch: bool,
+
+    /// Ask nobody any further after so many different answers.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) limit: u8,
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum FindKindArg {
+    /// Files, by their names, tags and descriptions.
+    File,
+    /// Pages: what is written in documents.
+    Page,
+}
+
+/// Whom to ask.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum FindViaArg {
+    /// Whoever is likely to know at the least cost; nobody if enough is known here.
+    Auto,
+    /// Neighbours, and on through them.
+    Walk,
+    /// Those whom the DHT names for the rarest word.
+    Dht,
+    /// Peers that index for others.
+    Super,
 }
 
 #[derive(Clone, Debug, Args)]

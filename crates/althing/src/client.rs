@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::env;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -196,14 +197,27 @@ impl Client {
 
     /// Listens to what happens, from now on.
     pub(crate) async fn events(&self) -> Result<Events, Failure> {
-        let response = self.send(Method::GET, "/events", None).await?;
+        self.listen("/events").await
+    }
+
+    /// Listens to a stream of events.
+    pub(crate) async fn listen<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<Events<T>, Failure> {
+        let response = self.send(Method::GET, path, None).await?;
         let status = response.status();
         if !status.is_success() {
             let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
             let bytes = body.map(|body| body.to_bytes()).unwrap_or_default();
             return Err(self.refused(status, &bytes));
         }
-        Ok(Events { client: self.clone(), body: response.into_body(), blocks: Blocks::default() })
+        Ok(Events {
+            client: self.clone(),
+            body: response.into_body(),
+            blocks: Blocks::default(),
+            kind: PhantomData,
+        })
     }
 
     fn refused(&self, status: http::StatusCode, body: &[u8]) -> Failure {
@@ -264,16 +278,17 @@ pub(crate) fn path(before: &str, name: &str) -> String {
 }
 
 /// What happens in a daemon, event by event.
-pub(crate) struct Events {
+pub(crate) struct Events<T = Event> {
     client: Client,
     body: Incoming,
     blocks: Blocks,
+    kind: PhantomData<fn() -> T>,
 }
 
-impl Events {
+impl<T: DeserializeOwned> Events<T> {
     /// The next event; `None` when the daemon has stopped. Nothing is lost if this is dropped while
     /// it waits.
-    pub(crate) async fn next(&mut self) -> Result<Option<Event>, Failure> {
+    pub(crate) async fn next(&mut self) -> Result<Option<T>, Failure> {
         loop {
             while let Some(block) = self.blocks.take() {
                 // Kinds of events that this version does not know are none of its business.
@@ -325,7 +340,7 @@ impl Blocks {
 }
 
 /// The event that is in the `data` lines of a block.
-fn parse_block(block: &[u8]) -> Option<Event> {
+fn parse_block<T: DeserializeOwned>(block: &[u8]) -> Option<T> {
     let mut data = Vec::new();
     for line in block.split(|byte| *byte == b'\n') {
         if let Some(text) = line.strip_prefix(b"data:") {
@@ -351,7 +366,7 @@ mod tests {
             seen.extend(blocks.take().map(|block| parse_block(&block)));
         }
         assert_eq!(seen, [None, Some(Event::Removed { id: "ab".into() })]);
-        assert_eq!(parse_block(b"data: {\"type\":\"unheard of\"}"), None);
+        assert_eq!(parse_block::<Event>(b"data: {\"type\":\"unheard of\"}"), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `get`: what a link or torrent file names comes to this machine.
 
 use super::choose::{self, Choice};
+use super::find;
 use super::follow::{Follower, Step, is_complete};
 use super::list::short_id;
 use crate::cli::{Get, Global};
@@ -28,7 +29,12 @@ pub(super) async fn get(
     screen: &Screen,
     mut signals: Signals,
 ) -> Result<(), Failure> {
-    let (link, torrent) = match read_source(&args.source)? {
+    let answer = find::wanted(&args.source).filter(|_| !Path::new(&args.source).exists());
+    let source = match answer {
+        Some(answer) => Source::Link(find::magnet(global, answer, screen).await?),
+        None => read_source(&args.source)?,
+    };
+    let (link, torrent) = match source {
         Source::Link(link) => (Some(link), None),
         Source::File(bytes) => (None, Some(encoded(&bytes))),
     };

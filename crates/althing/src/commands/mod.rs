@@ -4,6 +4,7 @@ pub(crate) mod choose;
 mod config;
 mod dht;
 mod files;
+mod find;
 mod follow;
 mod get;
 mod inspect;
@@ -35,6 +36,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
     match cli.command {
         Command::Share(args) => share::share(global, args, screen, signals).await,
         Command::Get(args) => get::get(global, args, screen, signals).await,
+        Command::Find(args) => find::find(global, args, screen, signals).await,
         Command::Up(args) => up::up(global, args, screen, signals).await,
         Command::Down => up::down(global, screen).await,
         Command::Status => status::status(global, screen).await,

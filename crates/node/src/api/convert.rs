@@ -1,5 +1,9 @@
 //! From the session's values to the API's, which change on different days.
 
+mod find;
+
+pub(super) use find::{find, find_answer, find_options, find_state};
+
 use super::change;
 use super::types as api;
 use crate::session::{

@@ -2,7 +2,8 @@
 
 use super::types::{ErrorBody, ErrorCode, ErrorReply};
 use crate::session::{
-    AddError, ChangeConfigError, CommandError, CreateError, DhtError, OverlayError, PublishError,
+    AddError, ChangeConfigError, CommandError, CreateError, DhtError, FindError, OverlayError,
+    PublishError,
 };
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -93,6 +94,17 @@ impl From<OverlayError> for ApiError {
             }
         };
         Self::sentence(code, &error, "GET /api/v1/overlay says how it is")
+    }
+}
+
+impl From<FindError> for ApiError {
+    fn from(error: FindError) -> Self {
+        let code = match error {
+            FindError::Overlay(error) => return error.into(),
+            FindError::NoWords(_) | FindError::TooLong { .. } => ErrorCode::BadRequest,
+            FindError::TooMany => ErrorCode::TooMany,
+        };
+        Self::sentence(code, &error, "GET /api/v1/find lists the searches")
     }
 }
 

@@ -26,6 +26,13 @@ pub(super) const TOLD_PER_TURN: usize = 256;
 /// How often the wall clock is read for the overlay, and it is looked at which port others are told.
 pub(super) const CLOCK_EVERY: Duration = Duration::from_secs(60);
 
+/// Records of ours whose time was over and that are said anew, one a minute; further ones are not. As many
+/// as others hold of one author.
+pub(super) const LAPSED_MAX: usize = althing_overlay::limits::AUTHOR_RECORDS_MAX;
+
+/// Searches that stand at a time; each record that comes is held against all of them.
+pub(super) const WATCHES_MAX: usize = crate::session::FINDS_OPEN_MAX;
+
 /// Connections of the meeting place's swarm: links, and some for ordinary clients that fetch its text.
 pub(super) const CONNECTIONS_MAX: u32 = 96;
 

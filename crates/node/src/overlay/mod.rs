@@ -5,6 +5,7 @@
 //! and fro and knows nothing of them; this thread opens and seals them ([`side`]) and drives the machine.
 //! Who is at the meeting place is found as in any swarm: DHT, trackers, peer exchange, own network.
 
+mod asking;
 mod identity;
 mod limits;
 mod meeting;
@@ -15,8 +16,8 @@ pub(crate) use meeting::Meeting;
 pub(crate) use side::Figures;
 
 use crate::clock;
-use crate::session::StartError;
 use crate::session::shared::{Entry, Shared};
+use crate::session::{Find, StartError};
 use crate::shard::Command;
 use althing_base::Seed;
 use althing_base::machine::is_due;
@@ -24,9 +25,10 @@ use althing_bittorrent::InfoHashes;
 use althing_bittorrent::swarm::ApplicationEvent;
 use althing_overlay::limits::STRANGER_WORK_BITS;
 use althing_overlay::machine::Stats;
-use althing_overlay::records::{Draft, Record, stamp};
+use althing_overlay::records::{Change, Draft, Record, stamp};
 use althing_overlay::{Keys, NetworkKey};
 use althing_store::shelf::ShelfStore;
+use asking::Asking;
 use limits::{CLOCK_EVERY, TOLD_PER_TURN, WAITING_BYTES_MAX};
 use side::Side;
 use std::net::SocketAddr;
@@ -56,6 +58,12 @@ pub(crate) enum Request {
     Publish(Box<Record>, oneshot::Sender<Result<(), String>>),
     /// A torrent is gone: if we told others of it, it is taken back.
     Withdraw(InfoHashes),
+    /// Ask others for what a user looks for. Answered or dropped when nobody is asked any more.
+    Find(Arc<Find>, oneshot::Sender<()>),
+    /// Hold all that comes from now on against a search.
+    Watch(Arc<Find>),
+    /// The user has seen enough of the search of this number.
+    StopFinding(u64),
     /// End.
     Stop(oneshot::Sender<()>),
 }
@@ -246,6 +254,7 @@ async fn run(
 ) {
     let Setup { shared, entry, keys, network, is_super, contacts, mut store, seed } = setup;
     let mut side = Side::new(clock::now(), keys, network, is_super, contacts, seed);
+    let mut asking = Asking::new(seed.fork("asking", 0));
     restore(&mut side, &mut store);
     let mut batch = Vec::with_capacity(TOLD_PER_TURN);
     let mut is_stopping = None;
@@ -263,6 +272,7 @@ async fn run(
                 if let Some(record) = side.renewal(clock::unix_now(), is_here) {
                     later.publish(record);
                 }
+                asking.tick(clock::now(), &mut side);
                 // What is lost in a power cut, others have.
                 flush(&store, |result| {
                     if let Err(error) = result {
@@ -299,6 +309,11 @@ async fn run(
                         later.publish(record);
                     }
                 }
+                Told::Request(Request::Find(find, done)) => {
+                    asking.ask(now, &mut side, find, Some(done));
+                }
+                Told::Request(Request::Watch(find)) => asking.watch(now, find),
+                Told::Request(Request::StopFinding(find)) => asking.stop(now, &mut side, find),
                 Told::Request(Request::Stop(done)) => {
                     is_stopping = Some(done);
                 }
@@ -307,7 +322,10 @@ async fn run(
         if is_due(now, side.deadline()) {
             side.timeout(now);
         }
-        keep(&mut side, &mut store, published);
+        while let Some(news) = side.poll_news() {
+            asking.hear(news, &side);
+        }
+        keep(&mut side, &mut store, &asking, published);
         gauges.set(&side.stats());
         let Some(shared) = shared.upgrade() else { return };
         while let Some(wish) = side.poll_wish() {
@@ -369,9 +387,13 @@ fn restore(side: &mut Side, store: &mut ShelfStore) {
 fn keep(
     side: &mut Side,
     store: &mut ShelfStore,
+    asking: &Asking,
     published: Vec<oneshot::Sender<Result<(), String>>>,
 ) {
     while let Some(change) = side.poll_change() {
+        if let Change::Hold(record) = &change {
+            asking.notice(record, side);
+        }
         store.note(change);
     }
     let written = store.write().map_err(|error| error.to_string());

@@ -1,15 +1,15 @@
 //! Links and the machine, without threads or clocks: what the swarm of the meeting place says goes in, and
 //! what is wished of it comes out.
 
-use super::limits::{COMING_MAX, HANDSHAKE_WITHIN, LINKS_MAX};
+use super::limits::{COMING_MAX, HANDSHAKE_WITHIN, LAPSED_MAX, LINKS_MAX};
 use althing_base::machine::is_due;
 use althing_base::{Instant, Machine as _, Seed, Sha1Digest, UnixTime};
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::swarm::{ApplicationEvent, ApplicationWish, ConnId, Direction};
-use althing_overlay::io::{CloseReason, Input, LinkId, Output};
+use althing_overlay::io::{CloseReason, Cost, Find, Hit, Input, LinkId, Output};
 use althing_overlay::link::{Event, Link};
 use althing_overlay::machine::{Config, Overlay, Stats};
-use althing_overlay::records::{Body, Change, Draft, InfoHash, Key, Record, Refused};
+use althing_overlay::records::{Body, Change, Draft, InfoHash, Key, Record, Refused, Why};
 use althing_overlay::wire::Message;
 use althing_overlay::{Keys, NetworkKey, NodeId};
 use althing_store::shelf::{Loaded, ShelfStore};
@@ -54,6 +54,14 @@ struct Wire {
     since: Instant,
 }
 
+/// What has become of a question.
+pub(super) enum News {
+    /// There is an answer.
+    Found { id: u64, hit: Box<Hit> },
+    /// Nobody is asked any more.
+    Searched { id: u64, cost: Cost },
+}
+
 /// See the [module](self).
 pub(super) struct Side {
     overlay: Overlay,
@@ -73,6 +81,10 @@ pub(super) struct Side {
     inputs: VecDeque<Input>,
     /// What has changed on the shelf.
     changes: VecDeque<Change>,
+    /// What has become of questions.
+    news: VecDeque<News>,
+    /// Records of ours whose time was over before they were renewed.
+    lapsed: Vec<Record>,
     /// The port that the machine was told.
     port: Option<u16>,
 }
@@ -100,6 +112,8 @@ impl Side {
             wishes: VecDeque::new(),
             inputs: VecDeque::new(),
             changes: VecDeque::new(),
+            news: VecDeque::new(),
+            lapsed: Vec::new(),
             port: None,
         };
         // It has looked for others when it was made.
@@ -151,30 +165,68 @@ impl Side {
         for memory in loaded.memories {
             shelf.recall(unix, memory);
         }
+        let me = self.keys.node();
         for raw in loaded.records {
             let key = raw.key();
             // The disk is as good as a stranger: what it says is checked again.
-            match raw
-                .check(&self.network, NodeId::has_signed)
-                .map(|record| shelf.admit(unix, &record))
-            {
+            let Ok(record) = raw.check(&self.network, NodeId::has_signed) else {
+                store.let_go(key);
+                continue;
+            };
+            match shelf.admit(unix, &record) {
                 // A clock that was set back is no reason to throw anything away.
-                Ok(Ok(_) | Err(Refused::Held | Refused::Ahead { .. })) => {}
-                Ok(Err(_)) | Err(_) => store.let_go(key),
+                Ok(_) | Err(Refused::Held | Refused::Ahead { .. }) => {}
+                Err(refused) => {
+                    // Nobody renewed it while this peer was off.
+                    let is_over = matches!(refused, Refused::Expired { .. });
+                    if is_over && record.author() == me && self.lapsed.len() < LAPSED_MAX {
+                        self.lapsed.push(record);
+                    }
+                    store.let_go(key);
+                }
             }
         }
+        let mut offered = Vec::new();
         while let Some(change) = shelf.poll_change() {
-            // It is there already.
-            if !matches!(change, Change::Hold(_)) {
-                store.note(change);
+            match change {
+                // It is there already.
+                Change::Hold(record) if record.author() == me => offered.push(record),
+                Change::Hold(_) => {}
+                other => store.note(other),
             }
         }
         self.input(now, Input::Clock(unix));
+        for record in offered {
+            self.input(now, Input::Offer(Box::new(record)));
+        }
     }
 
     /// What has changed on the shelf.
     pub(super) fn poll_change(&mut self) -> Option<Change> {
         self.changes.pop_front()
+    }
+
+    /// What has become of questions.
+    pub(super) fn poll_news(&mut self) -> Option<News> {
+        self.news.pop_front()
+    }
+
+    /// Asks others.
+    pub(super) fn find(&mut self, now: Instant, question: Find) {
+        self.input(now, Input::Find(Box::new(question)));
+    }
+
+    /// Asks nobody any more.
+    pub(super) fn stop_finding(&mut self, now: Instant, id: u64) {
+        self.input(now, Input::StopFinding { id });
+    }
+
+    /// Where somebody can be called with whom there is a link.
+    pub(super) fn callable(&self, node: &NodeId) -> Vec<SocketAddr> {
+        let is_it = |wire: &&Wire| {
+            wire.outgoing && matches!(wire.stage, Stage::Up { peer, .. } if peer == *node)
+        };
+        self.wires.values().filter(is_it).map(|wire| wire.addr).collect()
     }
 
     /// What is wished of the swarm.
@@ -217,7 +269,7 @@ impl Side {
     /// The record of ours that expires next, anew, if half of its time is over; not if it is of a torrent
     /// that is not here any more.
     pub(super) fn renewal(
-        &self,
+        &mut self,
         unix: UnixTime,
         is_here: impl Fn(Sha1Digest) -> bool,
     ) -> Option<Record> {
@@ -230,6 +282,12 @@ impl Side {
             let (created, expires) = (record.created().0, record.expires().0);
             unix.0 >= created + (expires - created) / 2 && is_true(record)
         };
+        let shelf = self.overlay.shelf();
+        let is_missing = |record: &Record| is_true(record) && shelf.newest(&record.key()).is_none();
+        if let Some(at) = self.lapsed.iter().position(is_missing) {
+            let record = self.lapsed.swap_remove(at);
+            return self.sign(unix, Draft::of(&record)).ok();
+        }
         let me = self.keys.node();
         let ours = self.overlay.shelf().records_of(&me);
         let record = ours.filter(is_due).min_by_key(|record| record.expires())?;
@@ -425,15 +483,36 @@ impl Side {
                     self.inputs.push_back(Input::Contacts(self.contacts.clone()));
                 }
             }
-            Output::Shelf(change) => self.changes.push_back(*change),
-            Output::Found { id, .. }
-            | Output::Searched { id, .. }
-            | Output::FindTerm { id, .. } => {
-                trace!(id, "about what nobody here has asked");
+            Output::Shelf(change) => {
+                self.follow(&change);
+                self.changes.push_back(*change);
+            }
+            Output::Found { id, hit } => self.news.push_back(News::Found { id, hit }),
+            Output::Searched { id, cost } => self.news.push_back(News::Searched { id, cost }),
+            Output::FindTerm { id, key } => {
+                self.inputs.push_back(Input::TermFound { id, key, addrs: Vec::new() });
             }
             // It was told that there is no index on disk.
             Output::Consult { ask, .. } => trace!(ask, "a question to an index that is not there"),
             Output::AnnounceTerms(keys) => trace!(keys = keys.len(), "words to be found by"),
+        }
+    }
+
+    /// What of ours is published is offered to those who look for it, and no longer when it is taken back.
+    fn follow(&mut self, change: &Change) {
+        let me = self.keys.node();
+        match change {
+            Change::Hold(record) if record.author() == me => {
+                self.inputs.push_back(Input::Offer(Box::new(record.clone())));
+            }
+            Change::Drop(record, Why::Expired)
+                if record.author() == me
+                    && !record.is_withdrawal()
+                    && self.lapsed.len() < LAPSED_MAX =>
+            {
+                self.lapsed.push(record.clone());
+            }
+            _ => {}
         }
     }
 

@@ -10,6 +10,7 @@ mod create;
 mod dht;
 mod error;
 mod event;
+pub(crate) mod find;
 mod follow;
 mod id;
 mod live;
@@ -37,6 +38,10 @@ pub use create::{Created, make_torrent};
 pub use dht::{DhtError, DhtFamily, DhtLookup, DhtStatus, DhtTorrent};
 pub use error::{AddError, ChangeConfigError, CommandError, CreateError, PublishError, StartError};
 pub use event::Event;
+pub use find::{
+    Answer, AnswerPage, FINDS_OPEN_MAX, Find, FindCost, FindError, FindKind, FindListener,
+    FindOptions, FindSnapshot, FindState, FindVia, WANTED_MAX,
+};
 pub use follow::{FollowedStatus, PublishedStatus};
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};
 pub use live::ConfigChanged;
@@ -172,6 +177,12 @@ impl Session {
                 matches: matches.iter().map(|one| (one.id, one.name.clone())).collect(),
             }),
         }
+    }
+
+    /// The torrent in the list that has one of these names.
+    pub fn of_hashes(&self, hashes: althing_bittorrent::InfoHashes) -> Option<TorrentId> {
+        let found = hashes.short_hashes().find_map(|hash| self.shared.torrents.by_hash(hash));
+        found.filter(|entry| !entry.is_hidden()).map(|entry| entry.id)
     }
 
     /// All about a torrent; `None` if there is none of that id.

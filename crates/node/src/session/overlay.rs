@@ -152,7 +152,7 @@ impl Session {
         self.overlay_publish(Draft::listing(listing, UnixTime(0), LIFETIME_MAX_S)).await
     }
 
-    fn overlay_handle(&self) -> Result<&Handle, OverlayError> {
+    pub(super) fn overlay_handle(&self) -> Result<&Handle, OverlayError> {
         self.shared.overlay.as_ref().ok_or(OverlayError::Off)
     }
 }

@@ -1,6 +1,7 @@
 //! What all threads of a session share.
 
 use super::categories::Categories;
+use super::find::Finds;
 use super::follow;
 use super::persist::Persist;
 use super::steward::Figures;
@@ -71,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) udp: Option<udp::Handle>,
     /// The thread that has the overlay, if this session takes part in it.
     pub(crate) overlay: Option<overlay::Handle>,
+    /// Searches that are open, and the last ones that were.
+    pub(super) finds: Finds,
     /// Kinds of address that trackers are asked over.
     pub(crate) families: Vec<Family>,
     pub(crate) torrents: Registry,

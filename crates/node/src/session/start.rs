@@ -106,6 +106,7 @@ pub(super) async fn start(
         local,
         udp: udp.as_ref().map(|udp| udp.handle.clone()),
         overlay: overlay.as_ref().map(|(overlay, _)| overlay.handle.clone()),
+        finds: Default::default(),
         places: Places::new(config.network.connections as usize),
         counters: Counters::default(),
         persist,

@@ -3,6 +3,7 @@
 mod daemon;
 mod dht;
 mod events;
+mod find;
 mod making;
 mod overlay;
 mod places;
@@ -48,9 +49,10 @@ pub const PREFIX: &str = "/api/v1";
         (name = "making", description = "Making torrents, and looking into them"),
         (name = "dht", description = "The DHT, where peers find each other without a tracker"),
         (name = "overlay", description = "The overlay, in which peers tell each other what they have"),
+        (name = "find", description = "Searches: who has what"),
         (name = "daemon", description = "The daemon as a whole"),
     ),
-    components(schemas(super::types::Event)),
+    components(schemas(super::types::Event, super::types::FindEvent)),
     modifiers(&Door, &Examples),
 )]
 struct Document;
@@ -132,6 +134,10 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(overlay::status))
         .routes(routes!(overlay::profile))
         .routes(routes!(overlay::list))
+        .routes(routes!(find::begin, find::list))
+        .routes(routes!(find::show, find::stop))
+        .routes(routes!(find::answer))
+        .routes(routes!(find::events))
         .routes(routes!(daemon::config, settings::change))
         .routes(routes!(settings::categories))
         .routes(routes!(settings::set_category, settings::remove_category))

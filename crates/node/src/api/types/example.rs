@@ -5,7 +5,8 @@ use super::{
     AddPeersRequest, AddRequest, Category, ChangeRequest, ConfigChange, ConfigInfo, CreateOptions,
     CreateRequest, DhtFamilyInfo, DhtInfo, DhtItem, DhtLookupInfo, DhtStored, DhtTorrentInfo,
     Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo, FilePriority,
-    FileProgress, Followed, Format, InspectReport, InspectRequest, Job, JobKind, JobState,
+    FileProgress, FindAnswer, FindCost, FindInfo, FindKind, FindPage, FindRequest, FindState,
+    FindVia, Followed, Format, InspectReport, InspectRequest, Job, JobKind, JobState,
     ListingRequest, NetAddress, NetInfo, NoLimit, OverlayInfo, OverlayLinkInfo, OverlayRecord,
     Peer, PeerSource, PieceMap, PieceRange, ProfileRequest, Protocol, Published, QueueMove,
     QueuePlace, QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest, StreamInfo,
@@ -56,6 +57,9 @@ pub fn schema_examples() -> Vec<SchemaExample> {
         entry::<ConfigInfo>("ConfigInfo"),
         entry::<CreateOptions>("CreateOptions"),
         entry::<CreateRequest>("CreateRequest"),
+        entry::<FindAnswer>("FindAnswer"),
+        entry::<FindInfo>("FindInfo"),
+        entry::<FindRequest>("FindRequest"),
         entry::<Followed>("Followed"),
         entry::<Published>("Published"),
         entry::<DhtInfo>("DhtInfo"),
@@ -626,6 +630,63 @@ impl Example for ListingRequest {
         ListingRequest {
             tags: vec!["engines".into(), "lectures".into()],
             about: "Recorded in the winter.".into(),
+        }
+    }
+}
+
+impl Example for FindRequest {
+    fn example() -> Self {
+        FindRequest {
+            words: "engine lectures".into(),
+            via: FindVia::Auto,
+            kind: FindKind::Any,
+            limit: Some(20),
+            watch: false,
+        }
+    }
+}
+
+impl Example for FindAnswer {
+    fn example() -> Self {
+        FindAnswer {
+            number: 1,
+            name: "lectures on engines".into(),
+            info_hash: Some(ID.into()),
+            info_hash_v2: Some(V2.into()),
+            magnet: format!(
+                "magnet:?xt=urn:btih:{ID}&xt=urn:btmh:1220{V2}&dn=lectures%20on%20engines"
+            ),
+            size_bytes: 734_003_200,
+            files: 12,
+            content: "video".into(),
+            tags: vec!["engines".into(), "lectures".into()],
+            about: "Recorded in the winter.".into(),
+            authors: vec![NODE.into()],
+            seeders: Some(3),
+            pages: vec![FindPage {
+                path: "notes/engines.md".into(),
+                snippet: "the engine of the second lecture".into(),
+            }],
+            here: false,
+            network: true,
+            after_ms: 412,
+            torrent: None,
+        }
+    }
+}
+
+impl Example for FindInfo {
+    fn example() -> Self {
+        FindInfo {
+            id: 7,
+            words: "engine lectures".into(),
+            via: FindVia::Auto,
+            kind: FindKind::Any,
+            watch: false,
+            state: FindState::Ended,
+            cost: FindCost { messages: 46, bytes: 5_120, peers: 8, took_ms: 1_204 },
+            age_s: 3,
+            answers: vec![FindAnswer::example()],
         }
     }
 }

@@ -11,6 +11,7 @@ mod dht;
 mod error;
 mod event;
 mod example;
+mod find;
 mod network;
 mod overlay;
 mod places;
@@ -26,6 +27,9 @@ pub use dht::{
 pub use error::{ErrorBody, ErrorCode, ErrorReply};
 pub use event::Event;
 pub use example::{Example, SchemaExample, schema_examples};
+pub use find::{
+    FindAnswer, FindCost, FindEvent, FindInfo, FindKind, FindPage, FindRequest, FindState, FindVia,
+};
 pub use network::{NetAddress, NetInfo, Reachable, Translation};
 pub use overlay::{ListingRequest, OverlayInfo, OverlayLinkInfo, OverlayRecord, ProfileRequest};
 pub use places::{LocateReport, LocateRequest, MoveRequest};

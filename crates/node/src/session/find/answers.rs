@@ -1,0 +1,195 @@
+//! Answers of one search: one for each torrent, whoever has told of it.
+
+use super::limits::{ANSWERS_MAX, AUTHORS_MAX, PAGES_MAX, PEERS_MAX};
+use althing_bittorrent::InfoHashes;
+use althing_bittorrent::metainfo::{Magnet, PeerAddress};
+use althing_overlay::NodeId;
+use althing_overlay::records::{Body, Content, Record};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A torrent that was found.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Answer {
+    /// Which it is of its search, from 1 on; it stays the same.
+    pub number: u32,
+    /// By which it is fetched.
+    pub info_hashes: InfoHashes,
+    /// What whoever told of it first calls it.
+    pub name: String,
+    /// Bytes of all files.
+    pub size_bytes: u64,
+    /// How many files.
+    pub files: u32,
+    /// What they are.
+    pub content: Content,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// A description; often empty.
+    pub about: String,
+    /// Who says that they have it, in the order in which they were heard of.
+    pub authors: Vec<NodeId>,
+    /// We knew of it without asking anybody.
+    pub here: bool,
+    /// Others have answered with it.
+    pub network: bool,
+    /// Documents in it that have the words.
+    pub pages: Vec<AnswerPage>,
+    /// How many have all of it, if that could be found out.
+    pub seeders: Option<u32>,
+    /// Where some of those listen who have it, as far as the overlay knows.
+    pub peers: Vec<SocketAddr>,
+    /// How long after the beginning it came.
+    pub after: Duration,
+    /// The version of the search in which it last changed.
+    changed: u64,
+}
+
+/// A document that has the words.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct AnswerPage {
+    /// Its path in the torrent.
+    pub path: String,
+    /// What stands around the words; empty if that is not known.
+    pub snippet: String,
+}
+
+impl Answer {
+    /// What fetches it.
+    pub fn magnet(&self) -> Magnet {
+        Magnet {
+            info_hashes: self.info_hashes,
+            name: Some(self.name.clone()),
+            trackers: Vec::new(),
+            web_seeds: Vec::new(),
+            peers: self.peers.iter().copied().map(PeerAddress::Ip).collect(),
+            select: Vec::new(),
+        }
+    }
+}
+
+/// From where it is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Source {
+    /// We knew it without asking.
+    Here,
+    /// Somebody has answered.
+    Network,
+}
+
+/// What a search is told.
+#[derive(Clone, Debug)]
+pub(crate) enum Told {
+    /// A listing that has the words.
+    Listing {
+        record: Box<Record>,
+        source: Source,
+        page: Option<AnswerPage>,
+        /// Where whoever has it listens, if that is known.
+        peers: Vec<SocketAddr>,
+    },
+    /// How many have all of it.
+    Seeders { info_hashes: InfoHashes, count: u32 },
+}
+
+/// The answers of one search, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Answers(Vec<Answer>);
+
+impl Answers {
+    pub(super) fn all(&self) -> &[Answer] {
+        &self.0
+    }
+
+    /// Those that have changed since.
+    pub(super) fn since(&self, version: u64) -> Vec<Answer> {
+        self.0.iter().filter(|answer| answer.changed > version).cloned().collect()
+    }
+
+    /// Takes something; whether it was new.
+    pub(super) fn tell(&mut self, told: Told, version: u64, after: Duration) -> bool {
+        match told {
+            Told::Listing { record, source, page, peers } => {
+                let Body::Listing(listing) = record.body() else { return false };
+                let hash = listing.info_hash();
+                let Some(info_hashes) = InfoHashes::new(hash.v1(), hash.v2()) else {
+                    return false;
+                };
+                let at = match self.position(info_hashes) {
+                    Some(at) => at,
+                    None if self.0.len() >= ANSWERS_MAX => return false,
+                    None => {
+                        self.0.push(Answer {
+                            number: u32::try_from(self.0.len())
+                                .unwrap_or(u32::MAX)
+                                .saturating_add(1),
+                            info_hashes,
+                            name: listing.name().to_owned(),
+                            size_bytes: listing.size(),
+                            files: listing.files(),
+                            content: listing.content(),
+                            tags: listing.tags().map(str::to_owned).collect(),
+                            about: listing.about().to_owned(),
+                            authors: Vec::new(),
+                            here: false,
+                            network: false,
+                            pages: Vec::new(),
+                            seeders: None,
+                            peers: Vec::new(),
+                            after,
+                            changed: version,
+                        });
+                        self.0.len() - 1
+                    }
+                };
+                let Some(answer) = self.0.get_mut(at) else { return false };
+                let before = answer.clone();
+                // Hybrid torrents are listed by some under one name alone.
+                answer.info_hashes = InfoHashes::new(
+                    answer.info_hashes.v1().or(hash.v1()),
+                    answer.info_hashes.v2().or(hash.v2()),
+                )
+                .unwrap_or(info_hashes);
+                put(&mut answer.authors, record.author(), AUTHORS_MAX);
+                if let Some(page) = page {
+                    put(&mut answer.pages, page, PAGES_MAX);
+                }
+                for peer in peers {
+                    put(&mut answer.peers, peer, PEERS_MAX);
+                }
+                match source {
+                    Source::Here => answer.here = true,
+                    Source::Network => answer.network = true,
+                }
+                let is_news = *answer != before || before.authors.is_empty();
+                if is_news {
+                    answer.changed = version;
+                }
+                is_news
+            }
+            Told::Seeders { info_hashes, count } => {
+                let at = self.position(info_hashes);
+                let Some(answer) = at.and_then(|at| self.0.get_mut(at)) else { return false };
+                let is_news = answer.seeders != Some(count);
+                (answer.seeders, answer.changed) = (Some(count), version);
+                is_news
+            }
+        }
+    }
+
+    fn position(&self, hashes: InfoHashes) -> Option<usize> {
+        let is_it = |answer: &Answer| {
+            let same_v1 = hashes.v1().is_some() && answer.info_hashes.v1() == hashes.v1();
+            let same_v2 = hashes.v2().is_some() && answer.info_hashes.v2() == hashes.v2();
+            same_v1 || same_v2
+        };
+        self.0.iter().position(is_it)
+    }
+}
+
+/// Adds what is not there yet, if there is room.
+fn put<T: PartialEq>(all: &mut Vec<T>, one: T, most: usize) {
+    if all.len() < most && !all.contains(&one) {
+        all.push(one);
+    }
+}
