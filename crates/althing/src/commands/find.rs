@@ -77,14 +77,12 @@ async fn follow(
     while let Some(event) = events.next().await? {
         screen.value(&event, true);
         match event {
-            FindEvent::Answer { answer } => {
-                // More has become known of one that was shown: the end has it.
-                if seen.insert(answer.number) {
-                    let shown = line(&answer);
-                    match watch {
-                        true => screen.result(&shown),
-                        false => screen.note(&shown),
-                    }
+            // When more becomes known of one that was shown, the end has it.
+            FindEvent::Answer { answer } if seen.insert(answer.number) => {
+                let shown = line(&answer);
+                match watch {
+                    true => screen.result(&shown),
+                    false => screen.note(&shown),
                 }
             }
             FindEvent::Find { find } if find.state == FindState::Ended => {
@@ -95,9 +93,11 @@ async fn follow(
                 let found = units::counted(find.answers.len() as u64, "answer");
                 match find.state {
                     FindState::Watching => {
-                        progress.say(&format!("{found}; waiting for what comes, until Ctrl-C"))
+                        progress.say(&format!("{found}; waiting for what comes, until Ctrl-C"));
                     }
-                    _ => progress.say(&format!("{found} so far; asking others")),
+                    _ => {
+                        progress.say(&format!("{found} so far; asking others"));
+                    }
                 }
             }
             _ => {}

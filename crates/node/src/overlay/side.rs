@@ -178,7 +178,7 @@ impl Side {
                 Ok(_) | Err(Refused::Held | Refused::Ahead { .. }) => {}
                 Err(refused) => {
                     // Nobody renewed it while this peer was off.
-                    let is_over = matches!(refused, Refused::Expired { .. });
+                    let is_over = matches!(refused, Refused::Expired);
                     if is_over && record.author() == me && self.lapsed.len() < LAPSED_MAX {
                         self.lapsed.push(record);
                     }
