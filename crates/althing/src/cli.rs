@@ -2,6 +2,7 @@
 //! all come from here.
 
 use crate::commands::choose::Choice;
+use althing_sim::overlay::lab::Part;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,6 +25,7 @@ const STYLES: Styles = Styles::styled()
 const AFTER_HELP: &str = "\
 Try it:
   althing demo                    five peers on this machine share a real file
+  althing lab overlays            ten thousand simulated peers search in three ways
   althing share ~/Pictures        share a folder; prints the line to send to friends
   althing get 'magnet:?xt=…'      fetch what a friend shares
 
@@ -197,6 +199,12 @@ pub(crate) enum Command {
     /// other; one has the content, the others fetch it from each other; then every copy is compared
     /// byte by byte. Everything is removed afterwards.
     Demo(Demo),
+
+    /// Try out what the overlay does: thousands of peers on a simulated network.
+    ///
+    /// The same code that runs in the daemon runs in ten thousand simulated peers, and nothing leaves this
+    /// machine. Whoever uses the same numbers gets the same result.
+    Lab(Lab),
 
     /// Print the completions for a shell.
     Completions {
@@ -625,6 +633,76 @@ pub(crate) enum DhtCommand {
         /// The text, at most 995 bytes.
         text: String,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Lab {
+    #[command(subcommand)]
+    pub(crate) what: LabCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum LabCommand {
+    /// Compare the three kinds of overlay: what is found, what it costs, how long it takes.
+    Overlays(LabOverlays),
+    /// List the scenarios that come with the program.
+    List,
+    /// Print a scenario's file, to change it and run it with `--scenario`.
+    Show {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LabOverlays {
+    /// What happens: a scenario's name (`althing lab list`) or its file.
+    #[arg(long, value_name = "NAME|FILE", default_value = "overlays", value_hint = ValueHint::FilePath)]
+    pub(crate) scenario: String,
+
+    /// How many peers there are in the beginning [default: the scenario's].
+    #[arg(long, value_name = "N")]
+    pub(crate) nodes: Option<u64>,
+
+    /// So many die at once: after the first questions, or where the scenario has somebody die.
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) kill: Option<Part>,
+
+    /// How things are looked for: walk, dht, super, auto, flood (to compare), or all; join them with
+    /// commas [default: the scenario's].
+    #[arg(long, value_name = "WAYS")]
+    pub(crate) via: Option<String>,
+
+    /// Everything that is left to chance follows from this number [default: the scenario's].
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// How many questions are asked of each kind [default: the scenario's].
+    #[arg(long, value_name = "N")]
+    pub(crate) questions: Option<u64>,
+
+    /// How the report is written.
+    #[arg(long, value_enum, default_value_t = LabFormat::Text)]
+    pub(crate) format: LabFormat,
+
+    /// Write the report there instead of printing it.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum LabFormat {
+    /// Tables.
+    Text,
+    /// Tables for a document.
+    Markdown,
+    /// One object.
+    Json,
+    /// A picture.
+    Svg,
+    /// A page that needs nothing else.
+    Html,
 }
 
 #[derive(Clone, Debug, Args)]

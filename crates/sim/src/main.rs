@@ -3,6 +3,7 @@
 use althing_sim::datagrams;
 use althing_sim::figures;
 use althing_sim::overlay;
+use althing_sim::overlay::lab::{self, Format};
 use althing_sim::scenario::{self, Entry, SCENARIOS};
 use althing_sim::tables::{self, TABLES};
 use std::fmt::Write as _;
@@ -24,8 +25,10 @@ Usage: althing-sim [--seed N] [--scenario NAME|all] [--peers N] [--timeline] [--
                    dht, dht-marks or dht-manners (of the DHT, --peers being its nodes)
   --svg FILE       also write what the table dht says as a picture
   --overlay NAME|all  print a table about the overlay, as Markdown: broadcast, failure, partition, rest,
-                   busy or search
-  --nodes N        how many nodes it has (default 10000)
+                   busy or search; or run a scenario of the lab, by its name or its file
+                   (`althing lab list` names them, and `althing lab overlays` runs them, too)
+  --format FORMAT  how the lab's report is written: text, markdown (default), json, svg or html
+  --nodes N        how many nodes it has (default 10000, or the scenario's own number)
   --fairness       print the table of docs/simulator.md about policies instead, as Markdown
   --timeline       also print how the run went, a line every 5 s of simulated time
   --json           print JSON, an object a line
@@ -35,12 +38,13 @@ Ends with 0 if every host that had to finish did and nothing happened that must 
 
 /// What the command line asks for.
 struct Options {
-    seed: u64,
+    seed: Option<u64>,
     scenario: String,
     peers: Option<u32>,
     fairness: bool,
     table: Option<String>,
     overlay: Option<String>,
+    format: Format,
     nodes: Option<usize>,
     svg: Option<String>,
     timeline: bool,
@@ -49,12 +53,13 @@ struct Options {
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
     let mut options = Options {
-        seed: 1,
+        seed: None,
         scenario: "all".into(),
         peers: None,
         fairness: false,
         table: None,
         overlay: None,
+        format: Format::Markdown,
         nodes: None,
         svg: None,
         timeline: false,
@@ -68,11 +73,12 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
         let mut value =
             || inline.clone().or_else(|| args.next()).ok_or(format!("{name} needs a value"));
         match name.as_str() {
-            "--seed" => options.seed = number(&name, &value()?)?,
+            "--seed" => options.seed = Some(number(&name, &value()?)?),
             "--peers" => options.peers = Some(number(&name, &value()?)?),
             "--scenario" => options.scenario = value()?,
             "--table" => options.table = Some(value()?),
             "--overlay" => options.overlay = Some(value()?),
+            "--format" => options.format = value()?.parse()?,
             "--nodes" => options.nodes = Some(number(&name, &value()?)?),
             "--svg" => options.svg = Some(value()?),
             "--fairness" => options.fairness = true,
@@ -110,7 +116,8 @@ fn chosen(name: &str) -> Result<Vec<&'static Entry>, String> {
 /// Runs one and writes what came of it; whether it was good.
 fn run(entry: &Entry, options: &Options) -> Result<bool, String> {
     let scenario = (entry.make)(options.peers);
-    let mut report = scenario::run(&*scenario, options.seed).map_err(|error| error.to_string())?;
+    let mut report =
+        scenario::run(&*scenario, options.seed.unwrap_or(1)).map_err(|error| error.to_string())?;
     let mut text = String::new();
     if options.json {
         if !options.timeline {
@@ -143,7 +150,7 @@ fn run(entry: &Entry, options: &Options) -> Result<bool, String> {
 /// Prints what the DHT costs, and draws it.
 fn draw_dht(path: &str, options: &Options) -> Result<bool, String> {
     let most = options.peers.map_or(usize::MAX, |nodes| nodes as usize);
-    let costs = datagrams::tables::costs(options.seed, most);
+    let costs = datagrams::tables::costs(options.seed.unwrap_or(1), most);
     std::fs::write(path, datagrams::tables::svg(&costs))
         .map_err(|error| format!("cannot write {path}: {error}"))?;
     let text = format!("dht\n\n{}\n", datagrams::tables::markdown(&costs));
@@ -156,14 +163,32 @@ fn print_overlay(name: &str, options: &Options) -> Result<bool, String> {
     let tables = overlay::tables::TABLES;
     let chosen = || tables.iter().filter(|(other, _)| name == "all" || name == *other);
     if chosen().next().is_none() {
-        let names: Vec<&str> = tables.iter().map(|(name, _)| *name).collect();
-        return Err(format!("there is no table \"{name}\", only {}", names.join(", ")));
+        return run_lab(name, options);
     }
     for (title, make) in chosen() {
-        let rows = make(options.seed, options.nodes.unwrap_or(overlay::tables::NODES));
+        let rows = make(options.seed.unwrap_or(1), options.nodes.unwrap_or(overlay::tables::NODES));
         let text = format!("{title}\n\n{rows}\n");
         std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())?;
     }
+    Ok(true)
+}
+
+/// Runs a scenario of the lab.
+fn run_lab(name: &str, options: &Options) -> Result<bool, String> {
+    let mut scenario = lab::load(name).map_err(|error| error.to_string())?;
+    if let Some(nodes) = options.nodes {
+        scenario.nodes = u64::try_from(nodes)
+            .unwrap_or(0)
+            .try_into()
+            .map_err(|error: lab::ValueError| format!("--nodes: {error}"))?;
+    }
+    scenario.seed = options.seed.unwrap_or(scenario.seed);
+    let report = lab::run(&scenario, &mut |what| {
+        // Nowhere is left to say that standard error is closed.
+        let _ = writeln!(std::io::stderr(), "{what}");
+    });
+    let text = report.write(options.format);
+    std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())?;
     Ok(true)
 }
 
@@ -176,8 +201,8 @@ fn print_tables(name: &str, options: &Options) -> Result<bool, String> {
     }
     let mut good = true;
     for (title, make) in chosen() {
-        let rows =
-            tables::table(*make, options.seed, options.peers).map_err(|error| error.to_string())?;
+        let rows = tables::table(*make, options.seed.unwrap_or(1), options.peers)
+            .map_err(|error| error.to_string())?;
         good &= !rows.contains("FAILED");
         let text = format!("{title}\n\n{rows}\n");
         std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())?;
@@ -194,7 +219,8 @@ fn main() -> ExitCode {
         };
         if options.fairness {
             let leechers = options.peers.unwrap_or(100);
-            let rows = figures::fairness(options.seed, leechers).map_err(|e| e.to_string())?;
+            let rows = figures::fairness(options.seed.unwrap_or(1), leechers)
+                .map_err(|e| e.to_string())?;
             std::io::stdout().write_all(rows.as_bytes()).map_err(|error| error.to_string())?;
             return Ok(true);
         }

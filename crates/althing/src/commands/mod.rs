@@ -8,6 +8,7 @@ mod find;
 mod follow;
 mod get;
 mod inspect;
+mod lab;
 mod list;
 mod make;
 mod network;
@@ -69,6 +70,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
             _ => config::config(global, &args, screen),
         },
         Command::Demo(args) => demo::demo(args, screen, signals).await,
+        Command::Lab(args) => lab::lab(args, screen, signals).await,
         Command::Completions { shell } => reference::completions(shell, screen),
         Command::Man { dir } => reference::man(dir, screen),
     }

@@ -3,7 +3,7 @@
 use crate::node::NodeIndex;
 use althing_base::Instant;
 use althing_base::time::Duration;
-use althing_overlay::NodeId;
+use althing_overlay::records::{Body, InfoHash, Record};
 use althing_overlay::wire::Message;
 use std::collections::HashMap;
 
@@ -18,20 +18,27 @@ pub struct Find {
     pub by: NodeIndex,
     /// When he began.
     pub at: Instant,
-    /// When which answer came, by whom its author is.
-    pub found: Vec<(Instant, NodeId)>,
+    /// What he means by the words.
+    meant: InfoHash,
+    /// When it was found, and how many links the question had crossed to who has it.
+    pub found: Option<(Instant, Option<u8>)>,
+    /// Answers that name something else.
+    pub wrong: u32,
     /// When nobody was asked any more.
     pub ended: Option<Instant>,
     /// Messages that it has caused, answers included.
     pub messages: u64,
     /// Their bytes, without what a link adds.
     pub bytes: u64,
+    kind: usize,
+    /// Links that it crossed to come to some.
+    links: HashMap<NodeIndex, u8>,
 }
 
 impl Find {
-    /// How long it took to the first answer.
+    /// How long it took to the first answer that names what is meant.
     pub fn took(&self) -> Option<Duration> {
-        self.found.first().map(|(at, _)| at.since(self.at))
+        self.found.map(|(at, _)| at.since(self.at))
     }
 }
 
@@ -41,12 +48,26 @@ pub(super) struct Finds {
     finds: Vec<Find>,
     by_id: HashMap<u64, FindId>,
     load: Vec<u64>,
+    kind: usize,
+    /// Messages that each node got, by kind of question.
+    by_kind: Vec<Vec<u64>>,
 }
 
 impl Finds {
-    pub(super) fn add(&mut self, id: u64, by: NodeIndex, at: Instant) -> FindId {
+    pub(super) fn add(&mut self, id: u64, by: NodeIndex, at: Instant, meant: InfoHash) -> FindId {
         let find = FindId(self.finds.len());
-        self.finds.push(Find { by, at, found: Vec::new(), ended: None, messages: 0, bytes: 0 });
+        self.finds.push(Find {
+            by,
+            at,
+            meant,
+            found: None,
+            wrong: 0,
+            ended: None,
+            messages: 0,
+            bytes: 0,
+            kind: self.kind,
+            links: HashMap::from([(by, 0)]),
+        });
         self.by_id.insert(id, find);
         find
     }
@@ -59,9 +80,27 @@ impl Finds {
         self.by_id.get(&id).map(|id| &mut self.finds[id.0])
     }
 
-    pub(super) fn found(&mut self, id: u64, at: Instant, author: NodeId) {
-        if let Some(find) = self.by_id(id) {
-            find.found.push((at, author));
+    pub(super) fn begin_kind(&mut self, kind: usize) {
+        self.kind = kind;
+    }
+
+    pub(super) fn busiest(&self, kind: usize) -> u64 {
+        self.by_kind.get(kind).and_then(|load| load.iter().max().copied()).unwrap_or(0)
+    }
+
+    pub(super) fn forget_load(&mut self) {
+        self.by_kind.clear();
+    }
+
+    /// An answer has come to who asks, from a node if it is known.
+    pub(super) fn found(&mut self, id: u64, at: Instant, from: Option<NodeIndex>, record: &Record) {
+        let Some(find) = self.by_id(id) else { return };
+        let Body::Listing(listing) = record.body() else { return };
+        if listing.info_hash() != find.meant {
+            find.wrong += 1;
+        } else if find.found.is_none() {
+            let links = from.and_then(|from| find.links.get(&from).copied());
+            find.found = Some((at, links));
         }
     }
 
@@ -71,18 +110,34 @@ impl Finds {
         }
     }
 
-    pub(super) fn sent(&mut self, id: u64, to: NodeIndex, message: &Message) {
-        if self.load.len() <= to.index() {
-            self.load.resize(to.index() + 1, 0);
+    /// A question, or an answer to it, goes from somebody to somebody else.
+    pub(super) fn sent(&mut self, id: u64, from: NodeIndex, to: NodeIndex, message: &Message) {
+        add(&mut self.load, to.index());
+        let Some(find) = self.by_id(id) else { return };
+        find.messages += 1;
+        find.bytes += message.encoded_len() as u64;
+        if matches!(message, Message::Query(_))
+            && let Some(links) = find.links.get(&from).copied()
+        {
+            let there = find.links.entry(to).or_insert(u8::MAX);
+            *there = (*there).min(links.saturating_add(1));
         }
-        self.load[to.index()] += 1;
-        if let Some(find) = self.by_id(id) {
-            find.messages += 1;
-            find.bytes += message.encoded_len() as u64;
+        let kind = find.kind;
+        if self.by_kind.len() <= kind {
+            self.by_kind.resize_with(kind + 1, Vec::new);
         }
+        add(&mut self.by_kind[kind], to.index());
     }
 
     pub(super) fn load(&self, at: NodeIndex) -> u64 {
         self.load.get(at.index()).copied().unwrap_or(0)
     }
+}
+
+/// Counts one more in a list that is as long as it has to be.
+fn add(counts: &mut Vec<u64>, at: usize) {
+    if counts.len() <= at {
+        counts.resize(at + 1, 0);
+    }
+    counts[at] += 1;
 }

@@ -4,6 +4,7 @@
 //! * [`Net`]: the nodes, their links, and what is under way between them.
 //! * [`News`]: a record that somebody published, and whom it has reached.
 //! * [`Find`]: a question that somebody asked, and what has come of it.
+//! * [`lab`]: scenarios, what has come of them, and how it is shown.
 //! * [`tables`]: the marks, and what a network at rest costs.
 //!
 //! TCP is not modelled byte by byte: what is said on a link arrives in order and whole, later if
@@ -11,15 +12,19 @@
 //! those of a function that costs nothing; everything else is real. Messages are handed over as they
 //! are; each sixteenth is written and parsed again.
 
+mod conduct;
 mod finds;
+pub mod lab;
 pub mod marks;
 mod net;
 mod news;
+mod said;
 pub mod search;
 pub mod tables;
 mod wheel;
 
 pub use crate::node::NodeIndex;
+pub use conduct::Conduct;
 pub use finds::{Find, FindId};
 pub use net::{Conditions, Death, Net, Traffic};
 pub use news::{News, NewsId};

@@ -1,7 +1,9 @@
 //! The nodes, the links between them, and what is under way.
 
-use super::finds::{Find, FindId, Finds};
+use super::conduct::Conduct;
+use super::finds::Finds;
 use super::news::{News, NewsId};
+use super::said::{tag, verify};
 use super::wheel::Wheel;
 use crate::digest::EventHash;
 use crate::limits::{
@@ -9,12 +11,11 @@ use crate::limits::{
     RETRANSMIT_WAIT, WAKES_AT_ONCE_MAX,
 };
 use crate::node::{NEVER, NodeIndex, mix};
-use althing_base::hash::sha1;
 use althing_base::time::Duration;
 use althing_base::{Instant, Machine as _, Rng, Seed, UnixTime};
-use althing_overlay::io::{Input, LinkId, Output, Via, What};
+use althing_overlay::io::{Input, LinkId, Output};
 use althing_overlay::machine::{Config, Overlay, Stats};
-use althing_overlay::records::{Change, Draft, InfoHash, Listing, Profile, Record, RecordId, Text};
+use althing_overlay::records::{Change, RecordId};
 use althing_overlay::wire::Message;
 use althing_overlay::{NetworkKey, NodeId};
 use std::collections::HashMap;
@@ -61,36 +62,37 @@ pub struct Traffic {
 
 /// A network. See the [module](super).
 pub struct Net {
-    now: Instant,
-    rng: Rng,
+    pub(super) now: Instant,
+    pub(super) rng: Rng,
     conditions: Conditions,
     /// From it the delay between two hosts follows.
     map: u64,
-    hosts: Vec<Host>,
+    pub(super) hosts: Vec<Host>,
     by_addr: HashMap<SocketAddr, NodeIndex>,
+    by_node: HashMap<NodeId, NodeIndex>,
     links: Vec<Link>,
     free: Vec<u32>,
     queue: Wheel<Event>,
     /// The network is in two parts.
     is_split: bool,
-    news: Vec<News>,
-    by_record: HashMap<RecordId, NewsId>,
-    by_tag: HashMap<u64, NewsId>,
-    published: u64,
-    finds: Finds,
+    pub(super) news: Vec<News>,
+    pub(super) by_record: HashMap<RecordId, NewsId>,
+    pub(super) by_tag: HashMap<u64, NewsId>,
+    pub(super) published: u64,
+    pub(super) finds: Finds,
     traffic: Traffic,
     hash: EventHash,
 }
 
-struct Host {
+pub(super) struct Host {
     addr: SocketAddr,
-    node: NodeId,
+    pub(super) node: NodeId,
     /// None of the dead.
     machine: Option<Box<Overlay>>,
     death: Option<Death>,
     is_behind_nat: bool,
     is_super: bool,
-    is_mute: bool,
+    conduct: Conduct,
     /// In which part it is when the network is split.
     part: bool,
     /// When it is next to be woken, as far as the queue knows.
@@ -138,26 +140,6 @@ enum Event {
     Named(NodeIndex),
 }
 
-/// A signature that costs nothing: it tells apart, and nobody here forges one.
-fn signature(author: &NodeId, message: &[u8]) -> [u8; 64] {
-    let mut hash = EventHash::new();
-    hash.bytes(&author.0);
-    hash.bytes(message);
-    let mut signature = [0; 64];
-    signature[..8].copy_from_slice(&hash.finish().to_le_bytes());
-    signature
-}
-
-fn verify(author: &NodeId, message: &[u8], given: &[u8; 64]) -> bool {
-    signature(author, message) == *given
-}
-
-/// By which a record is known without reading it: what its signature begins with.
-fn tag(record: &[u8]) -> u64 {
-    let at = record.len().saturating_sub(72);
-    record.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |tag| u64::from_le_bytes(*tag))
-}
-
 impl Net {
     /// A network of `count` nodes that have joined one after the other through the meeting place, and have
     /// had some time since.
@@ -170,6 +152,7 @@ impl Net {
             conditions,
             hosts: Vec::with_capacity(count),
             by_addr: HashMap::with_capacity(count),
+            by_node: HashMap::with_capacity(count),
             links: Vec::new(),
             free: Vec::new(),
             queue: Wheel::new(),
@@ -182,20 +165,51 @@ impl Net {
             traffic: Traffic::default(),
             hash: EventHash::new(),
         };
-        while net.hosts.len() < count {
-            let step = (net.hosts.len() / 20).clamp(1, count - net.hosts.len());
-            for _ in 0..step {
-                net.join();
-            }
-            net.run(JOIN_STEP);
-        }
-        net.run(OVERLAY_SETTLE);
+        net.grow(count);
         net
+    }
+
+    /// So many more nodes join; then they have some time.
+    pub fn grow_by(&mut self, more: usize) {
+        self.grow(self.hosts.len() + more);
+    }
+
+    /// More nodes join, until there are so many in all, the dead included; then they have some time.
+    fn grow(&mut self, count: usize) {
+        while self.hosts.len() < count {
+            let step = (self.hosts.len() / 20).clamp(1, count - self.hosts.len());
+            for _ in 0..step {
+                self.join();
+            }
+            self.run(JOIN_STEP);
+        }
+        self.run(OVERLAY_SETTLE);
     }
 
     /// One more node joins.
     pub fn join(&mut self) -> NodeIndex {
-        let addr = self.address();
+        let addr = self.address(None);
+        let is_mute = self.conditions.mute > 0.0 && self.rng.chance(self.conditions.mute);
+        self.join_as(addr, if is_mute { Conduct::Swallow } else { Conduct::Honest })
+    }
+
+    /// Somebody joins who means no good, from one of some networks (IPv4 /16) if they are given.
+    pub fn intrude(&mut self, conduct: Conduct, networks: Option<&[[u8; 2]]>) -> NodeIndex {
+        let network = networks.and_then(|some| self.rng.choose(some).copied());
+        let addr = self.address(network);
+        self.join_as(addr, conduct)
+    }
+
+    /// Networks (IPv4 /16) at random.
+    pub fn networks(&mut self, count: usize) -> Vec<[u8; 2]> {
+        let mut network = || {
+            let [a, b, ..] = self.rng.next_u32().to_be_bytes();
+            [a % 100 + 11, b]
+        };
+        (0..count).map(|_| network()).collect()
+    }
+
+    fn join_as(&mut self, addr: SocketAddr, conduct: Conduct) -> NodeIndex {
         let mut seed = [0; 32];
         self.rng.fill(&mut seed);
         let mut node = [0; 32];
@@ -208,11 +222,11 @@ impl Net {
         let part = self.rng.chance(0.5);
         // Nobody who cannot be called. Where there are none nothing is drawn.
         let is_super = self.conditions.supers > 0.0 && self.rng.chance(self.conditions.supers);
-        let is_super = is_super && !is_behind_nat;
+        let is_super = is_super && !is_behind_nat && !conduct.is_attack();
         config.is_super = is_super;
-        let is_mute = self.conditions.mute > 0.0 && self.rng.chance(self.conditions.mute);
         let at = NodeIndex(self.hosts.len() as u32);
         self.by_addr.insert(addr, at);
+        self.by_node.insert(node, at);
         self.hosts.push(Host {
             addr,
             node,
@@ -220,7 +234,7 @@ impl Net {
             death: None,
             is_behind_nat,
             is_super,
-            is_mute,
+            conduct,
             part,
             wake: NEVER,
             woken: (NEVER, 0),
@@ -232,15 +246,16 @@ impl Net {
         at
     }
 
-    fn unix(&self) -> UnixTime {
+    pub(super) fn unix(&self) -> UnixTime {
         UnixTime(EPOCH + self.now.as_nanos() as i64 / 1_000_000_000)
     }
 
     /// A public address, which nobody has, most likely in a network of its own.
-    fn address(&mut self) -> SocketAddr {
+    fn address(&mut self, network: Option<[u8; 2]>) -> SocketAddr {
         loop {
             let [a, b, c, d] = self.rng.next_u32().to_be_bytes();
-            let addr = SocketAddr::from(([a % 100 + 11, b, c, d], 7716));
+            let [a, b] = network.unwrap_or([a % 100 + 11, b]);
+            let addr = SocketAddr::from(([a, b, c, d], 7716));
             if !self.by_addr.contains_key(&addr) {
                 return addr;
             }
@@ -283,81 +298,6 @@ impl Net {
         *self.rng.choose(some).expect("there is somebody")
     }
 
-    /// What was published.
-    pub fn news(&self, id: NewsId) -> &News {
-        &self.news[id.0]
-    }
-
-    /// Somebody who is alive publishes a record of some 300 bytes.
-    pub fn publish(&mut self, by: NodeIndex) -> NewsId {
-        self.published += 1;
-        let node = self.hosts[by.index()].node;
-        let name = Text::new(&format!("news {}", self.published)).expect("it is short");
-        let about = Text::new(&"of what there is to be had ".repeat(5)).expect("it is short");
-        let profile = Profile::new(name, about).expect("it has a name");
-        let mut draft = Draft::profile(profile, self.unix(), 24 * 3_600);
-        draft.seq = self.published;
-        let record: Record = draft
-            .sign_with(&node, &network(), |message| signature(&node, message))
-            .expect("it is as records are");
-        let id = NewsId(self.news.len());
-        self.news.push(News {
-            by,
-            at: self.now,
-            reached: vec![None; self.hosts.len()],
-            hops: Default::default(),
-            copies: 0,
-        });
-        self.by_record.insert(record.id(), id);
-        self.by_tag.insert(tag(record.bytes()), id);
-        self.tell(by, Input::Publish(Box::new(record)));
-        id
-    }
-
-    /// Somebody who is alive has something that others may find by the words of its name. What has one name
-    /// is the same, whoever has it.
-    pub fn offer(&mut self, by: NodeIndex, name: &str) {
-        self.published += 1;
-        let node = self.hosts[by.index()].node;
-        let info_hash = InfoHash::V1(sha1(name.as_bytes()));
-        let name = Text::new(name).expect("it is short");
-        let listing = Listing::new(info_hash, name, 1 << 30, 3).expect("it has a name");
-        let mut draft = Draft::listing(listing, self.unix(), 24 * 3_600);
-        draft.seq = self.published;
-        let record = draft
-            .sign_with(&node, &network(), |message| signature(&node, message))
-            .expect("it is as records are");
-        self.tell(by, Input::Offer(Box::new(record)));
-    }
-
-    /// Somebody who is alive looks for something, until he has found so many that differ.
-    pub fn find(&mut self, by: NodeIndex, words: &str, wanted: u8, via: Via) -> FindId {
-        let id = self.rng.next_u64();
-        let find = self.finds.add(id, by, self.now);
-        let words = words.to_owned();
-        self.tell(
-            by,
-            Input::Find(Box::new(althing_overlay::io::Find {
-                id,
-                words,
-                wanted,
-                via,
-                what: What::Any,
-            })),
-        );
-        find
-    }
-
-    /// What has come of it.
-    pub fn found(&self, id: FindId) -> &Find {
-        self.finds.find(id)
-    }
-
-    /// Messages of questions and answers that each node got so far.
-    pub fn asked(&self, at: NodeIndex) -> u64 {
-        self.finds.load(at)
-    }
-
     /// Who has a link to whom, and how long what is said on it takes: for each node that is alive.
     pub fn graph(&self) -> Vec<Vec<(NodeIndex, Duration)>> {
         let mut graph = vec![Vec::new(); self.hosts.len()];
@@ -387,9 +327,35 @@ impl Net {
         self.alive().into_iter().filter(|at| self.hosts[at.index()].is_super).collect()
     }
 
-    /// Those who are alive and answer questions.
-    pub fn speaking(&self) -> Vec<NodeIndex> {
-        self.alive().into_iter().filter(|at| !self.hosts[at.index()].is_mute).collect()
+    /// Those who are alive and do as nodes do.
+    pub fn honest(&self) -> Vec<NodeIndex> {
+        let is_honest = |at: &NodeIndex| self.hosts[at.index()].conduct == Conduct::Honest;
+        self.alive().into_iter().filter(is_honest).collect()
+    }
+
+    /// Somebody is told that there is somebody else.
+    pub fn point(&mut self, at: NodeIndex, to: NodeIndex) {
+        let addr = self.hosts[to.index()].addr;
+        self.tell(at, Input::Contacts(vec![addr]));
+    }
+
+    /// Those to whom somebody has a link, be they neighbours or not.
+    pub fn linked(&self, at: NodeIndex) -> Vec<NodeIndex> {
+        let mut linked = Vec::new();
+        for link in &self.links {
+            let [one, two] = link.ends;
+            let is_alive = |end: &End| self.hosts[end.host.index()].machine.is_some();
+            if link.ends.iter().all(|end| end.is_open && is_alive(end)) {
+                linked.extend((one.host == at).then_some(two.host));
+                linked.extend((two.host == at).then_some(one.host));
+            }
+        }
+        linked
+    }
+
+    /// Whether somebody does as nodes do.
+    pub fn is_honest(&self, at: NodeIndex) -> bool {
+        self.hosts[at.index()].conduct == Conduct::Honest
     }
 
     /// These die at once.
@@ -483,8 +449,7 @@ impl Net {
                 if let Message::Gossip { hops, record } = &message {
                     self.note_hops(host, *hops, tag(record));
                 }
-                let is_search = matches!(message, Message::Query(_) | Message::Answer { .. });
-                if !is_search || !self.hosts[host.index()].is_mute {
+                if self.hosts[host.index()].conduct.heeds(&message) {
                     self.tell(host, Input::Message { link, message });
                 }
             }
@@ -550,7 +515,7 @@ impl Net {
     }
 
     /// Something happens to a node.
-    fn tell(&mut self, at: NodeIndex, input: Input) {
+    pub(super) fn tell(&mut self, at: NodeIndex, input: Input) {
         let now = self.now;
         if let Some(machine) = &mut self.hosts[at.index()].machine {
             self.traffic.events += 1;
@@ -584,7 +549,12 @@ impl Net {
             && let Some(output) = machine.poll_output()
         {
             match output {
-                Output::Send { link, message } => self.send(at, link, message),
+                Output::Send { link, message } => {
+                    let conduct = self.hosts[at.index()].conduct;
+                    if let Some(message) = conduct.says(message, |node| self.conduct_of(node)) {
+                        self.send(at, link, message);
+                    }
+                }
                 Output::Dial { addr, .. } => self.dial(at, addr),
                 Output::Close { link, .. } => {
                     if let Some(end) = self.end(at, link) {
@@ -601,7 +571,8 @@ impl Net {
                     }
                 }
                 Output::Found { id, hit } => {
-                    self.finds.found(id, self.now, hit.record.author());
+                    let from = self.by_node.get(&hit.record.author()).copied();
+                    self.finds.found(id, self.now, from, &hit.record);
                 }
                 Output::Searched { id, .. } => self.finds.searched(id, self.now),
                 // Nobody here has an index on disk, and there is no DHT.
@@ -616,6 +587,11 @@ impl Net {
             host.wake = due;
             self.queue.at(due, Event::Wakes(at));
         }
+    }
+
+    fn conduct_of(&self, node: NodeId) -> Conduct {
+        let at = self.by_node.get(&node);
+        at.map_or(Conduct::Honest, |at| self.hosts[at.index()].conduct)
     }
 
     fn reached(&mut self, at: NodeIndex, record: &RecordId) {
@@ -656,8 +632,8 @@ impl Net {
         self.traffic.bytes += message.encoded_len() as u64;
         self.count_copies(&message);
         match &message {
-            Message::Query(question) => self.finds.sent(question.id, to, &message),
-            Message::Answer { id, .. } => self.finds.sent(*id, to, &message),
+            Message::Query(question) => self.finds.sent(question.id, from, to, &message),
+            Message::Answer { id, .. } => self.finds.sent(*id, from, to, &message),
             Message::Terms { .. } => self.traffic.index_bytes += message.encoded_len() as u64,
             _ => {}
         }
@@ -732,6 +708,6 @@ impl Net {
     }
 }
 
-fn network() -> NetworkKey {
+pub(super) fn network() -> NetworkKey {
     NetworkKey::derive("simulation")
 }

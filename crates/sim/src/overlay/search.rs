@@ -27,7 +27,7 @@ const THINGS: usize = 50;
 const SETTLE: Duration = Duration::from_secs(60);
 
 /// How long a question is given.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Links that a flood crosses, as in Gnutella.
 const FLOOD_LINKS: u32 = 7;
@@ -37,6 +37,8 @@ pub struct Library {
     /// The network.
     pub net: Net,
     rng: Rng,
+    /// How often the words are met up to each.
+    zipf: Vec<f64>,
     /// Who has which things, by the number of copies.
     things: Vec<(usize, Vec<Vec<NodeIndex>>)>,
 }
@@ -62,77 +64,132 @@ pub fn things(nodes: usize) -> [(&'static str, usize); 3] {
     [("on 1 % of nodes", part(100)), ("on 0.1 % of nodes", part(1_000)), ("one copy", 1)]
 }
 
-fn name(copies: usize, which: usize) -> String {
+pub(super) fn name(copies: usize, which: usize) -> String {
     format!("thing{which}of{copies}")
 }
 
 /// A network in which each node has ten listings of words of usual frequency, and some have what is
 /// looked for.
 pub fn library(seed: u64, nodes: usize, conditions: Conditions) -> Library {
-    let mut net = Net::new(seed, nodes, conditions);
-    let mut rng = Rng::new(Seed::from_u64(seed).fork("library", 0));
-    let all = net.alive();
-    let mut zipf = Vec::with_capacity(VOCABULARY);
-    let mut sum = 0.0;
-    for rank in 1..=VOCABULARY {
-        sum += 1.0 / rank as f64;
-        zipf.push(sum);
-    }
-    for at in &all {
-        for _ in 0..LISTINGS {
-            let mut word = || {
-                let at = rng.unit() * sum;
-                format!("word{}", zipf.partition_point(|below| *below < at))
-            };
-            let words: Vec<_> = (0..WORDS).map(|_| word()).collect();
-            net.offer(*at, &words.join(" "));
-        }
-    }
-    let things = things(nodes).map(|(_, copies)| {
-        let holders = (0..THINGS).map(|which| {
-            let mut holders = all.clone();
-            rng.shuffle(&mut holders);
-            holders.truncate(copies);
-            holders.iter().for_each(|at| net.offer(*at, &name(copies, which)));
-            holders
-        });
-        (copies, holders.collect())
-    });
-    net.run(SETTLE);
-    Library { net, rng, things: things.into() }
+    let copies = things(nodes).map(|(_, copies)| copies);
+    Library::new(Net::new(seed, nodes, conditions), seed, &copies)
 }
 
 impl Library {
-    /// Somebody who is alive and has not got it, and what of so many copies he looks for.
-    fn question(&mut self, copies: usize, alive: &[NodeIndex]) -> (NodeIndex, usize, &[NodeIndex]) {
-        let holders = self.things.iter().find(|(of, _)| *of == copies).map(|(_, who)| who);
-        let holders = holders.expect("there are things of that number");
-        // Somebody has to be there who has it.
-        let is_there =
-            |which: usize| holders[which].iter().any(|holder| alive.binary_search(holder).is_ok());
-        let which = loop {
-            let which = self.rng.index(holders.len());
-            if is_there(which) {
-                break which;
+    /// What everybody in a network has, and who has what is looked for: things of so many copies.
+    pub fn new(net: Net, seed: u64, copies: &[usize]) -> Library {
+        let mut library = Library::empty(net, seed);
+        let all = library.net.honest();
+        library.put(copies, &all);
+        library
+    }
+
+    /// A network in which nobody has anything.
+    pub fn empty(net: Net, seed: u64) -> Library {
+        let rng = Rng::new(Seed::from_u64(seed).fork("library", 0));
+        let mut zipf = Vec::with_capacity(VOCABULARY);
+        let mut sum = 0.0;
+        for rank in 1..=VOCABULARY {
+            sum += 1.0 / rank as f64;
+            zipf.push(sum);
+        }
+        Library { net, rng, zipf, things: Vec::new() }
+    }
+
+    /// Some are new: they have ten things each, and things of these numbers of copies are had, if they
+    /// were not.
+    pub fn put(&mut self, copies: &[usize], new: &[NodeIndex]) {
+        for at in new {
+            self.stock(*at);
+        }
+        let all = self.net.honest();
+        for copies in copies {
+            if self.things.iter().any(|(of, _)| of == copies) {
+                continue;
             }
+            let mut of = Vec::with_capacity(THINGS);
+            for which in 0..THINGS {
+                let mut holders = all.clone();
+                self.rng.shuffle(&mut holders);
+                holders.truncate(*copies);
+                holders.iter().for_each(|at| self.net.offer(*at, &name(*copies, which)));
+                of.push(holders);
+            }
+            self.things.push((*copies, of));
+        }
+        self.net.run(SETTLE);
+    }
+
+    /// Somebody has ten things of words of usual frequency.
+    fn stock(&mut self, at: NodeIndex) {
+        let most = self.zipf.last().copied().unwrap_or(0.0);
+        for _ in 0..LISTINGS {
+            let mut word = || {
+                let at = self.rng.unit() * most;
+                format!("word{}", self.zipf.partition_point(|below| *below < at))
+            };
+            let words: Vec<_> = (0..WORDS).map(|_| word()).collect();
+            self.net.offer(at, &words.join(" "));
+        }
+    }
+
+    /// Somebody new has what somebody had who is gone.
+    pub fn inherit(&mut self, gone: NodeIndex, new: NodeIndex) {
+        self.stock(new);
+        for (copies, of) in &mut self.things {
+            for (which, holders) in of.iter_mut().enumerate() {
+                for holder in holders.iter_mut().filter(|holder| **holder == gone) {
+                    *holder = new;
+                    self.net.offer(new, &name(*copies, which));
+                }
+            }
+        }
+    }
+
+    /// Somebody says that he has everything that is looked for.
+    pub fn forge(&mut self, by: NodeIndex) {
+        for (copies, of) in &self.things {
+            (0..of.len()).for_each(|which| self.net.forge(by, &name(*copies, which)));
+        }
+    }
+
+    /// Somebody who is alive and has not got it, and what of so many copies he looks for; nothing if nobody
+    /// is left who has any.
+    pub(super) fn question(
+        &mut self,
+        copies: usize,
+        alive: &[NodeIndex],
+    ) -> Option<(NodeIndex, usize)> {
+        let (_, of) = self.things.iter().find(|(of, _)| *of == copies)?;
+        // Somebody has to be there who has it, and somebody who has not.
+        let is_there = |holders: &[NodeIndex]| {
+            let there = holders.iter().filter(|holder| alive.binary_search(holder).is_ok());
+            (1..alive.len()).contains(&there.count())
         };
-        let by = loop {
+        let which: Vec<_> = (0..of.len()).filter(|which| is_there(&of[*which])).collect();
+        let which = *self.rng.choose(&which)?;
+        loop {
             let by = alive[self.rng.index(alive.len())];
-            if !holders[which].contains(&by) {
-                break by;
+            if !of[which].contains(&by) {
+                return Some((by, which));
             }
-        };
-        (by, which, &holders[which])
+        }
+    }
+
+    /// Who has it, dead or alive.
+    pub(super) fn holders(&self, copies: usize, which: usize) -> &[NodeIndex] {
+        let of = self.things.iter().find(|(of, _)| *of == copies);
+        of.and_then(|(_, of)| of.get(which)).map_or(&[], Vec::as_slice)
     }
 }
 
 /// Questions for things of which there are so many copies, ten a second.
 pub fn ask(library: &mut Library, copies: usize, questions: usize, via: Via) -> Cost {
-    let alive = library.net.speaking();
+    let alive = library.net.honest();
     let before: Vec<_> = alive.iter().map(|at| library.net.asked(*at)).collect();
     let mut finds = Vec::with_capacity(questions);
     for _ in 0..questions {
-        let (by, which, _) = library.question(copies, &alive);
+        let Some((by, which)) = library.question(copies, &alive) else { break };
         finds.push(library.net.find(by, &name(copies, which), 1, via));
         library.net.run(Duration::from_millis(100));
     }
@@ -152,7 +209,7 @@ fn cost(questions: &[(u64, u64, Option<Duration>)], busiest: u64) -> Cost {
     messages.sort_unstable();
     let mut took: Vec<_> = questions.iter().filter_map(|(.., took)| *took).collect();
     took.sort_unstable();
-    let part = |of: f64| (questions.len() as f64 * of).ceil() as usize - 1;
+    let part = |of: f64| ((questions.len() as f64 * of).ceil() as usize).saturating_sub(1);
     Cost {
         found: took.len() as f64 / count,
         messages: (
@@ -169,43 +226,69 @@ fn cost(questions: &[(u64, u64, Option<Duration>)], busiest: u64) -> Cost {
 /// The same questions, if each node passed each on to all its neighbours over the same links: not what the
 /// machines do, but what it would cost.
 pub fn flood(library: &mut Library, copies: usize, questions: usize) -> Cost {
-    /// A question for one thing, by type, and the words.
-    const QUESTION_BYTES: u64 = 1 + 8 + 2 + 1 + 1 + 14;
-    /// A listing of that name.
-    const ANSWER_BYTES: u64 = 1 + 8 + 2 + 230;
     let graph = library.net.graph();
     let alive = library.net.alive();
     let mut load = vec![0u64; graph.len()];
     let mut each = Vec::with_capacity(questions);
     for _ in 0..questions {
-        let (by, _, holders) = library.question(copies, &alive);
-        let mut reached = vec![false; graph.len()];
-        let mut queue = BinaryHeap::from([(Reverse(Instant::ORIGIN), by, 0u32, by)]);
-        let (mut messages, mut answers, mut took) = (0, 0, None::<Duration>);
-        while let Some((Reverse(at), node, links, from)) = queue.pop() {
-            if std::mem::replace(&mut reached[node.index()], true) {
-                continue;
-            }
-            if holders.contains(&node) {
-                answers += u64::from(links);
-                let passed = at.since(Instant::ORIGIN) * 2;
-                took = Some(took.map_or(passed, |took| took.min(passed)));
-            }
-            if links == FLOOD_LINKS {
-                continue;
-            }
-            for (to, latency) in &graph[node.index()] {
-                if *to != from || links == 0 {
-                    messages += 1;
-                    load[to.index()] += 1;
-                    queue.push((Reverse(at + *latency), *to, links + 1, node));
-                }
-            }
-        }
-        let bytes = messages * QUESTION_BYTES + answers * ANSWER_BYTES;
-        each.push((messages + answers, bytes, took));
+        let Some((by, which)) = library.question(copies, &alive) else { break };
+        let flooded = flood_one(&graph, by, library.holders(copies, which), &mut load);
+        each.push((flooded.messages, flooded.bytes, flooded.took));
     }
     cost(&each, load.into_iter().max().unwrap_or(0))
+}
+
+/// What one question costs that everybody passes on.
+pub(super) struct Flooded {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+    /// Until the first answer, and how many links it had crossed to who has it.
+    pub(super) took: Option<Duration>,
+    pub(super) links: Option<u32>,
+}
+
+/// Who has a link to whom, and how long what is said on it takes.
+type Graph = [Vec<(NodeIndex, Duration)>];
+
+pub(super) fn flood_one(
+    graph: &Graph,
+    by: NodeIndex,
+    holders: &[NodeIndex],
+    load: &mut [u64],
+) -> Flooded {
+    /// A question for one thing, by type, and the words.
+    const QUESTION_BYTES: u64 = 1 + 8 + 2 + 1 + 1 + 14;
+    /// A listing of that name.
+    const ANSWER_BYTES: u64 = 1 + 8 + 2 + 230;
+    let mut reached = vec![false; graph.len()];
+    let mut queue = BinaryHeap::from([(Reverse(Instant::ORIGIN), by, 0u32, by)]);
+    let (mut messages, mut answers, mut first) = (0, 0, None::<(Duration, u32)>);
+    while let Some((Reverse(at), node, links, from)) = queue.pop() {
+        if std::mem::replace(&mut reached[node.index()], true) {
+            continue;
+        }
+        if holders.contains(&node) {
+            answers += u64::from(links);
+            let answer = (at.since(Instant::ORIGIN) * 2, links);
+            first = Some(first.map_or(answer, |first| first.min(answer)));
+        }
+        if links == FLOOD_LINKS {
+            continue;
+        }
+        for (to, latency) in &graph[node.index()] {
+            if *to != from || links == 0 {
+                messages += 1;
+                load[to.index()] += 1;
+                queue.push((Reverse(at + *latency), *to, links + 1, node));
+            }
+        }
+    }
+    Flooded {
+        messages: messages + answers,
+        bytes: messages * QUESTION_BYTES + answers * ANSWER_BYTES,
+        took: first.map(|(took, _)| took),
+        links: first.map(|(_, links)| links),
+    }
 }
 
 /// What the indexes cost by which questions find their way, in words.
