@@ -108,6 +108,11 @@ impl<E> Queue<E> {
         self.heap.pop().map(|entry| (entry.at, entry.event))
     }
 
+    /// When the next one happens.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|entry| entry.at)
+    }
+
     /// The same, unless it happens later than `until`.
     pub(crate) fn pop_until(&mut self, until: Instant) -> Option<(Instant, E)> {
         if self.heap.peek()?.at > until {

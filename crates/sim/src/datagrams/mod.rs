@@ -9,6 +9,7 @@
 //! one after the other. Messages are handed over as they are; each sixteenth is written and parsed again.
 
 mod crowd;
+mod driven;
 mod manners;
 mod net;
 mod search;
@@ -16,6 +17,7 @@ pub mod tables;
 
 pub use crate::node::NodeIndex;
 pub use crowd::CrowdId;
+pub(crate) use driven::Told;
 pub use manners::{Manners, manners};
 pub use net::{Conditions, Net, Traffic};
 pub use search::{Key, Outcome, Outcomes, Search};

@@ -1,6 +1,7 @@
 //! The nodes, their addresses, and the datagrams that are under way.
 
 use super::crowd::Crowd;
+use super::driven::Driven;
 use super::search::Watch;
 use crate::digest::EventHash;
 use crate::limits::{
@@ -45,11 +46,13 @@ pub struct Net {
     pub(super) open: usize,
     /// Somebody all of whose messages are written down.
     pub(super) overheard: Option<Overheard>,
+    /// What another network has to do with it.
+    pub(super) driven: Option<Box<Driven>>,
     conditions: Conditions,
     /// From it the delay between two hosts follows.
     map: u64,
     by_addr: HashMap<SocketAddr, NodeIndex>,
-    queue: Queue<Event>,
+    pub(super) queue: Queue<Event>,
     traffic: Traffic,
     hash: EventHash,
 }
@@ -91,7 +94,7 @@ const JOIN_STEP: Duration = Duration::from_millis(700);
 /// Nodes whose addresses one who joins is given.
 const BOOTSTRAP_NODES: usize = 3;
 
-enum Event {
+pub(super) enum Event {
     Arrives { from: NodeIndex, to: NodeIndex, message: Box<Message> },
     Wakes(NodeIndex),
 }
@@ -100,24 +103,30 @@ impl Net {
     /// A network of `count` nodes that have joined one after the other, each through three of those that
     /// were there, and have had two minutes since.
     pub fn new(seed: u64, count: usize, conditions: Conditions) -> Net {
+        let mut net = Net::empty(seed, conditions);
+        net.grow(count);
+        net
+    }
+
+    /// A network in which nobody is.
+    pub(super) fn empty(seed: u64, conditions: Conditions) -> Net {
         let mut rng = Rng::new(Seed::from_u64(seed).fork("datagrams", 0));
-        let mut net = Net {
+        Net {
             now: Instant::ORIGIN,
             map: rng.next_u64(),
             rng,
-            hosts: Vec::with_capacity(count),
+            hosts: Vec::new(),
             crowds: Vec::new(),
             next_search: 0,
             open: 0,
             overheard: None,
+            driven: None,
             conditions,
-            by_addr: HashMap::with_capacity(count),
+            by_addr: HashMap::new(),
             queue: Queue::default(),
             traffic: Traffic::default(),
             hash: EventHash::new(),
-        };
-        net.grow(count);
-        net
+        }
     }
 
     /// More nodes join, until there are `count`; then two minutes go by.
@@ -135,16 +144,25 @@ impl Net {
     /// One more node joins.
     pub fn join(&mut self) -> NodeIndex {
         let addr = self.address();
+        let at = self.add_honest(addr);
+        let behind_nat = at.0 > 0 && self.rng.chance(self.conditions.behind_nat);
+        self.put_behind_nat(at, behind_nat);
+        at
+    }
+
+    pub(super) fn add_honest(&mut self, addr: SocketAddr) -> NodeIndex {
         let mut seed = [0; 32];
         self.rng.fill(&mut seed);
         let mut config = Config::new(Seed(seed));
         config.v6 = false;
-        let there = self.hosts.len();
-        let at = self.add(addr, Kind::Honest(Box::new(Dht::new(self.now, config))));
-        let behind_nat = there > 0 && self.rng.chance(self.conditions.behind_nat);
+        self.add(addr, Kind::Honest(Box::new(Dht::new(self.now, config))))
+    }
+
+    /// Says whether somebody who has just joined is behind a NAT, and where he is.
+    pub(super) fn put_behind_nat(&mut self, at: NodeIndex, behind_nat: bool) {
+        let addr = self.hosts[at.index()].addr;
         self.hosts[at.index()].nat = behind_nat.then(Vec::new);
         self.tell(at, Input::External(addr.ip()));
-        at
     }
 
     /// Somebody is given addresses of nodes that are there and can be reached, as by the names of
@@ -310,6 +328,11 @@ impl Net {
         if let (Body::Query { query, .. }, Some(watch)) = (&message.body, &mut sender.watch) {
             watch.asked(query);
         }
+        if let Some(driven) = &mut self.driven
+            && !driven.passes(from, to, &message)
+        {
+            return;
+        }
         if self.conditions.loss > 0.0 && self.rng.chance(self.conditions.loss) {
             return;
         }
@@ -319,6 +342,9 @@ impl Net {
 
     /// How long a datagram takes between two hosts, the same both ways.
     fn delay(&self, a: NodeIndex, b: NodeIndex) -> Duration {
+        if let Some(driven) = &self.driven {
+            return driven.latency(a, b);
+        }
         let pair = u64::from(a.min(b).0) << 32 | u64::from(a.max(b).0);
         let mixed = mix(self.map.wrapping_add(pair.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         let range = (LATENCY_MAX - LATENCY_MIN).as_nanos() as u64;
@@ -372,11 +398,16 @@ impl Net {
             match dht.poll_output() {
                 Some(Output::Send { to, message }) => self.send(at, to, message),
                 Some(Output::Found { search, what }) => {
-                    if let Some(watch) = &mut host.watch {
+                    if let Some(driven) = &mut self.driven {
+                        driven.found(search, what);
+                    } else if let Some(watch) = &mut host.watch {
                         watch.found(self.now, search, what);
                     }
                 }
                 Some(Output::Done { search, cost }) => {
+                    if let Some(driven) = &mut self.driven {
+                        driven.done(search);
+                    }
                     let is_it = |watch: &mut Box<Watch>| watch.done(self.now, search, cost);
                     self.open -= usize::from(host.watch.as_mut().is_some_and(is_it));
                 }

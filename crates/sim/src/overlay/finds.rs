@@ -26,8 +26,10 @@ pub struct Find {
     pub wrong: u32,
     /// When nobody was asked any more.
     pub ended: Option<Instant>,
-    /// Messages that it has caused, answers included.
+    /// Messages that it has caused, answers and those of the DHT included.
     pub messages: u64,
+    /// Those of them that were of the DHT.
+    pub lookup: u64,
     /// Their bytes, without what a link adds.
     pub bytes: u64,
     kind: usize,
@@ -64,6 +66,7 @@ impl Finds {
             wrong: 0,
             ended: None,
             messages: 0,
+            lookup: 0,
             bytes: 0,
             kind: self.kind,
             links: HashMap::from([(by, 0)]),
@@ -123,6 +126,20 @@ impl Finds {
             *there = (*there).min(links.saturating_add(1));
         }
         let kind = find.kind;
+        self.count(kind, to);
+    }
+
+    /// A lookup in the DHT for a question has caused a message.
+    pub(super) fn looked_up(&mut self, id: u64, to: NodeIndex, bytes: usize) {
+        let Some(find) = self.by_id(id) else { return };
+        find.messages += 1;
+        find.lookup += 1;
+        find.bytes += bytes as u64;
+        let kind = find.kind;
+        self.count(kind, to);
+    }
+
+    fn count(&mut self, kind: usize, to: NodeIndex) {
         if self.by_kind.len() <= kind {
             self.by_kind.resize_with(kind + 1, Vec::new);
         }

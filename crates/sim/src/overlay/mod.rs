@@ -20,6 +20,7 @@ mod net;
 mod news;
 mod said;
 pub mod search;
+mod structured;
 pub mod tables;
 mod wheel;
 

@@ -5,12 +5,14 @@ use super::finds::Finds;
 use super::news::{News, NewsId};
 use super::said::{tag, verify};
 use super::wheel::Wheel;
+use crate::datagrams;
 use crate::digest::EventHash;
 use crate::limits::{
-    CONNECT_TIMEOUT, LATENCY_MAX, LATENCY_MIN, MEETING_NAMES, MEETING_TIME, OVERLAY_SETTLE,
-    RETRANSMIT_WAIT, WAKES_AT_ONCE_MAX,
+    CONNECT_TIMEOUT, MEETING_NAMES, MEETING_TIME, OVERLAY_SETTLE, RETRANSMIT_WAIT,
+    WAKES_AT_ONCE_MAX,
 };
-use crate::node::{NEVER, NodeIndex, mix};
+use crate::node::{NEVER, NodeIndex, latency};
+use althing_base::hash::Sha1Digest;
 use althing_base::time::Duration;
 use althing_base::{Instant, Machine as _, Rng, Seed, UnixTime};
 use althing_overlay::io::{Input, LinkId, Output};
@@ -30,6 +32,8 @@ pub struct Conditions {
     pub behind_nat: f64,
     /// Which part of the nodes indexes for others.
     pub supers: f64,
+    /// There is a DHT, in which everybody is, too.
+    pub dht: bool,
     /// Which part of the nodes neither answers questions nor passes them on, and is as others are besides.
     pub mute: f64,
 }
@@ -73,6 +77,8 @@ pub struct Net {
     links: Vec<Link>,
     free: Vec<u32>,
     queue: Wheel<Event>,
+    /// The same hosts' nodes of the DHT.
+    pub(super) dht: Option<Box<datagrams::Net>>,
     /// The network is in two parts.
     is_split: bool,
     pub(super) news: Vec<News>,
@@ -80,12 +86,14 @@ pub struct Net {
     pub(super) by_tag: HashMap<u64, NewsId>,
     pub(super) published: u64,
     pub(super) finds: Finds,
-    traffic: Traffic,
+    pub(super) traffic: Traffic,
     hash: EventHash,
 }
 
 pub(super) struct Host {
-    addr: SocketAddr,
+    pub(super) addr: SocketAddr,
+    /// Where it is announced in the DHT.
+    pub(super) terms: Vec<Sha1Digest>,
     pub(super) node: NodeId,
     /// None of the dead.
     machine: Option<Box<Overlay>>,
@@ -138,6 +146,7 @@ enum Event {
     Refused { by: NodeIndex, addr: SocketAddr },
     Reaches { from: NodeIndex, to: NodeIndex },
     Named(NodeIndex),
+    NoTerm { at: NodeIndex, id: u64, key: Sha1Digest },
 }
 
 impl Net {
@@ -156,6 +165,7 @@ impl Net {
             links: Vec::new(),
             free: Vec::new(),
             queue: Wheel::new(),
+            dht: None,
             is_split: false,
             news: Vec::new(),
             by_record: HashMap::new(),
@@ -165,6 +175,11 @@ impl Net {
             traffic: Traffic::default(),
             hash: EventHash::new(),
         };
+        if conditions.dht {
+            let Conditions { loss, behind_nat, .. } = conditions;
+            let conditions = datagrams::Conditions { loss, behind_nat };
+            net.dht = Some(Box::new(datagrams::Net::beside(seed, net.map, conditions)));
+        }
         net.grow(count);
         net
     }
@@ -227,8 +242,12 @@ impl Net {
         let at = NodeIndex(self.hosts.len() as u32);
         self.by_addr.insert(addr, at);
         self.by_node.insert(node, at);
+        if let Some(dht) = &mut self.dht {
+            dht.join_beside(self.now, addr.ip(), is_behind_nat, part);
+        }
         self.hosts.push(Host {
             addr,
+            terms: Vec::new(),
             node,
             machine: Some(Box::new(Overlay::new(self.now, config))),
             death: None,
@@ -366,7 +385,11 @@ impl Net {
                 continue;
             }
             host.machine = None;
+            host.terms = Vec::new();
             host.death = Some(death);
+            if let Some(dht) = &mut self.dht {
+                dht.die(*at);
+            }
         }
         if death == Death::Closed {
             for place in 0..self.links.len() {
@@ -385,15 +408,26 @@ impl Net {
     /// Splits the network in two halves between which nothing passes, or mends it.
     pub fn split(&mut self, is_split: bool) {
         self.is_split = is_split;
+        if let Some(dht) = &mut self.dht {
+            dht.split(is_split);
+        }
     }
 
     /// Lets time pass.
     pub fn run(&mut self, time: Duration) {
         let until = self.now + time;
-        while let Some((at, event)) = self.queue.pop(until) {
-            debug_assert!(at >= self.now, "time goes on");
-            self.now = at;
-            self.happen(event);
+        loop {
+            let dht = self.dht.as_ref().and_then(|dht| dht.next()).filter(|next| *next <= until);
+            if let Some((at, event)) = self.queue.pop(dht.unwrap_or(until)) {
+                debug_assert!(at >= self.now, "time goes on");
+                self.now = at;
+                self.happen(event);
+            } else if let Some(next) = dht {
+                self.now = next;
+                self.advance_dht();
+            } else {
+                break;
+            }
         }
         self.now = until;
     }
@@ -428,11 +462,7 @@ impl Net {
 
     /// How long a message is under way between two hosts.
     fn latency(&self, one: NodeIndex, other: NodeIndex) -> Duration {
-        let (low, high) = (one.0.min(other.0), one.0.max(other.0));
-        let pair = self.map ^ (u64::from(high) << 32 | u64::from(low));
-        let mixed = mix(pair.wrapping_add(0x9e37_79b9_7f4a_7c15));
-        let range = (LATENCY_MAX - LATENCY_MIN).as_nanos() as u64;
-        LATENCY_MIN + Duration::from_nanos(mixed % (range + 1))
+        latency(self.map, one, other)
     }
 
     fn is_cut(&self, one: NodeIndex, other: NodeIndex) -> bool {
@@ -469,6 +499,9 @@ impl Net {
                 self.recycle(place);
                 self.hash.word(link.0);
                 self.tell(host, Input::LinkDown { link });
+            }
+            Event::NoTerm { at, id, key } => {
+                self.tell(at, Input::TermFound { id, key, addrs: Vec::new() });
             }
             Event::Refused { by, addr } => self.tell(by, Input::DialFailed { addr }),
             Event::Reaches { from, to } => self.reach(from, to),
@@ -574,9 +607,19 @@ impl Net {
                     let from = self.by_node.get(&hit.record.author()).copied();
                     self.finds.found(id, self.now, from, &hit.record);
                 }
-                Output::Searched { id, .. } => self.finds.searched(id, self.now),
-                // Nobody here has an index on disk, and there is no DHT.
-                Output::Consult { .. } | Output::FindTerm { .. } | Output::AnnounceTerms(_) => {}
+                Output::Searched { id, .. } => {
+                    self.finds.searched(id, self.now);
+                    if let Some(dht) = &mut self.dht {
+                        dht.stop_looking(self.now, id);
+                    }
+                }
+                Output::FindTerm { id, key } => match &mut self.dht {
+                    Some(dht) => dht.look_up(self.now, at, id, key),
+                    None => self.queue.at(self.now, Event::NoTerm { at, id, key }),
+                },
+                Output::AnnounceTerms(keys) => self.announce_terms(at, keys),
+                // Nobody here has an index on disk.
+                Output::Consult { .. } => {}
             }
         }
         let host = &mut self.hosts[at.index()];

@@ -32,6 +32,7 @@ pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(&str)) -> Report {
         loss: scenario.loss.get(),
         behind_nat: scenario.behind_nat.get(),
         supers: scenario.supers.get(),
+        dht: scenario.via.contains(&Way::Dht),
         ..Conditions::default()
     };
     let nodes = scenario.nodes.get();
@@ -213,7 +214,7 @@ impl Run<'_> {
             Way::Walk => Via::Walk,
             Way::Super => Via::Super,
             Way::Auto => Via::Auto,
-            Way::Dht => return,
+            Way::Dht => Via::Dht,
         };
         let wanted = self.scenario.wanted.get() as u8;
         let net = &mut self.library.net;

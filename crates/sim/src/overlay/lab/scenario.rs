@@ -432,7 +432,7 @@ mod tests {
         for (rest, line, what) in [
             ("loss = \"5\"", 4, "\"50 %\""),
             ("\n[[step]]\nkill = { part = \"150 %\" }", 6, "0 to 100"),
-            ("\n[[step]]\nwait = \"10\"", 6, "\"10 s\""),
+            ("\n[[step]]\nwait = \"10\"", 5, "\"10 s\""),
             ("\n[[step]]\nwiat = \"10 s\"", 6, "wait"),
             ("\n[[step]]\nkill = { part = \"50 %\", when = \"now\" }", 6, "`when`"),
             ("\n[[step]]\ngrow = { to = 0 }", 6, "1 to 200000"),
