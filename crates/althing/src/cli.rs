@@ -265,6 +265,11 @@ pub(crate) struct Up {
     #[arg(long, value_name = "[ADDR:]PORT")]
     pub(crate) api_listen: Option<ListenAddr>,
 
+    /// Index for others in the overlay, and answer for them: takes memory and bandwidth. It switches the
+    /// overlay on for this run.
+    #[arg(long = "super")]
+    pub(crate) super_peer: bool,
+
     /// End when standard input does: for programs that must not leave a daemon behind.
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,
@@ -288,6 +293,19 @@ pub(crate) struct Share {
     /// with the same --name), and who fetched the link gets the new version (BEP 46).
     #[arg(long)]
     pub(crate) follow: bool,
+
+    /// Tell everybody in the overlay that you have it, so that `althing find` finds it by its name, tags and
+    /// description. It is taken back when the torrent is removed.
+    #[arg(long)]
+    pub(crate) publish: bool,
+
+    /// A word to find it by; repeat for more.
+    #[arg(long = "tag", value_name = "WORD", requires = "publish")]
+    pub(crate) tags: Vec<String>,
+
+    /// A few sentences about it.
+    #[arg(long, value_name = "TEXT", default_value = "", requires = "publish")]
+    pub(crate) about: String,
 
     #[command(flatten)]
     pub(crate) listen: Listen,

@@ -97,7 +97,18 @@ impl Daemon {
         listen: &Listen,
         api_listen: ApiListen,
     ) -> Result<Self, Failure> {
+        Self::start_with(dir, listen, api_listen, |_| {}).await
+    }
+
+    /// The same, with settings changed for this run.
+    pub(crate) async fn start_with(
+        dir: &Path,
+        listen: &Listen,
+        api_listen: ApiListen,
+        change: impl FnOnce(&mut Config),
+    ) -> Result<Self, Failure> {
         let mut config = config(dir)?;
+        change(&mut config);
         if let Some(ListenAddr { ip, port }) = listen.listen {
             config.network.port = port;
             if let Some(ip) = ip {

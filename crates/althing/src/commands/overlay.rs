@@ -59,6 +59,20 @@ fn lines(info: &OverlayInfo) -> Vec<(&'static str, String)> {
         ("here it is", info.node.clone()),
         ("neighbours", format!("{}; {known} others are known", units::count(neighbours))),
         (
+            "indexing",
+            match (info.super_peer, info.indexed_by) {
+                (true, others) => format!(
+                    "for {}; {} do so, too",
+                    units::counted(info.leaves.into(), "other"),
+                    units::count(others.into()),
+                ),
+                (false, 0) => "nobody indexes for this peer".to_owned(),
+                (false, others) => {
+                    format!("{} for this peer", units::counted(others.into(), "other"))
+                }
+            },
+        ),
+        (
             "records",
             format!("{} ({})", units::count(info.records), units::bytes(info.record_bytes)),
         ),

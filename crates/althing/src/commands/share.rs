@@ -11,8 +11,8 @@ use crate::screen::{Screen, text, units};
 use crate::signals::Signals;
 use althing_bittorrent::metainfo::FollowLink;
 use althing_node::api::types::{
-    CreateOptions, DhtInfo, ErrorCode, Event, Job, JobState, SessionInfo, ShareRequest, Torrent,
-    TorrentDetail,
+    CreateOptions, DhtInfo, ErrorCode, Event, Job, JobState, ListingRequest, SessionInfo,
+    ShareRequest, Torrent, TorrentDetail,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -93,6 +93,9 @@ async fn share_all(
                 options: options.clone(),
                 super_seeding: args.super_seed,
                 follow: args.follow,
+                listing: args
+                    .publish
+                    .then(|| ListingRequest { tags: args.tags.clone(), about: args.about.clone() }),
             };
             match client.post("/share", &request).await {
                 Ok(job) => under_way.push_back(job),
@@ -119,6 +122,12 @@ async fn share_all(
                     progress.clear();
                     let dht: DhtInfo = client.get("/dht").await?;
                     tell(client, &session, &detail, dht.running, screen);
+                    if args.publish {
+                        screen.note(
+                            "Everybody in the overlay hears of it, and finds it by its words, for as long \
+                             as it is in your list.\n",
+                        );
+                    }
                     told += 1;
                 }
                 (_, error) => {

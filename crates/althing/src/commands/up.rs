@@ -5,6 +5,7 @@ use crate::daemon::{ApiListen, Daemon, data_dir, running};
 use crate::exit::Failure;
 use crate::screen::{Screen, text, units};
 use crate::signals::Signals;
+use althing_node::Config;
 use althing_node::api::token::TOKEN_FILE;
 use http::Method;
 use serde::Serialize;
@@ -34,7 +35,12 @@ pub(super) async fn up(
 ) -> Result<(), Failure> {
     let dir = data_dir(global)?;
     let api_listen = args.api_listen.map_or(ApiListen::Configured, ApiListen::At);
-    let daemon = Daemon::start(&dir, &args.listen, api_listen).await?;
+    let change = |config: &mut Config| {
+        if args.super_peer {
+            (config.overlay.enabled, config.overlay.super_peer) = (true, true);
+        }
+    };
+    let daemon = Daemon::start_with(&dir, &args.listen, api_listen, change).await?;
     let version = env!("CARGO_PKG_VERSION");
     let ready = Ready {
         r#type: "ready",

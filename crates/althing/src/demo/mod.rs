@@ -104,6 +104,7 @@ async fn share(
     let seeder = network.seeder()?;
     let request = ShareRequest {
         follow: false,
+        listing: None,
         path: content.path.to_string_lossy().into_owned(),
         options: CreateOptions {
             trackers: network.tracker_url().map(|url| vec![url.to_owned()]).into_iter().collect(),

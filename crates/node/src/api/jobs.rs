@@ -4,7 +4,7 @@
 use super::app::App;
 use super::error::ApiError;
 use super::limits::{JOBS_HASHING_MAX, JOBS_KEPT_MAX, JOBS_RUNNING_MAX};
-use super::types::{ErrorCode, Job, JobKind, JobState};
+use super::types::{ErrorCode, Job, JobKind, JobState, ListingRequest};
 use crate::session::{AddError, AddOptions, AddSource, CreateOptions, Created};
 use althing_store::records::TorrentSettings;
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub(super) enum Work {
         super_seeding: bool,
         /// Publish it as the newest version of this (BEP 46).
         follow: Option<String>,
+        /// Say in the overlay that we have it, with these words.
+        listing: Option<ListingRequest>,
     },
     /// Write a torrent file here.
     Create(PathBuf),
@@ -157,7 +159,7 @@ async fn run(
     };
     let torrent = metainfo.info_hashes().primary().to_string();
     match work {
-        Work::Share { super_seeding, follow } => {
+        Work::Share { super_seeding, follow, listing } => {
             let options = AddOptions {
                 in_place: Some(location),
                 trusted: true,
@@ -172,6 +174,9 @@ async fn run(
             };
             if let Some(what) = follow {
                 app.session().publish(what, id).await?;
+            }
+            if let Some(ListingRequest { tags, about }) = listing {
+                app.session().overlay_list(id, &tags, &about).await?;
             }
         }
         Work::Create(output) => write_new(output, metainfo.to_torrent()).await?,

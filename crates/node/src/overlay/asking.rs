@@ -117,6 +117,7 @@ impl Asking {
                     open.find.set(FindState::Watching);
                 }
             }
+            News::FindTerm { .. } | News::AnnounceTerms(_) => {}
         }
     }
 

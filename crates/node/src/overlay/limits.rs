@@ -9,6 +9,9 @@ use std::time::Duration;
 /// as many again).
 pub(super) const LINKS_MAX: usize = 64;
 
+/// The same for a peer that indexes for others: 512 leaves and some forty that do as it does, besides.
+pub(super) const LINKS_MAX_SUPER: usize = 640;
+
 /// Links that others are making at a time; a further one is parted with at once. Each makes us work for a
 /// third of a millisecond (guess).
 pub(super) const COMING_MAX: usize = 16;
@@ -36,5 +39,9 @@ pub(super) const WATCHES_MAX: usize = crate::session::FINDS_OPEN_MAX;
 /// Connections of the meeting place's swarm: links, and some for ordinary clients that fetch its text.
 pub(super) const CONNECTIONS_MAX: u32 = 96;
 
+/// The same for a peer that indexes for others; `network.connections` bounds all torrents together.
+pub(super) const CONNECTIONS_MAX_SUPER: u32 = 704;
+
 const _: () = assert!(FRAME_BYTES_MAX <= APPLICATION_BYTES_MAX);
 const _: () = assert!(LINKS_MAX < CONNECTIONS_MAX as usize);
+const _: () = assert!(LINKS_MAX_SUPER < CONNECTIONS_MAX_SUPER as usize);

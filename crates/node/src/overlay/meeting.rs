@@ -4,7 +4,7 @@
 //! makes the same torrent without having been told its info-hash. The text must never change: another one
 //! would be another meeting place.
 
-use super::limits::CONNECTIONS_MAX;
+use super::limits::{CONNECTIONS_MAX, CONNECTIONS_MAX_SUPER};
 use crate::clock;
 use crate::session::shared::{self, Entry, Shared};
 use crate::session::{StartError, TorrentState, shard_of};
@@ -54,7 +54,8 @@ impl Meeting {
         Meeting { text, metainfo }
     }
 
-    /// Puts the text into `folder` and hands the torrent to its shard. It is in no list, and nothing of it
+    /// Puts the text into `folder` and hands the torrent to its shard; who indexes for others gets more
+    /// connections. It is in no list, and nothing of it
     /// is written down.
     ///
     /// # Errors
@@ -63,6 +64,7 @@ impl Meeting {
         &self,
         shared: &Arc<Shared>,
         folder: &Path,
+        is_super: bool,
     ) -> Result<Arc<Entry>, StartError> {
         let failed = |error| StartError::Folder { path: folder.to_owned(), error };
         std::fs::create_dir_all(folder).map_err(failed)?;
@@ -75,8 +77,8 @@ impl Meeting {
         let mut shown = shared::blank(hashes, String::new(), clock::unix_now());
         shared::describe(&mut shown, &self.metainfo);
         shown.state = TorrentState::Checking { done: 0, total: self.metainfo.piece_count() };
-        let settings =
-            TorrentSettings { connections: NonZeroU32::new(CONNECTIONS_MAX), ..Default::default() };
+        let most = if is_super { CONNECTIONS_MAX_SUPER } else { CONNECTIONS_MAX };
+        let settings = TorrentSettings { connections: NonZeroU32::new(most), ..Default::default() };
         let settings = Arc::new(settings);
         shown.settings = Arc::clone(&settings);
         let shard = shard_of(shared, hashes);

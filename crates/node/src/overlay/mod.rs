@@ -6,6 +6,7 @@
 //! Who is at the meeting place is found as in any swarm: DHT, trackers, peer exchange, own network.
 
 mod asking;
+mod house;
 mod identity;
 mod limits;
 mod meeting;
@@ -19,18 +20,19 @@ use crate::clock;
 use crate::session::shared::{Entry, Shared};
 use crate::session::{Find, StartError};
 use crate::shard::Command;
-use althing_base::Seed;
 use althing_base::machine::is_due;
+use althing_base::{Seed, Sha1Digest};
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::swarm::ApplicationEvent;
 use althing_overlay::limits::STRANGER_WORK_BITS;
-use althing_overlay::machine::Stats;
+use althing_overlay::machine::{Config, Stats};
 use althing_overlay::records::{Change, Draft, Record, stamp};
 use althing_overlay::{Keys, NetworkKey};
 use althing_store::shelf::ShelfStore;
 use asking::Asking;
+use house::House;
 use limits::{CLOCK_EVERY, TOLD_PER_TURN, WAITING_BYTES_MAX};
-use side::Side;
+use side::{News, Side};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -44,6 +46,8 @@ enum Told {
     Swarm(ApplicationEvent),
     /// Somebody wants something.
     Request(Request),
+    /// Who is at a key in the DHT; nobody at last.
+    TermFound { id: u64, key: Sha1Digest, addrs: Vec<SocketAddr> },
 }
 
 /// What the thread is asked.
@@ -237,9 +241,10 @@ impl Prepared {
         // The sender is let go of, so that the thread ends with the session.
         let Handle { told: sender, waiting, gauges } = handle;
         let later = Later(sender.downgrade());
+        let house = House::new(setup.shared.clone(), sender.downgrade());
         drop(sender);
         let thread = std::thread::Builder::new().name("overlay".to_owned());
-        let run = move || runtime.block_on(run(setup, told, waiting, &gauges, &later));
+        let run = move || runtime.block_on(run(setup, told, waiting, &gauges, &later, house));
         thread.spawn(run).map_err(thread_error)
     }
 }
@@ -251,9 +256,12 @@ async fn run(
     waiting: Arc<AtomicUsize>,
     gauges: &Gauges,
     later: &Later,
+    mut house: House,
 ) {
     let Setup { shared, entry, keys, network, is_super, contacts, mut store, seed } = setup;
-    let mut side = Side::new(clock::now(), keys, network, is_super, contacts, seed);
+    let config = Config::new(seed.fork("machine", 0), keys.node(), network);
+    let config = Config { is_super, ..config };
+    let mut side = Side::new(clock::now(), keys, config, contacts, seed);
     let mut asking = Asking::new(seed.fork("asking", 0));
     restore(&mut side, &mut store);
     let mut batch = Vec::with_capacity(TOLD_PER_TURN);
@@ -273,6 +281,7 @@ async fn run(
                     later.publish(record);
                 }
                 asking.tick(clock::now(), &mut side);
+                house.tick();
                 // What is lost in a power cut, others have.
                 flush(&store, |result| {
                     if let Err(error) = result {
@@ -285,6 +294,7 @@ async fn run(
         let mut published = Vec::new();
         for told in batch.drain(..) {
             match told {
+                Told::TermFound { id, key, addrs } => side.term_found(now, id, key, addrs),
                 Told::Swarm(event) => {
                     if let ApplicationEvent::Said { payload, .. } = &event {
                         waiting.fetch_sub(payload.len(), Ordering::Relaxed);
@@ -323,7 +333,11 @@ async fn run(
             side.timeout(now);
         }
         while let Some(news) = side.poll_news() {
-            asking.hear(news, &side);
+            match news {
+                News::FindTerm { id, key } => house.find_term(id, key),
+                News::AnnounceTerms(keys) => house.announce(keys),
+                of_a_question => asking.hear(of_a_question, &side),
+            }
         }
         keep(&mut side, &mut store, &asking, published);
         gauges.set(&side.stats());

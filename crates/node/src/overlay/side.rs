@@ -1,7 +1,7 @@
 //! Links and the machine, without threads or clocks: what the swarm of the meeting place says goes in, and
 //! what is wished of it comes out.
 
-use super::limits::{COMING_MAX, HANDSHAKE_WITHIN, LAPSED_MAX, LINKS_MAX};
+use super::limits::{COMING_MAX, HANDSHAKE_WITHIN, LAPSED_MAX, LINKS_MAX, LINKS_MAX_SUPER};
 use althing_base::machine::is_due;
 use althing_base::{Instant, Machine as _, Seed, Sha1Digest, UnixTime};
 use althing_bittorrent::InfoHashes;
@@ -54,12 +54,16 @@ struct Wire {
     since: Instant,
 }
 
-/// What has become of a question.
+/// What the machine has to say that is for others in the house.
 pub(super) enum News {
     /// There is an answer.
     Found { id: u64, hit: Box<Hit> },
     /// Nobody is asked any more.
     Searched { id: u64, cost: Cost },
+    /// The DHT is to be asked who is at a key.
+    FindTerm { id: u64, key: Sha1Digest },
+    /// The DHT is to name us at these keys and no others.
+    AnnounceTerms(Vec<Sha1Digest>),
 }
 
 /// See the [module](self).
@@ -67,6 +71,7 @@ pub(super) struct Side {
     overlay: Overlay,
     keys: Keys,
     network: NetworkKey,
+    links_max: usize,
     seed: Seed,
     /// Links that there have been.
     count: u64,
@@ -93,16 +98,16 @@ impl Side {
     pub(super) fn new(
         now: Instant,
         keys: Keys,
-        network: NetworkKey,
-        is_super: bool,
+        config: Config,
         contacts: Vec<SocketAddr>,
         seed: Seed,
     ) -> Self {
-        let config = Config::new(seed.fork("machine", 0), keys.node(), network);
+        let (network, is_super) = (config.network, config.is_super);
         let mut side = Side {
-            overlay: Overlay::new(now, Config { is_super, ..config }),
+            overlay: Overlay::new(now, config),
             keys,
             network,
+            links_max: if is_super { LINKS_MAX_SUPER } else { LINKS_MAX },
             seed: seed.fork("links", 0),
             count: 0,
             wires: BTreeMap::new(),
@@ -219,6 +224,17 @@ impl Side {
     /// Asks nobody any more.
     pub(super) fn stop_finding(&mut self, now: Instant, id: u64) {
         self.input(now, Input::StopFinding { id });
+    }
+
+    /// The DHT has answered.
+    pub(super) fn term_found(
+        &mut self,
+        now: Instant,
+        id: u64,
+        key: Sha1Digest,
+        addrs: Vec<SocketAddr>,
+    ) {
+        self.input(now, Input::TermFound { id, key, addrs });
     }
 
     /// Where somebody can be called with whom there is a link.
@@ -351,7 +367,7 @@ impl Side {
         let coming = |wire: &&Wire| matches!(wire.stage, Stage::Coming) && !wire.outgoing;
         let crowded = !outgoing && self.wires.values().filter(coming).count() >= COMING_MAX;
         // Who is called is for the machine to choose, and for nobody else.
-        if outgoing && expected.is_none() || crowded || self.wires.len() >= LINKS_MAX {
+        if outgoing && expected.is_none() || crowded || self.wires.len() >= self.links_max {
             debug!(%addr, outgoing, "no place for another link");
             self.wishes.push_back(ApplicationWish::Part { conn });
             if called {
@@ -489,12 +505,10 @@ impl Side {
             }
             Output::Found { id, hit } => self.news.push_back(News::Found { id, hit }),
             Output::Searched { id, cost } => self.news.push_back(News::Searched { id, cost }),
-            Output::FindTerm { id, key } => {
-                self.inputs.push_back(Input::TermFound { id, key, addrs: Vec::new() });
-            }
+            Output::FindTerm { id, key } => self.news.push_back(News::FindTerm { id, key }),
             // It was told that there is no index on disk.
             Output::Consult { ask, .. } => trace!(ask, "a question to an index that is not there"),
-            Output::AnnounceTerms(keys) => trace!(keys = keys.len(), "words to be found by"),
+            Output::AnnounceTerms(keys) => self.news.push_back(News::AnnounceTerms(keys)),
         }
     }
 

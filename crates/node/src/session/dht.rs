@@ -282,7 +282,7 @@ async fn asked<T>(
 }
 
 /// Searches for something, or puts it.
-pub(super) async fn search(shared: &Shared, goal: Goal) -> Result<Searched, DhtError> {
+pub(crate) async fn search(shared: &Shared, goal: Goal) -> Result<Searched, DhtError> {
     if let Some((why, _)) = is_off(shared) {
         return Err(DhtError::Off(why.to_owned()));
     }

@@ -7,7 +7,7 @@
 mod add;
 mod categories;
 mod create;
-mod dht;
+pub(crate) mod dht;
 mod error;
 mod event;
 pub(crate) mod find;

@@ -4,10 +4,11 @@ use super::{Session, TorrentId};
 use crate::clock;
 use crate::overlay::{Handle, Request, stamped};
 use althing_base::UnixTime;
+use althing_bittorrent::metainfo::Metainfo;
 use althing_overlay::NodeId;
 use althing_overlay::limits::LIFETIME_MAX_S;
 use althing_overlay::machine::Stats;
-use althing_overlay::records::{Draft, InfoHash, Listing, Profile, Record, Text};
+use althing_overlay::records::{Content, Draft, InfoHash, Listing, Profile, Record, Text};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use std::time::Duration;
 pub struct OverlayStatus {
     /// Our name in it.
     pub node: NodeId,
+    /// We index for others.
+    pub super_peer: bool,
     /// Neighbours, records and what has come.
     pub stats: Stats,
     /// Links to others, those included that are no neighbours.
@@ -70,7 +73,9 @@ impl Session {
             outgoing: link.outgoing,
             age: now.since(link.since),
         });
-        Ok(OverlayStatus { node: figures.node, stats: figures.stats, links: links.collect() })
+        let super_peer = self.config().overlay.super_peer;
+        let (node, stats, links) = (figures.node, figures.stats, links.collect());
+        Ok(OverlayStatus { node, super_peer, stats, links })
     }
 
     /// All records that are held, in no order that means anything.
@@ -113,6 +118,21 @@ impl Session {
         self.overlay_publish(Draft::profile(profile, UnixTime(0), LIFETIME_MAX_S)).await
     }
 
+    /// Whether a torrent can be said to be here: not if it is private.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_publish(&self, is_private: bool) -> Result<(), OverlayError> {
+        self.overlay_handle()?;
+        match is_private {
+            false => Ok(()),
+            true => Err(OverlayError::Record {
+                reason: "the torrent is private, and nobody is to hear of it but its tracker"
+                    .to_owned(),
+            }),
+        }
+    }
+
     /// Says that we have a torrent, for a month or until it is said anew.
     ///
     /// # Errors
@@ -128,11 +148,7 @@ impl Session {
         let metainfo = self.metainfo(id).await;
         let metainfo =
             metainfo.ok_or_else(|| refused("it is not known yet what the torrent is"))?;
-        if metainfo.is_private() {
-            return Err(refused(
-                "the torrent is private, and nobody is to hear of it but its tracker",
-            ));
-        }
+        self.may_publish(metainfo.is_private())?;
         let hashes = metainfo.info_hashes();
         let hash = match (hashes.v1(), hashes.v2()) {
             (Some(v1), Some(v2)) => InfoHash::Hybrid(v1, v2),
@@ -147,6 +163,7 @@ impl Session {
         let tags = tags.iter().map(|tag| text("a tag", tag)).collect::<Result<Vec<_>, _>>()?;
         let listing = Listing::new(hash, Text::cleaned(metainfo.name()), size, count)
             .map_err(|error| refused(&error.to_string()))?
+            .with_content(content_of(&metainfo))
             .with_tags(tags)
             .with_about(text("the text", about)?);
         self.overlay_publish(Draft::listing(listing, UnixTime(0), LIFETIME_MAX_S)).await
@@ -155,6 +172,40 @@ impl Session {
     pub(super) fn overlay_handle(&self) -> Result<&Handle, OverlayError> {
         self.shared.overlay.as_ref().ok_or(OverlayError::Off)
     }
+}
+
+/// What most bytes of a torrent are, by the names of its files.
+fn content_of(metainfo: &Metainfo) -> Content {
+    let mut bytes = [0u64; 7];
+    for file in metainfo.files().iter().filter(|file| !file.is_pad()) {
+        let name = file.path().to_string();
+        let extension = name.rsplit_once('.').map_or("", |(_, end)| end).to_ascii_lowercase();
+        let content = match extension.as_str() {
+            "mkv" | "mp4" | "m4v" | "avi" | "webm" | "mov" | "mpg" | "mpeg" | "ts" | "ogv"
+            | "wmv" => Content::VIDEO,
+            "mp3" | "flac" | "ogg" | "oga" | "opus" | "m4a" | "m4b" | "wav" | "aac" => {
+                Content::AUDIO
+            }
+            "txt" | "md" | "pdf" | "epub" | "html" | "htm" | "mobi" | "azw3" | "djvu" | "doc"
+            | "docx" | "odt" | "rtf" | "tex" => Content::TEXT,
+            "jpg" | "jpeg" | "png" | "gif" | "webp" | "svg" | "tif" | "tiff" | "heic" => {
+                Content::IMAGES
+            }
+            "iso" | "img" | "exe" | "msi" | "deb" | "rpm" | "apk" | "dmg" | "appimage" | "jar" => {
+                Content::SOFTWARE
+            }
+            "csv" | "json" | "xml" | "parquet" | "sqlite" | "db" | "hdf5" | "npz" | "zst" => {
+                Content::DATA
+            }
+            _ => Content::OTHER,
+        };
+        if let Some(sum) = bytes.get_mut(usize::from(content.0)) {
+            *sum = sum.saturating_add(file.size());
+        }
+    }
+    let all = bytes.iter().fold(0u64, |all, sum| all.saturating_add(*sum));
+    let most = bytes.iter().zip(0u8..).find(|(sum, _)| **sum > all / 2);
+    most.map_or(Content::OTHER, |(_, number)| Content(number))
 }
 
 fn text<const MAX: usize>(what: &str, given: &str) -> Result<Text<MAX>, OverlayError> {

@@ -164,7 +164,7 @@ pub(super) async fn start(
         let config = &shared.config.overlay;
         let network = config.network();
         let meeting = overlay::Meeting::of(&network);
-        let entry = meeting.open(&shared, &shared.paths.overlay())?;
+        let entry = meeting.open(&shared, &shared.paths.overlay(), config.super_peer)?;
         // What is said in one network has no business in another.
         let folder = shared.paths.overlay().join(entry.id.to_string());
         let store = ShelfStore::open(&folder)

@@ -36,12 +36,16 @@ pub(super) async fn share(
     if request.follow && request.options.private {
         return Err(session::PublishError::Private.into());
     }
+    if request.listing.is_some() {
+        app.session().may_publish(request.options.private)?;
+    }
     let what = match &request.options.name {
         Some(name) => format!("name {name}"),
         None => format!("path {}", path.display()),
     };
     let follow = request.follow.then_some(what);
-    let work = Work::Share { super_seeding: request.super_seeding, follow };
+    let ShareRequest { super_seeding, listing, .. } = request;
+    let work = Work::Share { super_seeding, follow, listing };
     let job = jobs::start(&app, path, create_options(request.options), work)?;
     Ok((StatusCode::ACCEPTED, axum::Json(job)))
 }

@@ -144,6 +144,7 @@ impl Example for ShareRequest {
             options: Example::example(),
             super_seeding: false,
             follow: false,
+            listing: None,
         }
     }
 }
@@ -594,6 +595,11 @@ impl Example for OverlayInfo {
             neighbours_out: 3,
             neighbours_in: 4,
             known: 28,
+            super_peer: false,
+            indexed_by: 3,
+            leaves: 0,
+            terms_here: 214,
+            terms_near: 1_480,
             links: vec![OverlayLinkInfo {
                 node: "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c".into(),
                 address: "192.0.2.7:7716".into(),

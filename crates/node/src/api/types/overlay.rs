@@ -14,6 +14,16 @@ pub struct OverlayInfo {
     pub neighbours_in: u32,
     /// Others that are known.
     pub known: u32,
+    /// Whether it indexes for others.
+    pub super_peer: bool,
+    /// Peers that index for us or, if we index for others, others who do.
+    pub indexed_by: u32,
+    /// Peers for which we index, and others who index and lean on us.
+    pub leaves: u32,
+    /// Words that neighbours are told can be found here, and through us.
+    pub terms_here: u64,
+    /// See above.
+    pub terms_near: u64,
     /// Links to others, those included that are no neighbours.
     pub links: Vec<OverlayLinkInfo>,
     /// Records that are held.

@@ -53,6 +53,10 @@ pub struct ShareRequest {
     /// the link. The version before leaves the list.
     #[serde(default)]
     pub follow: bool,
+    /// Say in the overlay that we have it, with these words, so that others find it. Left out, nobody is
+    /// told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<super::ListingRequest>,
 }
 
 /// A path on the daemon's machine to make a torrent file of, without seeding it.

@@ -11,8 +11,9 @@ fn addr(n: u8) -> SocketAddr {
 
 fn side(n: u8, network: &str, contacts: Vec<SocketAddr>) -> Side {
     let keys = Keys::from_secret(&[n; 32]);
-    let network = NetworkKey::derive(network);
-    let mut side = Side::new(NOW, keys, network, false, contacts, Seed::from_u64(n.into()));
+    let seed = Seed::from_u64(n.into());
+    let config = Config::new(seed.fork("machine", 0), keys.node(), NetworkKey::derive(network));
+    let mut side = Side::new(NOW, keys, config, contacts, seed);
     side.clock(NOW, UnixTime(1_000_000), Some(7716));
     side
 }

@@ -1,0 +1,97 @@
+//! What the machine asks of others in the house: of the DHT, who says that he has a word, and that it says so
+//! of us; each is done elsewhere, and the answer comes back like anything else.
+
+use super::Told;
+use crate::session::dht;
+use crate::session::shared::Shared;
+use crate::udp::DhtRequest;
+use althing_base::Sha1Digest;
+use althing_dht::{Announce, Goal, NodeId};
+use althing_router::DhtWish;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Weak;
+use tokio::sync::mpsc;
+use tracing::debug;
+
+/// See the [module](self).
+pub(super) struct House {
+    shared: Weak<Shared>,
+    told: mpsc::WeakUnboundedSender<Told>,
+    /// Keys that the DHT announces us for, and at which port.
+    announced: BTreeSet<Sha1Digest>,
+    port: Option<u16>,
+}
+
+impl House {
+    pub(super) fn new(shared: Weak<Shared>, told: mpsc::WeakUnboundedSender<Told>) -> Self {
+        House { shared, told, announced: BTreeSet::new(), port: None }
+    }
+
+    /// Asks the DHT who is at a key; answers come to the thread as [`Told::TermFound`], at last without
+    /// anybody.
+    pub(super) fn find_term(&self, id: u64, key: Sha1Digest) {
+        let (shared, told) = (self.shared.clone(), self.told.clone());
+        tokio::spawn(async move {
+            let addrs = match shared.upgrade() {
+                Some(shared) => match dht::search(&shared, Goal::Peers(NodeId::from(key))).await {
+                    Ok(found) => found.peers,
+                    Err(error) => {
+                        debug!(%error, "nobody is found by a word");
+                        Vec::new()
+                    }
+                },
+                None => Vec::new(),
+            };
+            let Some(told) = told.upgrade() else { return };
+            let say = |addrs: Vec<SocketAddr>| {
+                // An error means that the thread has ended.
+                let _ = told.send(Told::TermFound { id, key, addrs });
+            };
+            if !addrs.is_empty() {
+                say(addrs);
+            }
+            say(Vec::new());
+        });
+    }
+
+    /// Has the DHT announce us for these keys and no others, at its own pace.
+    pub(super) fn announce(&mut self, keys: Vec<Sha1Digest>) {
+        let keys: BTreeSet<Sha1Digest> = keys.into_iter().collect();
+        let Some(shared) = self.shared.upgrade() else { return };
+        for key in self.announced.difference(&keys) {
+            wish(&shared, *key, DhtWish::Forget);
+        }
+        self.port = shared.told_port();
+        // Without a port nobody could call; there may be one later.
+        for key in keys.difference(&self.announced).filter(|_| self.port.is_some()) {
+            wish(&shared, *key, named_at(self.port));
+        }
+        self.announced = keys;
+    }
+
+    /// Once a minute: the port may be another one.
+    pub(super) fn tick(&mut self) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let port = shared.told_port();
+        if port == self.port || self.announced.is_empty() {
+            return;
+        }
+        self.port = port;
+        for key in &self.announced {
+            wish(&shared, *key, named_at(port));
+        }
+    }
+}
+
+/// What the DHT is to do of a key.
+fn named_at(port: Option<u16>) -> DhtWish {
+    match port {
+        Some(_) => DhtWish::Want(Some(Announce { port, seed: false })),
+        None => DhtWish::Forget,
+    }
+}
+
+fn wish(shared: &Shared, key: Sha1Digest, wish: DhtWish) {
+    shared.ask_dht(DhtRequest::Wish { info_hash: NodeId::from(key), wish });
+}
