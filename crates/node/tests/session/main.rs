@@ -6,6 +6,7 @@ mod dht;
 mod encryption;
 mod equal;
 mod faults;
+mod find;
 mod follow;
 mod half_open;
 mod hostile;

@@ -8,14 +8,14 @@ use althing_overlay::records::{Body, Draft, Profile, Record, RecordId, Text};
 use std::net::SocketAddr;
 
 /// Settings of a session that knows these peers.
-fn settings(peers: &[SocketAddr]) -> Config {
+pub(crate) fn settings(peers: &[SocketAddr]) -> Config {
     let mut config = config();
     config.overlay.enabled = true;
     config.overlay.peers = peers.to_vec();
     config
 }
 
-async fn links_of(node: &Node) -> usize {
+pub(crate) async fn links_of(node: &Node) -> usize {
     node.session.overlay().await.expect("it takes part").links.len()
 }
 
