@@ -40,8 +40,10 @@ impl Daemon {
     /// The same without waiting, for who starts many.
     pub fn launch(host: Host, folder: &Path, settings: &str) -> Daemon {
         let data = folder.join("data");
+        // Only who asks for it is found by neighbours.
+        let lsd = if settings.contains("lsd = ") { "" } else { "lsd = false\n" };
         let settings = format!(
-            "[api]\nlisten = \"127.0.0.1:0\"\n[network]\nlsd = false\nport_mapping = false\n{settings}\n"
+            "[api]\nlisten = \"127.0.0.1:0\"\n[network]\n{lsd}port_mapping = false\n{settings}\n"
         );
         std::fs::create_dir_all(&data)
             .and_then(|()| std::fs::write(data.join("config.toml"), settings))
@@ -81,6 +83,17 @@ impl Daemon {
     #[track_caller]
     pub fn json(&self, args: &[&str]) -> Value {
         self.try_json(args).unwrap_or_else(|| panic!("{args:?}\n{}", self.process.tail()))
+    }
+
+    /// What a command says with `--json`, one value a line.
+    #[track_caller]
+    pub fn lines(&self, args: &[&str]) -> Vec<Value> {
+        let mut command = self.command(&["--json"]);
+        let output = command.args(args).output().expect("the binary is there");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {said}\n{}", self.process.tail());
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        lines.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
     }
 
     /// The same, if it says anything.
