@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod entropy;
 mod equal;
+mod index;
 pub mod limits;
 mod metrics;
 mod net;

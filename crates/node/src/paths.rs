@@ -64,6 +64,11 @@ impl Paths {
         self.root.join("overlay")
     }
 
+    /// The local index: what there is to find.
+    pub fn index(&self) -> PathBuf {
+        self.root.join("index")
+    }
+
     /// Keys of what is published (BEP 46).
     pub fn follow(&self) -> PathBuf {
         self.root.join("follow")

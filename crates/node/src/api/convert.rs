@@ -8,15 +8,16 @@ use super::change;
 use super::types as api;
 use crate::session::{
     DhtFamily, DhtLookup, DhtStatus, DhtTorrent, Encrypted, FileSnapshot, FollowedStatus,
-    IpFilterStats, NetworkStatus, OverlayLink, OverlayStatus, PeerSnapshot, PortMapping,
-    PublishedStatus, Reachable, TorrentDetail, TorrentSnapshot, TorrentState, TrackerSnapshot,
-    TrackerStatus, Translation,
+    IndexStatus, IpFilterStats, NetworkStatus, OverlayLink, OverlayStatus, PeerSnapshot,
+    PortMapping, PublishedStatus, Reachable, TorrentDetail, TorrentSnapshot, TorrentState,
+    TrackerSnapshot, TrackerStatus, Translation,
 };
 use althing_base::UnixTime;
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::{File, Magnet, Metainfo};
 use althing_bittorrent::swarm::{Direction, PeerSource, Transport};
 use althing_dht::wire::Item;
+use althing_index::{Found, IndexHit, Source};
 use althing_overlay::records::Record;
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -297,6 +298,53 @@ pub(super) fn overlay(status: &OverlayStatus) -> api::OverlayInfo {
         duplicates: stats.duplicates,
         reconciled: stats.reconciled,
         refused: stats.refused,
+    }
+}
+
+pub(super) fn index(status: Option<&IndexStatus>) -> api::IndexInfo {
+    let Some(status) = status else { return api::IndexInfo::default() };
+    let stats = &status.stats;
+    api::IndexInfo {
+        enabled: true,
+        own: stats.own,
+        shelf: stats.shelf,
+        crawled: stats.crawled,
+        passages: stats.passages,
+        disk_bytes: stats.disk_bytes,
+        uncommitted: stats.uncommitted,
+        documents_waiting: status.documents_waiting,
+        trouble: status.trouble.clone(),
+    }
+}
+
+pub(super) fn index_answer(found: &Found) -> api::IndexAnswer {
+    api::IndexAnswer {
+        hits: found.hits.iter().map(index_found).collect(),
+        matched: found.matched,
+        cut: found.is_cut,
+    }
+}
+
+fn index_found(hit: &IndexHit) -> api::IndexFound {
+    api::IndexFound {
+        info_hash_v1: hit.hash.v1().map(|hash| hash.to_string()),
+        info_hash_v2: hit.hash.v2().map(|hash| hash.to_string()),
+        name: hit.name.clone(),
+        tags: hit.tags.clone(),
+        size_bytes: Some(hit.size).filter(|&size| size > 0),
+        files: Some(hit.files).filter(|&files| files > 0),
+        source: match hit.source {
+            Source::Own => api::IndexSource::Own,
+            Source::Shelf => api::IndexSource::Shelf,
+            Source::Crawled => api::IndexSource::Crawled,
+        },
+        authors: hit.authors.iter().map(ToString::to_string).collect(),
+        seen_unix_s: Some(hit.seen).filter(|&seen| seen > 0),
+        page: hit.page.as_ref().map(|page| api::IndexPage {
+            path: page.path.clone(),
+            title: page.title.clone(),
+            snippet: page.snippet.clone(),
+        }),
     }
 }
 

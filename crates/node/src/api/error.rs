@@ -3,7 +3,7 @@
 use super::types::{ErrorBody, ErrorCode, ErrorReply};
 use crate::session::{
     AddError, ChangeConfigError, CommandError, CreateError, DhtError, FindError, OverlayError,
-    PublishError,
+    PublishError, SearchError,
 };
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -105,6 +105,17 @@ impl From<FindError> for ApiError {
             FindError::TooMany => ErrorCode::TooMany,
         };
         Self::sentence(code, &error, "GET /api/v1/find lists the searches")
+    }
+}
+
+impl From<SearchError> for ApiError {
+    fn from(error: SearchError) -> Self {
+        let code = match error {
+            SearchError::Off => ErrorCode::Conflict,
+            SearchError::Busy => ErrorCode::TimedOut,
+            SearchError::Broken { .. } => ErrorCode::Storage,
+        };
+        Self::sentence(code, &error, "GET /api/v1/index says how it is")
     }
 }
 

@@ -227,6 +227,33 @@ section! {
 }
 
 section! {
+    /// What is kept of what there is to find: names, tags and descriptions of what the members of the overlay
+    /// publish, and what stands in documents that you publish yourself.
+    pub struct Search("search") {
+        /// Whether there is an index on disk. There is none while this peer takes no part in the overlay.
+        pub index: bool = true,
+        /// Whether documents in torrents that you publish are read, so that others find them by what they
+        /// say: text, Markdown, HTML, EPUB and PDF.
+        pub documents: bool = true,
+        /// Whether questions of others are answered from it.
+        pub answer: bool = true,
+        /// MiB that it may have on disk, at least 16; past them what was met in the DHT longest ago is forgotten, then
+        /// nothing more is taken.
+        pub index_mib: u32 = 2048,
+    }
+}
+
+/// MiB of the index on disk, at least.
+const INDEX_MIB_MIN: u32 = 16;
+
+impl Config {
+    /// Whether there is to be an index.
+    pub(crate) fn has_index(&self) -> bool {
+        self.search.index && self.overlay.enabled
+    }
+}
+
+section! {
     /// Web servers that hold a torrent's files (BEP 19), where a torrent or magnet link names any.
     pub struct WebSeeds("web_seeds") {
         /// Whether to fetch from them.
@@ -298,6 +325,8 @@ pub struct Config {
     pub dht: Dht,
     /// The overlay, in which peers tell each other what they have.
     pub overlay: Overlay,
+    /// What is kept of what there is to find.
+    pub search: Search,
     /// Web servers that hold a torrent's files.
     pub web_seeds: WebSeeds,
     /// The HTTP API, its event streams and metrics.
@@ -511,6 +540,13 @@ impl Config {
         at_least_1("sharing.request_queue", self.sharing.request_queue)?;
         at_least_1("storage.memory_mib", self.storage.memory_mib)?;
         at_least_1("storage.save_interval_s", self.storage.save_interval_s)?;
+        if self.search.index_mib < INDEX_MIB_MIN {
+            return Err(ConfigError::Value {
+                setting: "search.index_mib",
+                value: self.search.index_mib.to_string(),
+                reason: "16 is the least; set search.index to false to have none",
+            });
+        }
         at_least_1("trackers.concurrent", self.trackers.concurrent)?;
         if self.dht.bootstrap.len() > crate::limits::DHT_BOOTSTRAP_MAX {
             return Err(ConfigError::Value {

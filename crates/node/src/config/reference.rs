@@ -2,12 +2,12 @@
 
 use super::section::Section;
 use super::{
-    Api, Config, Dht, Limits, Network, Overlay, Queue, Runtime, Seeding, Sharing, Storage,
+    Api, Config, Dht, Limits, Network, Overlay, Queue, Runtime, Search, Seeding, Sharing, Storage,
     Trackers, Watch, WebSeeds,
 };
 use std::fmt::Write as _;
 
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 14] = [
     Network::SECTION,
     Sharing::SECTION,
     Limits::SECTION,
@@ -18,6 +18,7 @@ const SECTIONS: [Section; 13] = [
     Trackers::SECTION,
     Dht::SECTION,
     Overlay::SECTION,
+    Search::SECTION,
     WebSeeds::SECTION,
     Api::SECTION,
     Runtime::SECTION,

@@ -17,6 +17,7 @@ pub(crate) use meeting::Meeting;
 pub(crate) use side::Figures;
 
 use crate::clock;
+use crate::index;
 use crate::session::shared::{Entry, Shared};
 use crate::session::{Find, StartError};
 use crate::shard::Command;
@@ -339,9 +340,9 @@ async fn run(
                 of_a_question => asking.hear(of_a_question, &side),
             }
         }
-        keep(&mut side, &mut store, &asking, published);
-        gauges.set(&side.stats());
         let Some(shared) = shared.upgrade() else { return };
+        keep(&mut side, &mut store, &asking, shared.index.as_ref(), published);
+        gauges.set(&side.stats());
         while let Some(wish) = side.poll_wish() {
             shared.send(&entry, Command::Application(entry.key, wish));
         }
@@ -402,11 +403,15 @@ fn keep(
     side: &mut Side,
     store: &mut ShelfStore,
     asking: &Asking,
+    index: Option<&index::Handle>,
     published: Vec<oneshot::Sender<Result<(), String>>>,
 ) {
     while let Some(change) = side.poll_change() {
         if let Change::Hold(record) = &change {
             asking.notice(record, side);
+        }
+        if let Some(index) = index {
+            index.change(&change);
         }
         store.note(change);
     }

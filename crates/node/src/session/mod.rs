@@ -13,6 +13,7 @@ mod event;
 pub(crate) mod find;
 mod follow;
 mod id;
+mod index;
 mod live;
 mod load;
 mod network;
@@ -31,6 +32,7 @@ mod ticket;
 mod watch;
 pub(crate) mod wishes;
 
+pub use crate::index::{IndexStatus, SearchError};
 pub(crate) use add::{folder as save_dir, shard_of};
 pub use althing_net::portmap::Status as PortMapping;
 pub use categories::Category;

@@ -9,6 +9,7 @@ use super::{Event, TorrentId, TorrentSnapshot, TorrentState};
 use crate::clock;
 use crate::config::Config;
 use crate::equal;
+use crate::index;
 use crate::metrics::Counters;
 use crate::net::{Admission, Desk, LocalDiscovery, Places, Way};
 use crate::overlay;
@@ -74,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) overlay: Option<overlay::Handle>,
     /// Searches that are open, and the last ones that were.
     pub(super) finds: Finds,
+    /// What there is to find, on disk; only while this session takes part in the overlay.
+    pub(crate) index: Option<index::Handle>,
     /// Kinds of address that trackers are asked over.
     pub(crate) families: Vec<Family>,
     pub(crate) torrents: Registry,

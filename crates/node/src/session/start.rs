@@ -7,6 +7,7 @@ use super::{Event, StartError, follow, live, load, steward};
 use crate::clock;
 use crate::config::{Config, Network, Reach};
 use crate::entropy;
+use crate::index;
 use crate::limits::{
     EVENTS_KEPT, HELD_PERCENT, IDLE_READS_PERCENT, PORT_GIVEN_UP_WITHIN, TRACKERS_TOLD_WITHIN,
 };
@@ -97,7 +98,9 @@ pub(super) async fn start(
     let udp = udp::runs(&config.network).then(udp::Prepared::new);
     let identity = config.overlay.enabled.then(|| overlay::open_identity(&paths.identity()));
     let overlay = identity.transpose()?.map(|keys| (overlay::Prepared::new(), keys));
+    let index = index::Prepared::open(&config, &paths.index());
     let shared = Arc::new(Shared {
+        index: index.as_ref().map(|index| index.handle.clone()),
         trackers,
         families: trackers::families(&config, &way),
         way,
@@ -159,6 +162,10 @@ pub(super) async fn start(
             shared: Arc::downgrade(&shared),
             seed: seed.fork("udp", 0),
         })?);
+    }
+    if let Some(index) = index {
+        let me = overlay.as_ref().map(|(_, keys)| keys.node());
+        threads.push(index.start(Arc::downgrade(&shared), me)?);
     }
     if let Some((overlay, keys)) = overlay {
         let config = &shared.config.overlay;
@@ -469,6 +476,9 @@ impl Running {
             if let Some(overlay) = &shared.overlay {
                 let _ = overlay.ask(overlay::Request::Stop).await;
             }
+            if let Some(index) = &shared.index {
+                let _ = index.stop().await;
+            }
             // All at once; one that has ended before does not answer.
             let asked: Vec<_> =
                 shared.shards().iter().map(|shard| shard.ask(Command::Stop)).collect();
@@ -525,6 +535,9 @@ impl Drop for Running {
             }
             if let Some(overlay) = &self.shared.overlay {
                 drop(overlay.ask(overlay::Request::Stop));
+            }
+            if let Some(index) = &self.shared.index {
+                drop(index.stop());
             }
         }
     }

@@ -4,6 +4,7 @@ mod daemon;
 mod dht;
 mod events;
 mod find;
+mod index;
 mod making;
 mod overlay;
 mod places;
@@ -48,6 +49,7 @@ pub const PREFIX: &str = "/api/v1";
         (name = "torrents", description = "What is fetched and shared"),
         (name = "making", description = "Making torrents, and looking into them"),
         (name = "dht", description = "The DHT, where peers find each other without a tracker"),
+        (name = "index", description = "What there is to find, as far as this peer knows"),
         (name = "overlay", description = "The overlay, in which peers tell each other what they have"),
         (name = "find", description = "Searches: who has what"),
         (name = "daemon", description = "The daemon as a whole"),
@@ -138,6 +140,8 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(find::show, find::stop))
         .routes(routes!(find::answer))
         .routes(routes!(find::events))
+        .routes(routes!(index::status))
+        .routes(routes!(index::search))
         .routes(routes!(daemon::config, settings::change))
         .routes(routes!(settings::categories))
         .routes(routes!(settings::set_category, settings::remove_category))

@@ -6,12 +6,12 @@ use super::{
     CreateRequest, DhtFamilyInfo, DhtInfo, DhtItem, DhtLookupInfo, DhtStored, DhtTorrentInfo,
     Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo, FilePriority,
     FileProgress, FindAnswer, FindCost, FindInfo, FindKind, FindPage, FindRequest, FindState,
-    FindVia, Followed, Format, InspectReport, InspectRequest, Job, JobKind, JobState,
-    ListingRequest, NetAddress, NetInfo, NoLimit, OverlayInfo, OverlayLinkInfo, OverlayRecord,
-    Peer, PeerSource, PieceMap, PieceRange, ProfileRequest, Protocol, Published, QueueMove,
-    QueuePlace, QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest, StreamInfo,
-    TimeLimit, Torrent, TorrentDetail, TorrentSettings, TorrentState, TrackerInfo, TrackerState,
-    Translation, Transport, Version,
+    FindVia, Followed, Format, IndexAnswer, IndexFound, IndexInfo, IndexPage, IndexSource,
+    InspectReport, InspectRequest, Job, JobKind, JobState, ListingRequest, NetAddress, NetInfo,
+    NoLimit, OverlayInfo, OverlayLinkInfo, OverlayRecord, Peer, PeerSource, PieceMap, PieceRange,
+    ProfileRequest, Protocol, Published, QueueMove, QueuePlace, QueueRequest, RatioLimit,
+    Reachable, SessionInfo, ShareRequest, StreamInfo, TimeLimit, Torrent, TorrentDetail,
+    TorrentSettings, TorrentState, TrackerInfo, TrackerState, Translation, Transport, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -75,6 +75,8 @@ pub fn schema_examples() -> Vec<SchemaExample> {
         entry::<Job>("Job"),
         entry::<ListingRequest>("ListingRequest"),
         entry::<NetInfo>("NetInfo"),
+        entry::<IndexAnswer>("IndexAnswer"),
+        entry::<IndexInfo>("IndexInfo"),
         entry::<OverlayInfo>("OverlayInfo"),
         entry::<OverlayRecord>("OverlayRecord"),
         entry::<Peer>("Peer"),
@@ -585,6 +587,47 @@ impl Example for DhtItem {
 impl Example for DhtStored {
     fn example() -> Self {
         DhtStored { target: "e5f96f6f38320f0f33959cb4d3d656452117aadb".into(), nodes: 8 }
+    }
+}
+
+impl Example for IndexInfo {
+    fn example() -> Self {
+        IndexInfo {
+            enabled: true,
+            own: 12,
+            shelf: 8_310,
+            crawled: 0,
+            passages: 1_207,
+            disk_bytes: 14_680_064,
+            uncommitted: 0,
+            documents_waiting: 3,
+            trouble: None,
+        }
+    }
+}
+
+impl Example for IndexAnswer {
+    fn example() -> Self {
+        IndexAnswer {
+            hits: vec![IndexFound {
+                info_hash_v1: Some("dd8255ecdc7ca55fb0bbf81323d87062db1f6d1c".into()),
+                info_hash_v2: None,
+                name: "Lectures on engines".into(),
+                tags: Vec::new(),
+                size_bytes: None,
+                files: None,
+                source: IndexSource::Own,
+                authors: Vec::new(),
+                seen_unix_s: None,
+                page: Some(IndexPage {
+                    path: "notes/the-difference-engine.md".into(),
+                    title: "The difference engine".into(),
+                    snippet: "…it can add and carry, and needs nobody who can calculate…".into(),
+                }),
+            }],
+            matched: 1,
+            cut: false,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod example;
 mod find;
+mod index;
 mod network;
 mod overlay;
 mod places;
@@ -29,6 +30,9 @@ pub use event::Event;
 pub use example::{Example, SchemaExample, schema_examples};
 pub use find::{
     FindAnswer, FindCost, FindEvent, FindInfo, FindKind, FindPage, FindRequest, FindState, FindVia,
+};
+pub use index::{
+    IndexAnswer, IndexFound, IndexInfo, IndexKind, IndexPage, IndexQuery, IndexSource,
 };
 pub use network::{NetAddress, NetInfo, Reachable, Translation};
 pub use overlay::{ListingRequest, OverlayInfo, OverlayLinkInfo, OverlayRecord, ProfileRequest};

@@ -1,0 +1,31 @@
+//! When changes of the index are made to last, and how much it does for whom.
+
+use std::time::Duration;
+
+/// How long changes of the user's own wait until they are committed, so that several are written together.
+pub(super) const COMMIT_OWN_AFTER: Duration = Duration::from_secs(1);
+
+/// The same for what others publish: they do it one after the other.
+pub(super) const COMMIT_SHELF_AFTER: Duration = Duration::from_secs(5);
+
+/// The same for what the crawler meets. What a killed process loses of it is met again.
+pub(super) const COMMIT_CRAWLED_AFTER: Duration = Duration::from_secs(60);
+
+/// How long after a commit that no other followed the files that are no longer used are deleted; parts of
+/// the index are put together meanwhile.
+pub(super) const TIDY_AFTER: Duration = Duration::from_secs(60);
+
+/// How long after a failed write everything is tried again.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// Torrents that were met in the DHT and wait to be put; one more is left out.
+pub(super) const WAITING_MAX: usize = 4_096;
+
+/// Things that are done in one turn.
+pub(super) const TOLD_PER_TURN: usize = 256;
+
+/// Searches at the same time; one more is refused. Each has a thread.
+pub(super) const SEARCHES_MAX: usize = 8;
+
+/// How long a search may take that the user waits for.
+pub(crate) const SEARCH_TIME: Duration = Duration::from_secs(2);

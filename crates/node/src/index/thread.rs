@@ -1,0 +1,242 @@
+//! The thread that changes the index: puts and takes out what it is told, commits now and then, and compares
+//! with the shelf when something was lost.
+
+use super::limits::{
+    COMMIT_CRAWLED_AFTER, COMMIT_OWN_AFTER, COMMIT_SHELF_AFTER, RETRY_AFTER, TIDY_AFTER,
+    TOLD_PER_TURN,
+};
+use super::shelf::{held, listing_of};
+use super::{IndexStatus, Told};
+use crate::clock;
+use crate::overlay::Request;
+use crate::session::shared::Shared;
+use althing_base::Instant;
+use althing_base::machine::is_due;
+use althing_index::{Held, Index, IndexError, Listing, Source};
+use althing_overlay::NodeId;
+use althing_overlay::records::{Change, InfoHash, Record, Why};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+/// The index, and what should be in it.
+pub(super) struct Keeper {
+    index: Index,
+    status: Arc<Mutex<IndexStatus>>,
+    me: Option<NodeId>,
+    /// What has just been replaced by what is said next.
+    replaced: Option<Listing>,
+    commit_at: Option<Instant>,
+    tidy_at: Option<Instant>,
+    /// When all is to be compared with the shelf: at the start, and some time after a write has failed.
+    compare_at: Option<Instant>,
+}
+
+/// Runs until it is told to stop, or nobody is left who could tell it anything.
+pub(super) async fn run(
+    shared: Weak<Shared>,
+    mut keeper: Keeper,
+    mut told: mpsc::UnboundedReceiver<Told>,
+    waiting: Arc<AtomicUsize>,
+) {
+    let mut batch = Vec::with_capacity(TOLD_PER_TURN);
+    loop {
+        tokio::select! {
+            count = told.recv_many(&mut batch, TOLD_PER_TURN) => if count == 0 {
+                return keeper.end();
+            },
+            () = clock::sleep_until(keeper.deadline()) => {}
+        }
+        waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+        for told in batch.drain(..) {
+            match told {
+                Told::Change(change) => keeper.change(*change),
+                Told::Put(listing) => {
+                    let put = keeper.index.put_listing(&listing);
+                    keeper.done(put, COMMIT_CRAWLED_AFTER);
+                }
+                Told::Stop(done) => {
+                    keeper.end();
+                    // Who asked may have given up waiting.
+                    let _ = done.send(());
+                    return;
+                }
+            }
+        }
+        if is_due(clock::now(), keeper.compare_at) {
+            keeper.compare_at = None;
+            if let Some(records) = records_of(&shared).await {
+                keeper.compare(&records);
+            }
+        }
+        keeper.turn();
+    }
+}
+
+/// All that is on the shelf, if there is one.
+async fn records_of(shared: &Weak<Shared>) -> Option<Vec<Record>> {
+    let shared = shared.upgrade()?;
+    let asked = shared.overlay.as_ref()?.ask(Request::Records);
+    drop(shared);
+    asked.await.ok()
+}
+
+impl Keeper {
+    pub(super) fn new(index: Index, status: Arc<Mutex<IndexStatus>>, me: Option<NodeId>) -> Self {
+        Keeper {
+            index,
+            status,
+            me,
+            replaced: None,
+            commit_at: None,
+            tidy_at: None,
+            compare_at: Some(clock::now()),
+        }
+    }
+
+    /// When there is something to do.
+    fn deadline(&self) -> Option<Instant> {
+        [self.commit_at, self.tidy_at, self.compare_at].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    fn turn(&mut self) {
+        let now = clock::now();
+        if is_due(now, self.commit_at) || self.index.wants_commit() {
+            self.commit();
+        }
+        if is_due(now, self.tidy_at) {
+            self.tidy_at = None;
+            if let Err(error) = self.index.tidy() {
+                debug!(%error, "the index is not tidied");
+            }
+            self.show();
+        }
+    }
+
+    /// Makes last what there is, and ends.
+    fn end(mut self) {
+        self.commit();
+        // What is being put together in the background would be done again at the next start.
+        drop(self.index);
+    }
+
+    fn commit(&mut self) {
+        self.commit_at = None;
+        match self.index.commit() {
+            Ok(()) => {
+                let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+                status.trouble = None;
+            }
+            Err(error) => self.failed(&error),
+        }
+        self.tidy_at = Some(clock::now() + TIDY_AFTER);
+        self.show();
+    }
+
+    fn show(&self) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.stats = self.index.stats();
+    }
+
+    /// Something was put or taken out, and is to last in this time.
+    fn done(&mut self, result: Result<(), IndexError>, within: Duration) {
+        match result {
+            Ok(()) => {
+                let at = clock::now() + within;
+                self.commit_at = Some(self.commit_at.map_or(at, |before| before.min(at)));
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&mut self, error: &IndexError) {
+        if self.index.take_lost() {
+            self.compare_at = Some(clock::now() + RETRY_AFTER);
+        }
+        let sentence = error.to_string();
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if status.trouble.as_ref() != Some(&sentence) {
+            warn!("{sentence}");
+            status.trouble = Some(sentence);
+        }
+    }
+
+    /// Hears what has changed on the shelf.
+    fn change(&mut self, change: Change) {
+        let replaced = self.replaced.take();
+        match change {
+            Change::Hold(record) => {
+                let listing = listing_of(&record, self.me);
+                let is_same = |old: &Listing| {
+                    listing
+                        .as_ref()
+                        .is_some_and(|new| (new.hash, new.author) == (old.hash, old.author))
+                };
+                // What replaces it may be that it is taken back.
+                if let Some(old) = replaced.filter(|old| !is_same(old)) {
+                    self.remove(&old.hash, old.author, old.source);
+                }
+                if let Some(listing) = listing {
+                    self.put(&listing);
+                }
+            }
+            Change::Drop(record, why) => {
+                let Some(listing) = listing_of(&record, self.me) else { return };
+                match why {
+                    // Its documents stay, if it is said anew.
+                    Why::Replaced => self.replaced = Some(listing),
+                    Why::Expired | Why::Evicted => {
+                        self.remove(&listing.hash, listing.author, listing.source);
+                    }
+                }
+            }
+            Change::Remember(_) | Change::Forget(_) => {}
+        }
+    }
+
+    fn put(&mut self, listing: &Listing) {
+        let within = match listing.source {
+            Source::Own => COMMIT_OWN_AFTER,
+            _ => COMMIT_SHELF_AFTER,
+        };
+        let put = self.index.put_listing(listing);
+        self.done(put, within);
+    }
+
+    fn remove(&mut self, hash: &InfoHash, author: Option<NodeId>, source: Source) {
+        let removed = match source {
+            // With its documents.
+            Source::Own => self.index.remove(hash, source),
+            _ => self.index.remove_listing(hash, source, author),
+        };
+        self.done(removed, COMMIT_OWN_AFTER);
+    }
+
+    /// Puts what is on the shelf and not in the index, and takes out what is in the index and no longer on the
+    /// shelf.
+    fn compare(&mut self, records: &[Record]) {
+        for source in [Source::Own, Source::Shelf] {
+            let there: BTreeSet<Held> = match self.index.listings(source) {
+                Ok(listings) => listings.into_iter().collect(),
+                Err(error) => return self.failed(&error),
+            };
+            let me = self.me;
+            let listings = records.iter().filter_map(|record| listing_of(record, me));
+            let wanted: Vec<Listing> =
+                listings.filter(|listing| listing.source == source).collect();
+            let names: BTreeSet<_> =
+                wanted.iter().map(|listing| (listing.hash, listing.author)).collect();
+            let gone = there.iter().filter(|held| !names.contains(&(held.hash, held.author)));
+            for held in gone.copied().collect::<Vec<_>>() {
+                self.remove(&held.hash, held.author, source);
+            }
+            for listing in wanted.iter().filter(|listing| !there.contains(&held(listing))) {
+                self.put(listing);
+            }
+        }
+    }
+}
