@@ -10,6 +10,7 @@ mod find;
 mod follow;
 mod half_open;
 mod hostile;
+mod index;
 mod kill;
 mod manage;
 mod overlay;

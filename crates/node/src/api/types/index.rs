@@ -34,6 +34,7 @@ pub struct IndexQuery {
     /// Words that are all wanted.
     pub q: String,
     /// `file` for torrents alone, `page` for documents alone.
+    #[param(inline)]
     pub kind: Option<IndexKind>,
     /// So many answers at most: 1 to 500; 20 unless said otherwise.
     pub limit: Option<u32>,

@@ -1,0 +1,90 @@
+//! The local index of sessions in an overlay, on the loopback.
+
+use crate::dht::until;
+use crate::support::{Files, Node, config, torrent};
+use althing_bittorrent::metainfo::Format;
+use althing_index::{IndexHit, Query, Source};
+use althing_node::Config;
+use althing_node::session::TorrentId;
+use std::net::SocketAddr;
+
+/// Settings of a session that knows these peers.
+fn settings(peers: &[SocketAddr]) -> Config {
+    let mut config = config();
+    config.overlay.enabled = true;
+    config.overlay.peers = peers.to_vec();
+    config
+}
+
+/// Has these files, and has told others that it has them.
+async fn publish(node: &Node, name: &str, files: &Files) -> TorrentId {
+    let id = node.seed(&torrent(name, Format::Hybrid, files), files).await;
+    node.session
+        .overlay_list(id, &["tagged".to_owned()], "a description")
+        .await
+        .expect("it is said");
+    id
+}
+
+/// What a question finds, once it finds so many.
+async fn found(node: &Node, question: &str, count: usize) -> Vec<IndexHit> {
+    let what = format!("{count} answers to {question}");
+    until(&what, async || {
+        let found =
+            node.session.search_index(Query::new(question)).await.expect("there is an index");
+        (found.hits.len() == count).then_some(found.hits)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_published_is_found_until_it_is_gone() {
+    let ours = Node::with(settings(&[])).await;
+    let theirs = Node::with(settings(&[ours.addr()])).await;
+    let files: Files = vec![("one.bin", crate::support::noise(1, 50_000))];
+    let id = publish(&theirs, "Atlas of migrating birds", &files).await;
+    let me = theirs.session.overlay().await.expect("it takes part").node;
+    for (node, source) in [(&ours, Source::Shelf), (&theirs, Source::Own)] {
+        let hit = found(node, "BIRDS atlas tagged", 1).await.remove(0);
+        assert_eq!((hit.source, hit.authors), (source, vec![me]));
+        assert_eq!((hit.size, hit.files), (50_000, 1));
+    }
+    // After a restart, and without what is no longer said.
+    let theirs = theirs.restart().await;
+    found(&theirs, "birds", 1).await;
+    theirs.session.remove(id, false).await.expect("it is removed");
+    found(&theirs, "birds", 0).await;
+    found(&ours, "birds", 0).await;
+    let status = ours.session.index().expect("there is an index");
+    assert_eq!((status.stats.own, status.stats.shelf, status.trouble), (0, 0, None));
+    for node in [ours, theirs] {
+        node.session.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_is_lost_is_made_anew() {
+    let node = Node::with(settings(&[])).await;
+    let files: Files = vec![("one.bin", crate::support::noise(1, 50_000))];
+    publish(&node, "Atlas of migrating birds", &files).await;
+    found(&node, "birds", 1).await;
+    node.session.shutdown().await;
+    std::fs::remove_dir_all(node.dir.path().join("index")).expect("it was there");
+    let node = node.start_again().await;
+    found(&node, "birds", 1).await;
+    node.session.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_wants_none_has_none() {
+    let mut without = settings(&[]);
+    without.search.index = false;
+    for config in [config(), without] {
+        let node = Node::with(config).await;
+        assert!(node.session.index().is_none());
+        let error = node.session.search_index(Query::new("birds")).await.unwrap_err().to_string();
+        assert!(error.contains("search.index"), "{error}");
+        assert!(!node.dir.path().join("index").exists());
+        node.session.shutdown().await;
+    }
+}
