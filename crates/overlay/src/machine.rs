@@ -12,7 +12,7 @@ use crate::broadcast::Broadcast;
 use crate::id::{NetworkKey, NodeId, Verify};
 use crate::io::{Input, LinkId, Output};
 use crate::membership::{Membership, Views};
-use crate::records::{Caps, RawRecord, Record, Refused, Shelf, Standing};
+use crate::records::{Caps, RawRecord, Read, Record, Refused, Shelf, Standing};
 use crate::search::hit::RawHit;
 use crate::search::{Role, Search};
 use crate::sink::{Change, Sink};
@@ -37,6 +37,8 @@ pub struct Config {
     pub network: NetworkKey,
     /// How signatures are checked: [`NodeId::has_signed`] but in simulations.
     pub verify: Verify,
+    /// How records are read: [`RawRecord::parse`] but in simulations.
+    pub read: Read,
     /// How much it holds.
     pub caps: Caps,
     /// It indexes for others.
@@ -68,6 +70,7 @@ impl Config {
             me,
             network,
             verify,
+            read: |bytes| RawRecord::parse(bytes),
             caps: Caps::default(),
             is_super: false,
             consults: false,
@@ -81,6 +84,7 @@ impl Config {
 pub struct Overlay {
     network: NetworkKey,
     verify: Verify,
+    read: Read,
     rng: Rng,
     members: Membership,
     tree: Broadcast,
@@ -142,12 +146,13 @@ pub enum Reason {
 impl Overlay {
     /// A node that knows nobody. It looks for others when it is first woken.
     pub fn new(now: Instant, config: Config) -> Self {
-        let Config { seed, me, network, verify, caps, is_super, consults, terms: _ } = config;
+        let Config { seed, me, network, verify, read, caps, is_super, consults, terms: _ } = config;
         let mut shelf = Shelf::new(caps);
         shelf.regard(me, Standing::Own);
         let mut overlay = Overlay {
             network,
             verify,
+            read,
             rng: Rng::new(seed.fork("overlay", 0)),
             members: Membership::new(now, me, seed.fork("membership", 0), is_super),
             tree: Broadcast::new(),
@@ -257,7 +262,7 @@ impl Overlay {
     /// A record has come along the tree.
     fn gossip(&mut self, now: Instant, link: LinkId, hops: u8, bytes: &Bytes) {
         self.stats.payloads += 1;
-        let Ok(raw) = RawRecord::parse(bytes) else {
+        let Ok(raw) = (self.read)(bytes) else {
             self.stats.refused += 1;
             self.members.score(now, link, SCORE_INVALID, &mut self.sink);
             return;
@@ -275,7 +280,7 @@ impl Overlay {
 
     /// A record has come that was asked for after reconciliation.
     fn fetched(&mut self, now: Instant, link: LinkId, bytes: &Bytes) {
-        let raw = RawRecord::parse(bytes);
+        let raw = (self.read)(bytes);
         let was_asked = raw.as_ref().is_ok_and(|raw| self.compare.was_asked(link, &raw.id()));
         let (Ok(raw), true) = (raw, was_asked) else {
             self.members.score(now, link, SCORE_UNASKED, &mut self.sink);

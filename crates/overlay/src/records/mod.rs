@@ -196,6 +196,10 @@ struct Parts {
     expires: UnixTime,
 }
 
+/// How records are read: [`RawRecord::parse`], or, where thousands of nodes are in one process, what remembers for
+/// all of them what it has read.
+pub type Read = fn(&[u8]) -> Result<RawRecord, RecordError>;
+
 /// Bytes that are a record in everything but that nobody has looked at the signature. Cheap to clone.
 #[derive(Clone)]
 pub struct RawRecord(Arc<Parts>);

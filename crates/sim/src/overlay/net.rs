@@ -3,7 +3,7 @@
 use super::conduct::Conduct;
 use super::finds::Finds;
 use super::news::{News, NewsId};
-use super::said::{tag, verify};
+use super::said::{read, tag, verify};
 use super::wheel::Wheel;
 use crate::datagrams;
 use crate::digest::EventHash;
@@ -232,6 +232,7 @@ impl Net {
         let node = NodeId(node);
         let mut config = Config::new(Seed(seed), node, network());
         config.verify = verify;
+        config.read = read;
         config.caps.stranger_work_bits = 0;
         let is_behind_nat = !self.hosts.is_empty() && self.rng.chance(self.conditions.behind_nat);
         let part = self.rng.chance(0.5);

@@ -8,7 +8,11 @@ use crate::node::NodeIndex;
 use althing_base::hash::sha1;
 use althing_overlay::NodeId;
 use althing_overlay::io::{Find as Question, Input, Via, What};
-use althing_overlay::records::{Draft, InfoHash, Listing, Profile, Record, Text};
+use althing_overlay::records::{
+    Draft, InfoHash, Listing, Profile, RawRecord, Record, RecordError, Text,
+};
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 impl Net {
     /// What was published.
@@ -121,6 +125,30 @@ fn signature(author: &NodeId, message: &[u8]) -> [u8; 64] {
 
 pub(super) fn verify(author: &NodeId, message: &[u8], given: &[u8; 64]) -> bool {
     signature(author, message) == *given
+}
+
+thread_local! {
+    /// What has been read. Ten thousand nodes are in one process, and each gets each record.
+    static READ: RefCell<HashMap<u64, RawRecord>> = RefCell::default();
+}
+
+/// Records that are remembered; past them all are forgotten, and read anew.
+const READ_MAX: usize = 16_384;
+
+/// Reads a record, or finds that this was done: then it is the same, and takes no room of its own.
+pub(super) fn read(bytes: &[u8]) -> Result<RawRecord, RecordError> {
+    let tag = tag(bytes);
+    READ.with_borrow_mut(|known| {
+        if let Some(raw) = known.get(&tag).filter(|raw| raw.bytes() == bytes) {
+            return Ok(raw.clone());
+        }
+        let raw = RawRecord::parse(bytes)?;
+        if known.len() >= READ_MAX {
+            known.clear();
+        }
+        known.insert(tag, raw.clone());
+        Ok(raw)
+    })
 }
 
 /// By which a record is known without reading it: what its signature begins with.

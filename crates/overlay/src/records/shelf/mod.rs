@@ -5,6 +5,8 @@
 //! which things arrive; and two shelves that were given the same records hold the same, unless a bound
 //! was hit.
 
+mod order;
+
 use super::{Key, RawRecord, Record, RecordId, Version};
 use crate::id::NodeId;
 use crate::limits::{
@@ -14,6 +16,7 @@ use crate::limits::{
 };
 use crate::reconcile::{Item, Set};
 use althing_base::UnixTime;
+use order::{ByCreation, ByExpiry, ById, ByKey};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How a node regards an author. What has to give way is taken from strangers first.
@@ -148,19 +151,18 @@ impl Memory {
     }
 }
 
-/// What stands under a key.
-#[derive(Debug)]
-enum Place {
-    Held(Record),
-    Remembered { newest: Version, may_return: bool },
+/// What is remembered under a key.
+#[derive(Clone, Copy, Debug)]
+struct Remembered {
+    newest: Version,
+    may_return: bool,
 }
 
 /// What is there of an author.
 #[derive(Debug, Default)]
 struct Author {
     standing: Standing,
-    /// By time of creation.
-    records: BTreeSet<(UnixTime, RecordId)>,
+    records: ByCreation,
     bytes: usize,
     /// Keys that are remembered and not held.
     remembered: usize,
@@ -170,15 +172,17 @@ struct Author {
 #[derive(Debug)]
 pub struct Shelf {
     caps: Caps,
-    places: BTreeMap<Key, Place>,
-    ids: BTreeMap<RecordId, Key>,
+    held: BTreeSet<ByKey>,
+    ids: BTreeSet<ById>,
+    /// What is remembered of keys of which nothing is held.
+    remembered: BTreeMap<Key, Remembered>,
     authors: BTreeMap<NodeId, Author>,
     /// Authors by how they are regarded and how many bytes they have here.
     weights: BTreeSet<(Standing, usize, NodeId)>,
     /// How many authors are known.
     known: usize,
     /// What is held, by when it expires.
-    expiring: BTreeSet<(UnixTime, RecordId)>,
+    expiring: BTreeSet<ByExpiry>,
     /// What is remembered, by when it is forgotten.
     fading: BTreeSet<(UnixTime, Key)>,
     set: Set,
@@ -192,8 +196,9 @@ impl Shelf {
     pub fn new(caps: Caps) -> Self {
         Shelf {
             caps,
-            places: BTreeMap::new(),
-            ids: BTreeMap::new(),
+            held: BTreeSet::new(),
+            ids: BTreeSet::new(),
+            remembered: BTreeMap::new(),
             authors: BTreeMap::new(),
             weights: BTreeSet::new(),
             known: 0,
@@ -230,17 +235,11 @@ impl Shelf {
         let key = record.key();
         let giving_way = self.author_room(record)?;
         let mut admitted = Admitted::default();
-        match self.places.get(&key) {
-            Some(Place::Held(old)) => {
-                let old = old.clone();
-                self.take_out(&old, Why::Replaced);
-                admitted.replaced = Some(old);
-            }
-            Some(Place::Remembered { newest, .. }) => {
-                let until = Memory { key, newest: *newest, may_return: true }.until();
-                self.forget(until, key);
-            }
-            None => {}
+        if let Some(old) = self.newest(&key).cloned() {
+            self.take_out(&old, Why::Replaced);
+            admitted.replaced = Some(old);
+        } else if let Some(memory) = self.memory(&key) {
+            self.forget(memory.until(), key);
         }
         for id in giving_way {
             admitted.evicted.extend(self.evict(id));
@@ -264,7 +263,7 @@ impl Shelf {
     /// # Errors
     /// Why it would be refused.
     pub fn judge(&self, now: UnixTime, record: &RawRecord) -> Result<(), Refused> {
-        if self.ids.contains_key(&record.id()) {
+        if self.holds(&record.id()) {
             return Err(Refused::Held);
         }
         let ahead_s = record.created().0.saturating_sub(now.0);
@@ -272,20 +271,24 @@ impl Shelf {
             return Err(Refused::Ahead { ahead_s });
         }
         let version = record.version();
-        match self.places.get(&record.key()) {
-            Some(Place::Held(held)) if held.version() > version => return Err(Refused::Replaced),
-            Some(Place::Remembered { newest, .. }) if *newest > version => {
+        let key = record.key();
+        if let Some(held) = self.newest(&key) {
+            if held.version() > version {
                 return Err(Refused::Replaced);
             }
-            Some(Place::Remembered { newest, may_return: false }) if *newest == version => {
+        } else if let Some(memory) = self.memory(&key) {
+            if memory.newest > version {
+                return Err(Refused::Replaced);
+            }
+            if memory.newest == version && !memory.may_return {
                 return Err(Refused::Expired);
             }
-            Some(_) => {}
-            None => {
-                let author = self.authors.get(&record.author());
-                if author.is_some_and(|a| a.records.len() + a.remembered >= self.caps.author_keys) {
-                    return Err(Refused::AuthorFull);
-                }
+        } else {
+            let author = self.authors.get(&key.author);
+            let keys =
+                author.map_or(0, |author| author.records.in_order().len() + author.remembered);
+            if author.is_some() && keys >= self.caps.author_keys {
+                return Err(Refused::AuthorFull);
             }
         }
         let needed = self.caps.stranger_work_bits;
@@ -303,16 +306,16 @@ impl Shelf {
     fn heed_expired(&mut self, now: UnixTime, record: &Record) {
         let (key, newest) = (record.key(), record.version());
         let memory = Memory { key, newest, may_return: false };
-        match self.places.get(&key) {
-            Some(Place::Held(old)) if old.version() < newest => {
-                let old = old.clone();
-                self.take_out(&old, Why::Replaced);
+        if let Some(old) = self.newest(&key).cloned() {
+            if old.version() >= newest {
+                return;
             }
-            Some(Place::Remembered { newest: old, .. }) if *old <= newest => {
-                self.forget(Memory { newest: *old, ..memory }.until(), key);
+            self.take_out(&old, Why::Replaced);
+        } else if let Some(old) = self.memory(&key) {
+            if old.newest > newest {
+                return;
             }
-            Some(_) => return,
-            None => {}
+            self.forget(old.until(), key);
         }
         if memory.until() > now {
             self.remember(memory);
@@ -323,26 +326,24 @@ impl Shelf {
     fn author_room(&self, record: &Record) -> Result<Vec<RecordId>, Refused> {
         let nobody = Author::default();
         let author = self.authors.get(&record.author()).unwrap_or(&nobody);
-        let replaced = match self.places.get(&record.key()) {
-            Some(Place::Held(old)) => Some(old),
-            _ => None,
-        };
-        let mut records = author.records.len() + 1 - usize::from(replaced.is_some());
+        let replaced = self.newest(&record.key());
+        let theirs = author.records.in_order();
+        let mut records = theirs.len() + 1 - usize::from(replaced.is_some());
         let mut bytes = author.bytes + size(record) - replaced.map_or(0, size);
         let mut giving_way = Vec::new();
-        for &(created, id) in &author.records {
+        for other in theirs {
             if records <= self.caps.author_records && bytes <= self.caps.author_bytes {
                 break;
             }
-            if replaced.is_some_and(|old| old.id() == id) {
+            if replaced.is_some_and(|old| old.id() == other.id()) {
                 continue;
             }
-            if (created, id) > (record.created(), record.id()) {
+            if (other.created(), other.id()) > (record.created(), record.id()) {
                 return Err(Refused::AuthorFull);
             }
             records -= 1;
-            bytes -= self.record(&id).map_or(0, size);
-            giving_way.push(id);
+            bytes -= size(other);
+            giving_way.push(other.id());
         }
         if records > self.caps.author_records || bytes > self.caps.author_bytes {
             return Err(Refused::AuthorFull);
@@ -356,8 +357,8 @@ impl Shelf {
         [Standing::Stranger, Standing::Known].into_iter().find_map(|standing| {
             let until = (standing, usize::MAX, NodeId([0xff; 32]));
             let (found, _, author) = self.weights.range(..=until).next_back()?;
-            let oldest = self.authors.get(author)?.records.first()?;
-            (*found == standing).then_some(oldest.1)
+            let oldest = self.authors.get(author)?.records.in_order().first()?;
+            (*found == standing).then(|| oldest.id())
         })
     }
 
@@ -368,14 +369,13 @@ impl Shelf {
     }
 
     fn put_in(&mut self, record: &Record) {
-        let id = record.id();
-        self.places.insert(record.key(), Place::Held(record.clone()));
-        self.ids.insert(id, record.key());
-        self.expiring.insert((record.expires(), id));
+        self.held.insert(ByKey(record.clone()));
+        self.ids.insert(ById(record.clone()));
+        self.expiring.insert(ByExpiry(record.clone()));
         self.set.insert(item(record));
         self.bytes += size(record);
         self.weigh(record.author(), |author| {
-            author.records.insert((record.created(), id));
+            author.records.insert(record);
             author.bytes += size(record);
         });
         self.changes.push_back(Change::Hold(record.clone()));
@@ -384,13 +384,13 @@ impl Shelf {
     /// Takes a record from the shelf; unless it was replaced it is remembered.
     fn take_out(&mut self, record: &Record, why: Why) {
         let (key, id) = (record.key(), record.id());
-        self.places.remove(&key);
+        self.held.remove(&key);
         self.ids.remove(&id);
-        self.expiring.remove(&(record.expires(), id));
+        self.expiring.remove(&ByExpiry(record.clone()));
         self.set.remove(&item(record));
         self.bytes -= size(record);
         self.weigh(record.author(), |author| {
-            author.records.remove(&(record.created(), id));
+            author.records.remove(record);
             author.bytes -= size(record);
         });
         match why {
@@ -407,7 +407,7 @@ impl Shelf {
 
     fn remember(&mut self, memory: Memory) {
         let Memory { key, newest, may_return } = memory;
-        self.places.insert(key, Place::Remembered { newest, may_return });
+        self.remembered.insert(key, Remembered { newest, may_return });
         self.fading.insert((memory.until(), key));
         self.weigh(key.author, |author| author.remembered += 1);
         self.changes.push_back(Change::Remember(memory));
@@ -419,7 +419,7 @@ impl Shelf {
 
     fn forget(&mut self, until: UnixTime, key: Key) {
         self.fading.remove(&(until, key));
-        self.places.remove(&key);
+        self.remembered.remove(&key);
         self.weigh(key.author, |author| author.remembered -= 1);
         self.changes.push_back(Change::Forget(key));
     }
@@ -429,7 +429,7 @@ impl Shelf {
         let author = self.authors.entry(name).or_default();
         self.weights.remove(&(author.standing, author.bytes, name));
         change(author);
-        if !author.records.is_empty() {
+        if !author.records.in_order().is_empty() {
             self.weights.insert((author.standing, author.bytes, name));
         } else if author.remembered == 0 && author.standing == Standing::Stranger {
             self.authors.remove(&name);
@@ -456,11 +456,9 @@ impl Shelf {
     /// Drops what has expired by `now`, and forgets what need not be remembered longer. Costs nothing if
     /// there is nothing.
     pub fn expire(&mut self, now: UnixTime) {
-        while let Some(&(at, id)) = self.expiring.first().filter(|(at, _)| *at <= now) {
-            match self.record(&id).cloned() {
-                Some(record) => self.take_out(&record, Why::Expired),
-                None => drop(self.expiring.remove(&(at, id))),
-            }
+        let is_over = |ByExpiry(record): &&ByExpiry| record.expires() <= now;
+        while let Some(ByExpiry(record)) = self.expiring.first().filter(is_over).cloned() {
+            self.take_out(&record, Why::Expired);
         }
         while let Some(&(until, key)) = self.fading.first().filter(|(until, _)| *until <= now) {
             self.forget(until, key);
@@ -469,14 +467,14 @@ impl Shelf {
 
     /// When [`expire`](Shelf::expire) has something to do next.
     pub fn next_expiry(&self) -> Option<UnixTime> {
-        let held = self.expiring.first().map(|(at, _)| *at);
+        let held = self.expiring.first().map(|ByExpiry(record)| record.expires());
         let remembered = self.fading.first().map(|(until, _)| *until);
         held.into_iter().chain(remembered).min()
     }
 
     /// Takes up again what was remembered before a restart. Records are [admitted](Shelf::admit) anew.
     pub fn recall(&mut self, now: UnixTime, memory: Memory) {
-        let known = self.places.contains_key(&memory.key);
+        let known = self.newest(&memory.key).is_some() || self.memory(&memory.key).is_some();
         let ahead_s = memory.newest.created.0.saturating_sub(now.0);
         if !known && memory.until() > now && ahead_s <= CREATED_AHEAD_MAX_S {
             self.remember(memory);
@@ -490,20 +488,23 @@ impl Shelf {
 
     /// A record that is held.
     pub fn record(&self, id: &RecordId) -> Option<&Record> {
-        self.newest(self.ids.get(id)?)
+        self.ids.get(id).map(|ById(record)| record)
     }
 
     /// The record that is held of a key.
     pub fn newest(&self, key: &Key) -> Option<&Record> {
-        match self.places.get(key)? {
-            Place::Held(record) => Some(record),
-            Place::Remembered { .. } => None,
-        }
+        self.held.get(key).map(|ByKey(record)| record)
+    }
+
+    /// What is remembered of a key of which nothing is held.
+    fn memory(&self, key: &Key) -> Option<Memory> {
+        let Remembered { newest, may_return } = *self.remembered.get(key)?;
+        Some(Memory { key: *key, newest, may_return })
     }
 
     /// Whether a record is held.
     pub fn holds(&self, id: &RecordId) -> bool {
-        self.ids.contains_key(id)
+        self.ids.contains(id)
     }
 
     /// Whether a record of which others have told the name is worth asking for: it is not held, and was
@@ -521,15 +522,16 @@ impl Shelf {
     /// What is held of one author, by time of creation and name.
     pub fn records_of(&self, author: &NodeId) -> impl Iterator<Item = &Record> {
         let author = self.authors.get(author);
-        author.into_iter().flat_map(|a| &a.records).filter_map(|(_, id)| self.record(id))
+        author.into_iter().flat_map(|author| author.records.in_order())
     }
 
     /// What is remembered of keys of which nothing is held, by key.
     pub fn memories(&self) -> impl Iterator<Item = Memory> {
-        self.places.iter().filter_map(|(&key, place)| match *place {
-            Place::Held(_) => None,
-            Place::Remembered { newest, may_return } => Some(Memory { key, newest, may_return }),
-        })
+        let memory = |(key, remembered): (&Key, &Remembered)| {
+            let Remembered { newest, may_return } = *remembered;
+            Memory { key: *key, newest, may_return }
+        };
+        self.remembered.iter().map(memory)
     }
 
     /// What is held, to be reconciled with others'.

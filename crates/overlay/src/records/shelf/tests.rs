@@ -248,13 +248,14 @@ fn check(shelf: &Shelf) {
     assert!(records.is_sorted_by_key(|record| (record.created(), record.id())));
     assert_eq!(shelf.expiring.len(), shelf.len());
     assert_eq!(shelf.fading.len(), shelf.memories().count());
-    assert_eq!(shelf.places.len(), shelf.len() + shelf.fading.len());
-    let weighty = shelf.authors.values().filter(|author| !author.records.is_empty()).count();
+    assert_eq!(shelf.held.len() + shelf.remembered.len(), shelf.len() + shelf.fading.len());
+    let weighty =
+        shelf.authors.values().filter(|author| !author.records.in_order().is_empty()).count();
     assert_eq!(shelf.weights.len(), weighty);
     assert!(shelf.len() <= shelf.caps.records && shelf.bytes() <= shelf.caps.bytes);
     assert!(shelf.fading.len() <= shelf.caps.remembered);
     for author in shelf.authors.values() {
-        assert!(author.records.len() <= shelf.caps.author_records);
+        assert!(author.records.in_order().len() <= shelf.caps.author_records);
         assert!(author.bytes <= shelf.caps.author_bytes);
     }
 }

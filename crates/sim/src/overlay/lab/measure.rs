@@ -57,7 +57,7 @@ pub struct Spreading {
     pub within_60_s: f64,
     /// See above.
     pub reached: f64,
-    /// Times that it was sent, for each node that there was, on average.
+    /// Times that it was sent until its step was over, for each node that there was, on average.
     pub copies: f64,
     /// Milliseconds until half of them had it, the most of all; nothing if half never had.
     pub half_ms: Option<f64>,
@@ -73,6 +73,8 @@ pub struct Spreading {
 pub(super) struct Published {
     pub(super) id: NewsId,
     pub(super) nodes: Vec<NodeIndex>,
+    /// How often it had been sent when its step was over. Whoever comes later fetches it, too.
+    pub(super) copies: Option<u64>,
     /// Only those count who are alive in the end, not those who had it and died.
     pub(super) for_living: bool,
 }
@@ -100,7 +102,7 @@ pub(super) fn spreading(
         hops: 0,
     };
     let later = |one: Option<f64>, other: Option<f64>| Some(one?.max(other?));
-    for Published { id, nodes, for_living } in some {
+    for Published { id, nodes, copies, for_living } in some {
         let news = net.news(*id);
         let all_nodes = nodes.len().max(1) as f64;
         // Who has died without it could not have it.
@@ -117,7 +119,7 @@ pub(super) fn spreading(
         all.within_30_s = all.within_30_s.min(within(secs(30)));
         all.within_60_s = all.within_60_s.min(within(secs(60)));
         all.reached = all.reached.min(reached);
-        all.copies += news.copies as f64 / all_nodes / some.len() as f64;
+        all.copies += copies.unwrap_or(news.copies) as f64 / all_nodes / some.len() as f64;
         all.half_ms = later(all.half_ms, news.time(&nodes, 0.5).map(ms));
         all.p99_ms = later(all.p99_ms, news.time(&nodes, 0.99).map(ms));
         let last = news.time(&nodes, reached).map(ms);

@@ -286,7 +286,7 @@ impl Run<'_> {
         let nodes = self.library.net.honest();
         let by = *self.rng.choose(&nodes)?;
         let id = self.library.net.publish(by);
-        Some(Published { id, nodes, for_living: false })
+        Some(Published { id, nodes, copies: None, for_living: false })
     }
 
     fn publish(&mut self, number: usize, publish: &Publish) -> String {
@@ -295,6 +295,9 @@ impl Run<'_> {
         for _ in 0..publish.records.get() {
             some.extend(self.publish_one());
             self.pass(publish.every.get());
+        }
+        for one in &mut some {
+            one.copies = Some(self.library.net.news(one.id).copies);
         }
         let what = format!("{} records have been published: {label}", some.len());
         self.published.push((label, some));

@@ -8,6 +8,16 @@ use std::path::PathBuf;
 /// Their names and files.
 pub const SHIPPED: &[(&str, &str)] = &[
     ("overlays", include_str!("../../../scenarios/overlays.toml")),
+    ("mass-failure", include_str!("../../../scenarios/mass-failure.toml")),
+    ("super-peers", include_str!("../../../scenarios/super-peers.toml")),
+    ("churn", include_str!("../../../scenarios/churn.toml")),
+    ("churn-hard", include_str!("../../../scenarios/churn-hard.toml")),
+    ("split", include_str!("../../../scenarios/split.toml")),
+    ("sybils", include_str!("../../../scenarios/sybils.toml")),
+    ("poisoners", include_str!("../../../scenarios/poisoners.toml")),
+    ("swallowers", include_str!("../../../scenarios/swallowers.toml")),
+    ("eclipse", include_str!("../../../scenarios/eclipse.toml")),
+    ("growth", include_str!("../../../scenarios/growth.toml")),
     ("forty", include_str!("../../../scenarios/forty.toml")),
 ];
 
