@@ -12,9 +12,10 @@ const MUTATIONS: u64 = 20_000;
 /// The same for targets each run of which does arithmetic of large numbers, or drives two machines for
 /// hundreds of packets: a millisecond in a debug build.
 const DEAR_MUTATIONS: u64 = 2_000;
-const DEAR_TARGETS: [&str; 6] = [
+const DEAR_TARGETS: [&str; 7] = [
     "encrypted_handshake",
     "overlay_link",
+    "overlay_mail",
     "overlay_message",
     "overlay_reconcile",
     "overlay_shelf",

@@ -86,6 +86,12 @@ pub(crate) enum Command {
     /// this is interrupted.
     Get(Get),
 
+    /// Send private messages to other peers, and read what they have sent.
+    ///
+    /// Only the receiver can read a message. He gets it at once if he is there; if not, others carry it
+    /// for up to 15 days. The overlay is off unless `overlay.enabled` is set.
+    Mail(Mail),
+
     /// Find what others have, by words.
     ///
     /// What is known here is shown at once; then others in the overlay are asked, and what they say is
@@ -650,6 +656,38 @@ pub(crate) enum DhtCommand {
     Put {
         /// The text, at most 995 bytes.
         text: String,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Mail {
+    #[command(subcommand)]
+    pub(crate) what: Option<MailCommand>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Subcommand)]
+pub(crate) enum MailCommand {
+    /// List all mail; what a bare `mail` does.
+    List,
+    /// Send a message.
+    Send {
+        /// Whom it is for: the name that `althing overlay` shows there, or the first six digits or more of
+        /// somebody with whom there is mail.
+        node: String,
+        /// The message; `-` reads it from the standard input.
+        #[arg(required = true)]
+        text: Vec<String>,
+    },
+    /// Show a message.
+    Read {
+        /// Its number in the list, or the beginning of its name.
+        mail: String,
+    },
+    /// Throw messages away.
+    Rm {
+        /// Their numbers in the list, or the beginnings of their names.
+        #[arg(required = true)]
+        mails: Vec<String>,
     },
 }
 

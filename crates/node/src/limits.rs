@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+/// MiB of mail that a setting may have carried. What is carried is indexed in memory, up to 65,536 mails.
+pub const MAIL_CARRY_MIB_MAX: u32 = 1_024;
+
 /// Threads that a setting may ask for. Past it the configuration is refused (guess: the largest
 /// machines sold).
 pub const THREADS_MAX: u32 = 1024;

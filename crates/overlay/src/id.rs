@@ -26,6 +26,13 @@ impl NodeId {
         VerifyingKey::from_bytes(&self.0)
             .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
     }
+
+    /// The key of X25519 (RFC 7748) that belongs to the name: the same point on the other form of the curve.
+    /// Nothing if the name is no key, or one of small order.
+    pub fn x25519(&self) -> Option<[u8; 32]> {
+        let key = VerifyingKey::from_bytes(&self.0).ok().filter(|key| !key.is_weak())?;
+        Some(key.to_montgomery().to_bytes())
+    }
 }
 
 impl fmt::Display for NodeId {
@@ -78,6 +85,11 @@ impl Keys {
     /// The name that belongs to them.
     pub fn node(&self) -> NodeId {
         NodeId(self.signing.verifying_key().to_bytes())
+    }
+
+    /// The secret key of X25519 that belongs to [`NodeId::x25519`].
+    pub fn x25519_secret(&self) -> [u8; 32] {
+        self.signing.to_scalar_bytes()
     }
 
     /// Signs `message`. Whoever calls this begins the message with words that say what is signed, so

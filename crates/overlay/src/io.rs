@@ -1,6 +1,7 @@
 //! What the overlay is told and what it asks for.
 
 use crate::id::NodeId;
+use crate::mail::io as mail;
 use crate::records::{Change, Record};
 use crate::wire::Message;
 use althing_base::UnixTime;
@@ -123,6 +124,8 @@ pub enum Input {
         /// Where they say that they can be called. Any of them may be somebody else, or nobody.
         addrs: Vec<SocketAddr>,
     },
+    /// Something has become of mail.
+    Mail(Box<mail::Told>),
     /// What the clock says. It is told before the first record is, and each minute or so.
     Clock(UnixTime),
     /// On which port others can call; none if they cannot.
@@ -195,6 +198,8 @@ pub enum Output {
     /// Let us be found in the DHT at these keys and no others (BEP 5's `announce_peer`, slowly), from now on
     /// until the next of these.
     AnnounceTerms(Vec<Sha1Digest>),
+    /// Something is to be done about mail.
+    Mail(Box<mail::Wish>),
 }
 
 /// Why a link is ended.

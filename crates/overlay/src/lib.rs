@@ -8,7 +8,8 @@
 //! * [`link`]: what two nodes say to each other is encrypted, and each knows whom it talks to.
 //! * [`machine`]: the node itself, which [`io`] tells what happened and asks what is to be done. It is made
 //!   of [`membership`], who is a neighbour and who is known besides, [`broadcast`], how a record
-//!   reaches everybody, and [`search`], how a question reaches who can answer it; what neighbours say is in [`wire`].
+//!   reaches everybody, [`search`], how a question reaches who can answer it, and [`mail`], private messages; what neighbours say is
+//!   in [`wire`].
 //! * [`limits`]: how much of what others send is believed and kept.
 //!
 //! Nothing here opens a socket, reads a clock or draws entropy. Signatures are checked by a function
@@ -22,6 +23,7 @@ pub mod io;
 pub mod limits;
 pub mod link;
 pub mod machine;
+pub mod mail;
 pub mod membership;
 pub mod reconcile;
 pub mod records;

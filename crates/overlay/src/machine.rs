@@ -11,6 +11,7 @@ mod tests;
 use crate::broadcast::Broadcast;
 use crate::id::{NetworkKey, NodeId, Verify};
 use crate::io::{Input, LinkId, Output};
+use crate::mail::{self, Mail, Now};
 use crate::membership::{Membership, Views};
 use crate::records::{Caps, RawRecord, Read, Record, Refused, Shelf, Standing};
 use crate::search::hit::RawHit;
@@ -47,6 +48,8 @@ pub struct Config {
     pub consults: bool,
     /// Which words of what is offered here the DHT names us for.
     pub terms: Terms,
+    /// Whether it takes mail, and carries any.
+    pub mail: mail::Config,
 }
 
 /// Which words of what is offered the DHT names a node for ([`Output::AnnounceTerms`]).
@@ -62,7 +65,7 @@ pub enum Terms {
 }
 
 impl Config {
-    /// A node as nodes are.
+    /// A node as nodes are, but that it has no mail.
     pub fn new(seed: Seed, me: NodeId, network: NetworkKey) -> Self {
         let verify = NodeId::has_signed;
         Config {
@@ -75,6 +78,7 @@ impl Config {
             is_super: false,
             consults: false,
             terms: Terms::default(),
+            mail: mail::Config::off(),
         }
     }
 }
@@ -91,6 +95,7 @@ pub struct Overlay {
     shelf: Shelf,
     compare: Compare,
     search: Search,
+    mail: Mail,
     /// When the clock was last read, and what it said.
     clock: (Instant, UnixTime),
     /// When records are compared with a neighbour because another has died.
@@ -126,6 +131,8 @@ pub struct Stats {
     pub refused: u64,
     /// Terms that neighbours are told: of what is offered here, and of what neighbours offer.
     pub terms: [usize; 2],
+    /// Mail.
+    pub mail: mail::Stats,
 }
 
 /// Why it wants to be woken.
@@ -139,6 +146,8 @@ pub enum Reason {
     Compare,
     /// Neighbours are to be told what there is to find, or a question is asked again.
     Search,
+    /// Mail is to be looked for, or its receiver.
+    Mail,
     /// A record expires.
     Expiry,
 }
@@ -146,7 +155,8 @@ pub enum Reason {
 impl Overlay {
     /// A node that knows nobody. It looks for others when it is first woken.
     pub fn new(now: Instant, config: Config) -> Self {
-        let Config { seed, me, network, verify, read, caps, is_super, consults, terms: _ } = config;
+        let Config { seed, me, network, verify, read, caps, is_super, consults, terms: _, mail } =
+            config;
         let mut shelf = Shelf::new(caps);
         shelf.regard(me, Standing::Own);
         let mut overlay = Overlay {
@@ -159,6 +169,7 @@ impl Overlay {
             shelf,
             compare: Compare::default(),
             search: Search::new(now, seed.fork("search", 0), is_super, consults),
+            mail: Mail::new(me, network, seed.fork("mail", 0), mail, is_super),
             clock: (now, UnixTime(0)),
             compare_at: None,
             expiry: None,
@@ -191,6 +202,7 @@ impl Overlay {
             records: self.shelf.len(),
             record_bytes: self.shelf.bytes(),
             terms: self.search.told(),
+            mail: self.mail.stats(),
             ..self.stats
         }
     }
@@ -202,10 +214,16 @@ impl Overlay {
         UnixTime(said.saturating_add(passed))
     }
 
+    /// What time it is by both clocks.
+    fn both(&self, now: Instant) -> Now {
+        Now { at: now, unix: self.unix(now) }
+    }
+
     fn message(&mut self, now: Instant, link: LinkId, message: Message) {
         if !self.members.heard(now, link, &message, &mut self.sink) {
             return;
         }
+        let both = self.both(now);
         let shelf = &self.shelf;
         let sink = &mut self.sink;
         match message {
@@ -251,11 +269,30 @@ impl Overlay {
             Message::Terms { is_near, toggled } => {
                 if self.search.terms(now, link, is_near, &toggled).is_err() {
                     self.members.garbage(now, link, sink);
+                } else if !is_near {
+                    self.mail.heard(both, &toggled);
                 }
+            }
+            Message::MailAsk(ask) => self.mail.asked(both, link, *ask, &self.search, sink),
+            Message::MailHave(have) => self.mail.answered(both, link, *have, sink),
+            Message::Mail { way, holder, said } => {
+                let score = self.mail.said(both, link, (way, holder), *said, sink);
+                self.regard(now, link, score);
+            }
+            Message::MailDeposit(deposit) => {
+                let score = self.mail.deposited(both, link, *deposit, sink);
+                self.regard(now, link, score);
             }
             Message::Query(question) => self.search.question(now, link, *question, sink),
             Message::Answer { id, hits } => self.answer(now, link, id, hits),
             other => self.members.message(now, link, other, sink),
+        }
+    }
+
+    /// A peer did something that counts against it, or not.
+    fn regard(&mut self, now: Instant, link: LinkId, score: i32) {
+        if score != 0 {
+            self.members.score(now, link, score, &mut self.sink);
         }
     }
 
@@ -366,6 +403,7 @@ impl Overlay {
 
     /// Tells the parts what has become of links, and hands out what has become of records.
     fn settle(&mut self, now: Instant) {
+        let both = self.both(now);
         let mut at = 0;
         while let Some(change) = self.sink.changes.get(at).copied() {
             at += 1;
@@ -373,11 +411,15 @@ impl Overlay {
                 Change::Up { link, ours } => {
                     self.tree.up(now, link);
                     self.search.up(now, link, Role::Peer);
+                    self.mail.up(both, link, Role::Peer);
                     if ours {
                         self.compare.start(now, link, &self.shelf, &mut self.sink);
                     }
                 }
-                Change::Leans { link, role } => self.search.up(now, link, role),
+                Change::Leans { link, role } => {
+                    self.search.up(now, link, role);
+                    self.mail.up(both, link, role);
+                }
                 Change::Visit(link) => {
                     self.compare.start(now, link, &self.shelf, &mut self.sink);
                 }
@@ -385,6 +427,7 @@ impl Overlay {
                     self.tree.down(now, link);
                     self.compare.down(link);
                     self.search.down(now, link);
+                    self.mail.down(link);
                     if died && active && self.compare_at.is_none() {
                         let wait = AFTER_DEATH.mul_f64(1.0 + self.rng.unit());
                         self.compare_at = Some(now + wait);
@@ -393,6 +436,9 @@ impl Overlay {
             }
         }
         self.sink.changes.clear();
+        if let Some(terms) = self.mail.terms() {
+            self.search.also(now, terms);
+        }
         let mut has_changed = false;
         while let Some(change) = self.shelf.poll_change() {
             has_changed = true;
@@ -458,10 +504,15 @@ impl Machine for Overlay {
                 self.search.consulted(now, ask, &hits, &mut self.sink);
             }
             Input::TermFound { .. } => {}
+            Input::Mail(told) => {
+                let both = self.both(now);
+                self.mail.told(both, *told, &self.search, &mut self.sink);
+            }
             Input::Clock(unix) => {
                 self.clock = (now, unix);
                 self.shelf.expire(unix);
                 self.expiry = self.next_expiry();
+                self.mail.clock(Now { at: now, unix }, &mut self.sink);
             }
             Input::Listening(port) => self.members.listening(port),
         }
@@ -484,6 +535,10 @@ impl Machine for Overlay {
         }
         if is_due(now, self.search.deadline()) {
             self.search.timeout(now, &mut self.sink);
+        }
+        if is_due(now, self.mail.deadline()) {
+            let both = self.both(now);
+            self.mail.timeout(both, &self.search, &mut self.sink);
         }
         if is_due(now, self.compare_at) {
             self.compare_at = None;
@@ -509,6 +564,7 @@ impl Machine for Overlay {
             (self.tree.deadline(), Reason::Tree),
             (compare, Reason::Compare),
             (self.search.deadline(), Reason::Search),
+            (self.mail.deadline(), Reason::Mail),
             (self.expiry, Reason::Expiry),
         ];
         deadlines

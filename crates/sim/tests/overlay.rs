@@ -2,6 +2,7 @@
 //! with ten thousand.
 
 use althing_overlay::io::Via;
+use althing_sim::overlay::mail::{self, Custom};
 use althing_sim::overlay::marks::{self, Spread, failure, publish, trained};
 use althing_sim::overlay::{Conditions, Death, Net, search};
 use std::time::Duration;
@@ -131,4 +132,19 @@ fn who_leans_on_others_finds_with_few_messages_and_without_them_too() {
     library.net.kill_these(&supers, Death::Closed);
     let cost = search::ask(&mut library, 1, 40, Via::Auto);
     assert!(cost.found >= 0.95, "all have died: {cost:?}");
+}
+
+#[test]
+fn mail_comes_to_who_is_there_and_to_who_is_not() {
+    let with =
+        |drops| Conditions { mail: Some(Custom { homes: 0.2, drops }), ..Conditions::default() };
+    let there = mail::present(5, 250, with(0.1), 20);
+    assert!(there.came >= 0.95 && there.known >= 0.95, "{there:?}");
+    assert!(there.took[0] <= Some(Duration::from_secs(3)), "{there:?}");
+    // Nobody keeps what was received.
+    assert!(there.copies[1] <= 0.2, "{there:?}");
+    let away = mail::absent(6, 250, with(0.0), 20, Duration::ZERO);
+    assert_eq!((away.came, away.known), (1.0, 1.0), "{away:?}");
+    let away = mail::absent(7, 150, with(0.1), 20, Duration::from_secs(3_600));
+    assert!(away.came >= 0.9 && away.known >= 0.9, "{away:?}");
 }

@@ -58,6 +58,7 @@ mod hash;
 pub mod limits;
 pub mod locate;
 pub mod lock;
+pub mod mail;
 mod mutex;
 pub mod pieces;
 pub mod records;

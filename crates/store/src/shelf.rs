@@ -5,6 +5,7 @@
 //! written is kept and written the next time.
 
 use crate::limits::{RECORDS_CACHE_BYTES, RECORDS_MEMTABLE_BYTES, RECORDS_OPEN_FILES_MAX};
+use crate::mail::{self, LoadedMail, MailNote, Room};
 use crate::records::RecordError;
 use althing_base::UnixTime;
 use althing_overlay::NodeId;
@@ -36,6 +37,7 @@ pub struct ShelfStore {
     /// What is to be written: a record, or that there is none.
     records: BTreeMap<Key, Option<Record>>,
     memories: BTreeMap<Key, Option<Memory>>,
+    mail: BTreeMap<(Room, [u8; 32]), Option<Vec<u8>>>,
 }
 
 /// The open store. After a failed write it takes no more until it is opened again.
@@ -43,6 +45,8 @@ struct Engine {
     database: Database,
     records: Keyspace,
     memories: Keyspace,
+    /// In the order of [`Room`].
+    mail: Vec<Keyspace>,
 }
 
 /// What the last run has left.
@@ -83,8 +87,8 @@ impl ShelfStore {
     /// It is another process's, or of a later format, or the disk fails.
     pub fn open(path: &Path) -> Result<Self, RecordError> {
         let engine = Some(Engine::open(path)?);
-        let (records, memories) = Default::default();
-        Ok(ShelfStore { path: path.to_owned(), engine, records, memories })
+        let (records, memories, mail) = Default::default();
+        Ok(ShelfStore { path: path.to_owned(), engine, records, memories, mail })
     }
 
     /// What the last run has left.
@@ -112,6 +116,31 @@ impl ShelfStore {
         Ok(loaded)
     }
 
+    /// What the last run has left of mail.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn load_mail(&mut self) -> Result<LoadedMail, RecordError> {
+        let path = self.path.clone();
+        let engine = self.engine()?;
+        let mut loaded = LoadedMail::default();
+        let rooms = [Room::Received, Room::Sent, Room::Seen, Room::Carried, Room::Receipts];
+        for (room, keyspace) in rooms.into_iter().zip(&engine.mail) {
+            for entry in keyspace.iter() {
+                let (key, value) = entry.into_inner().map_err(|error| failed(&path, error))?;
+                loaded.take(room, &key, &value);
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Notes what has become of mail, to be [written](Self::write).
+    pub fn note_mail(&mut self, note: MailNote) {
+        for (room, key, value) in mail::entries(note) {
+            self.mail.insert((room, key), value);
+        }
+    }
+
     /// Notes what has changed, to be [written](Self::write).
     pub fn note(&mut self, change: Change) {
         match change {
@@ -129,7 +158,7 @@ impl ShelfStore {
 
     /// Whether there is something to be written.
     pub fn has_news(&self) -> bool {
-        !self.records.is_empty() || !self.memories.is_empty()
+        !self.records.is_empty() || !self.memories.is_empty() || !self.mail.is_empty()
     }
 
     /// Writes what was noted. [`flush`](Self::flush) makes it last.
@@ -142,6 +171,7 @@ impl ShelfStore {
         }
         let (records, memories) =
             (std::mem::take(&mut self.records), std::mem::take(&mut self.memories));
+        let mail = std::mem::take(&mut self.mail);
         let written = self.engine().map(|engine| {
             let mut batch = engine.database.batch();
             for (key, record) in &records {
@@ -160,6 +190,13 @@ impl ShelfStore {
                     None => batch.remove(&engine.memories, write_key(key)),
                 }
             }
+            for ((room, key), value) in &mail {
+                let Some(keyspace) = engine.mail.get(*room as usize) else { continue };
+                match value {
+                    Some(value) => batch.insert(keyspace, *key, &value[..]),
+                    None => batch.remove(keyspace, *key),
+                }
+            }
             batch.commit()
         });
         let written = written.and_then(|done| {
@@ -170,7 +207,7 @@ impl ShelfStore {
             })
         });
         if written.is_err() {
-            (self.records, self.memories) = (records, memories);
+            (self.records, self.memories, self.mail) = (records, memories, mail);
         }
         written
     }
@@ -221,6 +258,10 @@ impl Engine {
         Ok(Engine {
             records: database.keyspace("records", plain).map_err(failed)?,
             memories: database.keyspace("memories", plain).map_err(failed)?,
+            mail: mail::ROOMS
+                .into_iter()
+                .map(|room| database.keyspace(room, plain).map_err(failed))
+                .collect::<Result<_, _>>()?,
             database,
         })
     }

@@ -14,6 +14,7 @@ pub mod magnet;
 pub mod metadata_message;
 pub mod metainfo;
 pub mod overlay_link;
+pub mod overlay_mail;
 pub mod overlay_message;
 pub mod overlay_reconcile;
 pub mod overlay_record;

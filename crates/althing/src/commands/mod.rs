@@ -10,6 +10,7 @@ mod get;
 mod inspect;
 mod lab;
 mod list;
+mod mail;
 mod make;
 mod network;
 mod overlay;
@@ -45,6 +46,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
             None | Some(NetCommand::Status) => network::status(global, screen).await,
         },
         Command::Dht(args) => dht::dht(global, args, screen).await,
+        Command::Mail(args) => mail::mail(global, args, screen).await,
         Command::Overlay(args) => overlay::overlay(global, args, screen).await,
         Command::Ls(args) => list::ls(global, args, screen).await,
         Command::Show(args) => list::show(global, args, screen).await,

@@ -1,8 +1,10 @@
 //! From the session's values to the API's, which change on different days.
 
 mod find;
+mod mail;
 
 pub(super) use find::{find, find_answer, find_options, find_state};
+pub(super) use mail::{mail_received, mail_sent, mails};
 
 use super::change;
 use super::types as api;

@@ -2,8 +2,8 @@
 
 use super::types::{ErrorBody, ErrorCode, ErrorReply};
 use crate::session::{
-    AddError, ChangeConfigError, CommandError, CreateError, DhtError, FindError, OverlayError,
-    PublishError, SearchError,
+    AddError, ChangeConfigError, CommandError, CreateError, DhtError, FindError, MailError,
+    OverlayError, PublishError, SearchError,
 };
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -94,6 +94,18 @@ impl From<OverlayError> for ApiError {
             }
         };
         Self::sentence(code, &error, "GET /api/v1/overlay says how it is")
+    }
+}
+
+impl From<MailError> for ApiError {
+    fn from(error: MailError) -> Self {
+        let code = match error {
+            MailError::Overlay(error) => return error.into(),
+            MailError::Receiver { .. } | MailError::TooLong { .. } => ErrorCode::BadRequest,
+            MailError::NoSuch { .. } => ErrorCode::NotFound,
+            MailError::Several { .. } | MailError::Refused { .. } => ErrorCode::Conflict,
+        };
+        Self::sentence(code, &error, "GET /api/v1/mail lists all mail")
     }
 }
 

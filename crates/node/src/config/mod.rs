@@ -254,6 +254,30 @@ impl Config {
 }
 
 section! {
+    /// Mail: private messages between two peers of the overlay, which need not be there at the same time.
+    pub struct Mail("mail") {
+        /// Whether to take mail, and send any. It needs `overlay.enabled`.
+        pub enabled: bool = true,
+        /// Whether to carry mail for others who are not there, for up to 15 days. It cannot be read here.
+        pub carry: bool = true,
+        /// How much of it, in MiB.
+        pub carry_mib: u32 = 64,
+    }
+}
+
+impl Mail {
+    /// What the overlay does about mail.
+    pub(crate) fn wanted(&self) -> althing_overlay::mail::Config {
+        let mut wanted = althing_overlay::mail::Config::off();
+        wanted.is_home = self.enabled;
+        if self.carry {
+            wanted.caps.bytes = self.carry_mib as usize * 1024 * 1024;
+        }
+        wanted
+    }
+}
+
+section! {
     /// Web servers that hold a torrent's files (BEP 19), where a torrent or magnet link names any.
     pub struct WebSeeds("web_seeds") {
         /// Whether to fetch from them.
@@ -327,6 +351,8 @@ pub struct Config {
     pub overlay: Overlay,
     /// What is kept of what there is to find.
     pub search: Search,
+    /// Mail: private messages between two peers.
+    pub mail: Mail,
     /// Web servers that hold a torrent's files.
     pub web_seeds: WebSeeds,
     /// The HTTP API, its event streams and metrics.
@@ -568,6 +594,14 @@ impl Config {
                 setting: "overlay.peers",
                 value: format!("{} peers", self.overlay.peers.len()),
                 reason: "64 are the most; one that answers is enough",
+            });
+        }
+        at_least_1("mail.carry_mib", self.mail.carry_mib)?;
+        if self.mail.carry_mib > crate::limits::MAIL_CARRY_MIB_MAX {
+            return Err(ConfigError::Value {
+                setting: "mail.carry_mib",
+                value: self.mail.carry_mib.to_string(),
+                reason: "1024 is the most",
             });
         }
         at_least_1("web_seeds.connections", self.web_seeds.connections)?;

@@ -2,12 +2,12 @@
 
 use super::section::Section;
 use super::{
-    Api, Config, Dht, Limits, Network, Overlay, Queue, Runtime, Search, Seeding, Sharing, Storage,
-    Trackers, Watch, WebSeeds,
+    Api, Config, Dht, Limits, Mail, Network, Overlay, Queue, Runtime, Search, Seeding, Sharing,
+    Storage, Trackers, Watch, WebSeeds,
 };
 use std::fmt::Write as _;
 
-const SECTIONS: [Section; 14] = [
+const SECTIONS: [Section; 15] = [
     Network::SECTION,
     Sharing::SECTION,
     Limits::SECTION,
@@ -19,6 +19,7 @@ const SECTIONS: [Section; 14] = [
     Dht::SECTION,
     Overlay::SECTION,
     Search::SECTION,
+    Mail::SECTION,
     WebSeeds::SECTION,
     Api::SECTION,
     Runtime::SECTION,

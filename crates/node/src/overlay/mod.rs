@@ -10,6 +10,7 @@ mod house;
 mod identity;
 mod limits;
 mod meeting;
+pub(crate) mod post;
 mod side;
 
 pub(crate) use identity::open as open_identity;
@@ -33,6 +34,7 @@ use althing_store::shelf::ShelfStore;
 use asking::Asking;
 use house::House;
 use limits::{CLOCK_EVERY, TOLD_PER_TURN, WAITING_BYTES_MAX};
+use post::{Post, Written};
 use side::{News, Side};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -69,6 +71,8 @@ pub(crate) enum Request {
     Watch(Arc<Find>),
     /// The user has seen enough of the search of this number.
     StopFinding(u64),
+    /// Something about mail.
+    Mail(post::Request),
     /// End.
     Stop(oneshot::Sender<()>),
 }
@@ -97,6 +101,12 @@ pub(crate) struct Gauges {
     duplicates: AtomicU64,
     reconciled: AtomicU64,
     refused: AtomicU64,
+    mail_carried: AtomicU64,
+    mail_carried_bytes: AtomicU64,
+    mail_sending: AtomicU64,
+    mail_arrived: AtomicU64,
+    mail_passed: AtomicU64,
+    mail_dropped: AtomicU64,
 }
 
 impl Gauges {
@@ -112,10 +122,16 @@ impl Gauges {
         set(&self.duplicates, stats.duplicates);
         set(&self.reconciled, stats.reconciled);
         set(&self.refused, stats.refused);
+        set(&self.mail_carried, stats.mail.carried as u64);
+        set(&self.mail_carried_bytes, stats.mail.carried_bytes as u64);
+        set(&self.mail_sending, stats.mail.sending as u64);
+        set(&self.mail_arrived, stats.mail.arrived);
+        set(&self.mail_passed, stats.mail.passed);
+        set(&self.mail_dropped, stats.mail.dropped);
     }
 
     /// Name, meaning, whether it only grows, and value of each.
-    pub(crate) fn metrics(&self) -> [(&'static str, &'static str, bool, u64); 9] {
+    pub(crate) fn metrics(&self) -> [(&'static str, &'static str, bool, u64); 15] {
         let get = |gauge: &AtomicU64| gauge.load(Ordering::Relaxed);
         [
             (
@@ -157,6 +173,37 @@ impl Gauges {
                 get(&self.reconciled),
             ),
             ("althing_overlay_refused", "Records that were refused.", true, get(&self.refused)),
+            (
+                "althing_mail_carried",
+                "Mails that are carried for others.",
+                false,
+                get(&self.mail_carried),
+            ),
+            (
+                "althing_mail_carried_bytes",
+                "Bytes of mail that is carried for others.",
+                false,
+                get(&self.mail_carried_bytes),
+            ),
+            (
+                "althing_mail_sending",
+                "Mails of ours that wait for their receivers.",
+                false,
+                get(&self.mail_sending),
+            ),
+            ("althing_mail_arrived", "Mails that have come for us.", true, get(&self.mail_arrived)),
+            (
+                "althing_mail_passed",
+                "Envelopes that were passed on for others.",
+                true,
+                get(&self.mail_passed),
+            ),
+            (
+                "althing_mail_dropped",
+                "Envelopes that were dropped: too many on a link, no work, or no room.",
+                true,
+                get(&self.mail_dropped),
+            ),
         ]
     }
 }
@@ -214,6 +261,8 @@ pub(crate) struct Setup {
     pub(crate) keys: Keys,
     pub(crate) network: NetworkKey,
     pub(crate) is_super: bool,
+    /// Whether it takes mail, and what it carries.
+    pub(crate) mail: althing_overlay::mail::Config,
     /// Whom the user has named.
     pub(crate) contacts: Vec<SocketAddr>,
     /// Where records are kept.
@@ -259,12 +308,13 @@ async fn run(
     later: &Later,
     mut house: House,
 ) {
-    let Setup { shared, entry, keys, network, is_super, contacts, mut store, seed } = setup;
+    let Setup { shared, entry, keys, network, is_super, mail, contacts, mut store, seed } = setup;
     let config = Config::new(seed.fork("machine", 0), keys.node(), network);
-    let config = Config { is_super, ..config };
+    let config = Config { is_super, mail, ..config };
+    let mut post = Post::new(keys.clone(), network, seed.fork("post", 0), mail.is_home);
     let mut side = Side::new(clock::now(), keys, config, contacts, seed);
     let mut asking = Asking::new(seed.fork("asking", 0));
-    restore(&mut side, &mut store);
+    restore(&mut side, &mut post, &mut store);
     let mut batch = Vec::with_capacity(TOLD_PER_TURN);
     let mut is_stopping = None;
     let mut tick = tokio::time::interval(CLOCK_EVERY);
@@ -283,6 +333,7 @@ async fn run(
                 }
                 asking.tick(clock::now(), &mut side);
                 house.tick();
+                post.tick(clock::unix_now());
                 // What is lost in a power cut, others have.
                 flush(&store, |result| {
                     if let Err(error) = result {
@@ -325,6 +376,9 @@ async fn run(
                 }
                 Told::Request(Request::Watch(find)) => asking.watch(now, find),
                 Told::Request(Request::StopFinding(find)) => asking.stop(now, &mut side, find),
+                Told::Request(Request::Mail(request)) => {
+                    post.request(now, clock::unix_now(), request, &mut side);
+                }
                 Told::Request(Request::Stop(done)) => {
                     is_stopping = Some(done);
                 }
@@ -341,7 +395,9 @@ async fn run(
             }
         }
         let Some(shared) = shared.upgrade() else { return };
-        keep(&mut side, &mut store, &asking, shared.index.as_ref(), published);
+        let written = post.turn(now, clock::unix_now(), &mut side, &mut store);
+        let waiting = (published, written);
+        keep(&mut side, &mut store, &asking, shared.index.as_ref(), waiting, later);
         gauges.set(&side.stats());
         while let Some(wish) = side.poll_wish() {
             shared.send(&entry, Command::Application(entry.key, wish));
@@ -384,7 +440,7 @@ pub(crate) fn stamped(record: &Record) -> Option<Record> {
 }
 
 /// Takes up what the last run has left.
-fn restore(side: &mut Side, store: &mut ShelfStore) {
+fn restore(side: &mut Side, post: &mut Post, store: &mut ShelfStore) {
     let (now, unix) = (clock::now(), clock::unix_now());
     side.clock(now, unix, None);
     match store.load() {
@@ -396,15 +452,20 @@ fn restore(side: &mut Side, store: &mut ShelfStore) {
         }
         Err(error) => warn!("{error}"),
     }
+    match store.load_mail() {
+        Ok(loaded) => post.restore(now, unix, loaded, side),
+        Err(error) => warn!("{error}"),
+    }
 }
 
-/// Writes down what has changed on the shelf; those whose records are among it hear when it lasts.
+/// Writes down what has changed on the shelf and of mail; those who wait for any of it hear when it lasts.
 fn keep(
     side: &mut Side,
     store: &mut ShelfStore,
     asking: &Asking,
     index: Option<&index::Handle>,
-    published: Vec<oneshot::Sender<Result<(), String>>>,
+    (published, mail): (Vec<oneshot::Sender<Result<(), String>>>, Written),
+    later: &Later,
 ) {
     while let Some(change) = side.poll_change() {
         if let Change::Hold(record) = &change {
@@ -419,16 +480,21 @@ fn keep(
     if let Err(error) = &written {
         debug!(%error, "what has changed is not written down");
     }
-    if published.is_empty() {
+    if published.is_empty() && mail.is_empty() {
         return;
     }
-    match written {
-        Ok(()) => flush(store, |result| {
-            published.into_iter().for_each(|reply| drop(reply.send(result.clone())));
-        }),
-        Err(error) => {
-            published.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+    let sender = later.0.clone();
+    let tell = move |result: Result<(), String>| {
+        published.into_iter().for_each(|reply| drop(reply.send(result.clone())));
+        if let Some(sender) = sender.upgrade().filter(|_| !mail.is_empty()) {
+            let told = post::Request::Written(mail, result.is_ok());
+            // An error means that the thread has ended.
+            let _ = sender.send(Told::Request(Request::Mail(told)));
         }
+    };
+    match written {
+        Ok(()) => flush(store, tell),
+        Err(error) => tell(Err(error)),
     }
 }
 

@@ -9,6 +9,7 @@ use althing_bittorrent::swarm::{ApplicationEvent, ApplicationWish, ConnId, Direc
 use althing_overlay::io::{CloseReason, Cost, Find, Hit, Input, LinkId, Output};
 use althing_overlay::link::{Event, Link};
 use althing_overlay::machine::{Config, Overlay, Stats};
+use althing_overlay::mail::io::{Told, Wish};
 use althing_overlay::records::{Body, Change, Draft, InfoHash, Key, Record, Refused, Why};
 use althing_overlay::wire::Message;
 use althing_overlay::{Keys, NetworkKey, NodeId};
@@ -88,6 +89,8 @@ pub(super) struct Side {
     changes: VecDeque<Change>,
     /// What has become of questions.
     news: VecDeque<News>,
+    /// What is to be done about mail.
+    mail: VecDeque<Wish>,
     /// Records of ours whose time was over before they were renewed.
     lapsed: Vec<Record>,
     /// The port that the machine was told.
@@ -118,6 +121,7 @@ impl Side {
             inputs: VecDeque::new(),
             changes: VecDeque::new(),
             news: VecDeque::new(),
+            mail: VecDeque::new(),
             lapsed: Vec::new(),
             port: None,
         };
@@ -243,6 +247,16 @@ impl Side {
             wire.outgoing && matches!(wire.stage, Stage::Up { peer, .. } if peer == *node)
         };
         self.wires.values().filter(is_it).map(|wire| wire.addr).collect()
+    }
+
+    /// Something has become of mail.
+    pub(super) fn mail(&mut self, now: Instant, told: Told) {
+        self.input(now, Input::Mail(Box::new(told)));
+    }
+
+    /// What is to be done about mail.
+    pub(super) fn poll_mail(&mut self) -> Option<Wish> {
+        self.mail.pop_front()
     }
 
     /// What is wished of the swarm.
@@ -507,6 +521,7 @@ impl Side {
             Output::Searched { id, cost } => self.news.push_back(News::Searched { id, cost }),
             Output::FindTerm { id, key } => self.news.push_back(News::FindTerm { id, key }),
             // It was told that there is no index on disk.
+            Output::Mail(wish) => self.mail.push_back(*wish),
             Output::Consult { ask, .. } => trace!(ask, "a question to an index that is not there"),
             Output::AnnounceTerms(keys) => self.news.push_back(News::AnnounceTerms(keys)),
         }

@@ -16,6 +16,7 @@ mod id;
 mod index;
 mod live;
 mod load;
+mod mail;
 mod network;
 mod options;
 mod overlay;
@@ -47,6 +48,7 @@ pub use find::{
 pub use follow::{FollowedStatus, PublishedStatus};
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};
 pub use live::ConfigChanged;
+pub use mail::{MailError, Mails};
 pub use network::{NetworkStatus, Reachable, Translation};
 pub use options::{AddOptions, AddSource, CreateOptions, TorrentKind};
 pub use overlay::{OverlayError, OverlayLink, OverlayStatus};

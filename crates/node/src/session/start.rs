@@ -182,6 +182,7 @@ pub(super) async fn start(
             keys,
             network,
             is_super: config.super_peer,
+            mail: shared.config.mail.wanted(),
             contacts: config.peers.clone(),
             store,
             seed: seed.fork("overlay", 0),

@@ -12,6 +12,7 @@ mod half_open;
 mod hostile;
 mod index;
 mod kill;
+mod mail;
 mod manage;
 mod overlay;
 mod places;

@@ -32,7 +32,7 @@
 
 mod identity;
 mod padding;
-mod primitives;
+pub(crate) mod primitives;
 
 use crate::id::{Keys, NetworkKey, NodeId};
 use crate::limits::{FRAME_BYTES_MAX, FRAMES_PER_KEY};

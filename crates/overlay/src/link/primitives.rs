@@ -14,11 +14,11 @@ use snow::resolvers::CryptoResolver;
 use snow::types::{Cipher, Dh, Hash, Random};
 
 /// Bytes by which a ciphertext is longer than what was encrypted (RFC 8439).
-pub(super) const TAG_BYTES: usize = 16;
+pub(crate) const TAG_BYTES: usize = 16;
 
 /// Gives Noise what it is made of.
-pub(super) struct Primitives {
-    pub(super) seed: Seed,
+pub(crate) struct Primitives {
+    pub(crate) seed: Seed,
 }
 
 impl CryptoResolver for Primitives {

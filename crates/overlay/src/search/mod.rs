@@ -40,7 +40,9 @@ use hit::RawHit;
 use limits::{BUDGET_PER_S, TELL_AFTER, TERMS_MAX, TERMS_PER_S};
 use offers::Offers;
 use seen::Seen;
+use std::collections::BTreeMap;
 use terms::TermSet;
+use words::Term;
 
 /// What a peer is to the other, as far as questions go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +84,8 @@ pub(crate) struct Search {
     asking: Vec<Asking>,
     /// Questions for the index on disk, if there is one.
     consults: Option<Consults>,
+    /// Terms of what is here and is no listing.
+    also: TermSet,
 }
 
 /// What a neighbour has told and was told.
@@ -111,7 +115,26 @@ impl Search {
             seen: Seen::default(),
             asking: Vec::new(),
             consults: consults.then(|| Consults::new(now)),
+            also: TermSet::default(),
         }
+    }
+
+    /// What neighbours are told of besides listings: mail ([`mail`](crate::mail)).
+    pub(crate) fn also(&mut self, now: Instant, terms: TermSet) {
+        if self.also != terms {
+            self.also = terms;
+            self.plan(now, 0);
+        }
+    }
+
+    /// Who says that it has one of some terms itself, and who that somebody next to it has.
+    pub(crate) fn leads(&self, terms: &[Term]) -> BTreeMap<LinkId, (bool, bool)> {
+        let has = |set: &TermSet| terms.iter().any(|term| set.has_all(&[*term]));
+        let leads = self.links.iter().map(|other| {
+            let [own, near] = &other.theirs;
+            (other.link, (has(own), has(near)))
+        });
+        leads.filter(|(_, (own, near))| *own || *near).collect()
     }
 
     /// There is something to find here, or no longer.
@@ -168,7 +191,8 @@ impl Search {
     fn tell(&mut self, which: usize, sink: &mut Sink) {
         let most = TERMS_MAX[which];
         self.ours[which] = match which {
-            0 => self.offers.terms(most),
+            0 if self.also.is_empty() => self.offers.terms(most),
+            0 => TermSet::joined([&self.also, &self.offers.terms(most)].into_iter(), most),
             _ => TermSet::joined(self.links.iter().map(|other| &other.theirs[0]), most),
         };
         let now = &self.ours[which];

@@ -7,12 +7,14 @@
 
 mod broadcast;
 pub mod limits;
+mod mail;
 mod membership;
 mod reader;
 mod reconcile;
 mod search;
 
 pub use broadcast::Announced;
+pub use mail::{MailAsk, MailDeposit, MailHave, MailSaid};
 pub use membership::{Hello, is_sound};
 pub use search::Question;
 pub(crate) use search::hit_len;
@@ -121,6 +123,21 @@ pub enum Message {
         /// What.
         hits: Vec<RawHit>,
     },
+    /// Who has mail of some tags, or is its receiver.
+    MailAsk(Box<MailAsk>),
+    /// The answer, back the way that the question came.
+    MailHave(Box<MailHave>),
+    /// What is said between who asked and who answered, along that way.
+    Mail {
+        /// Which way.
+        way: u64,
+        /// Between whom: the number of who answered.
+        holder: u64,
+        /// What.
+        said: Box<MailSaid>,
+    },
+    /// A copy of a mail that looks for a carrier.
+    MailDeposit(Box<MailDeposit>),
     /// Of a type that this version does not know. Nothing is done about it.
     Unknown(u8),
 }
@@ -177,6 +194,10 @@ mod kind {
     pub(super) const TERMS: u8 = 48;
     pub(super) const QUERY: u8 = 49;
     pub(super) const ANSWER: u8 = 50;
+    pub(super) const MAIL_ASK: u8 = 64;
+    pub(super) const MAIL_HAVE: u8 = 65;
+    pub(super) const MAIL: u8 = 66;
+    pub(super) const MAIL_DEPOSIT: u8 = 67;
 }
 
 impl Message {
@@ -236,6 +257,13 @@ impl Message {
                 let id = from.u64()?;
                 Message::Answer { id, hits: search::hits(&mut from)? }
             }
+            kind::MAIL_ASK => Message::MailAsk(Box::new(mail::ask(&mut from)?)),
+            kind::MAIL_HAVE => Message::MailHave(Box::new(mail::have(&mut from)?)),
+            kind::MAIL => {
+                let (way, holder) = (from.u64()?, from.u64()?);
+                Message::Mail { way, holder, said: Box::new(mail::said(&mut from)?) }
+            }
+            kind::MAIL_DEPOSIT => Message::MailDeposit(Box::new(mail::deposit(&mut from)?)),
             unknown => return Ok(Message::Unknown(unknown)),
         };
         from.end()?;
@@ -287,6 +315,14 @@ impl Message {
                 out.extend(id.to_be_bytes());
                 search::put_hits(hits, &mut out);
             }
+            Message::MailAsk(ask) => mail::put_ask(ask, &mut out),
+            Message::MailHave(have) => mail::put_have(have, &mut out),
+            Message::Mail { way, holder, said } => {
+                out.extend(way.to_be_bytes());
+                out.extend(holder.to_be_bytes());
+                mail::put_said(said, &mut out);
+            }
+            Message::MailDeposit(deposit) => mail::put_deposit(deposit, &mut out),
             Message::Join
             | Message::Lean
             | Message::WhoIndexes
@@ -317,6 +353,10 @@ impl Message {
             Message::Terms { toggled, .. } => 1 + toggled.encoded_len(),
             Message::Query(question) => search::question_len(question),
             Message::Answer { hits, .. } => 8 + search::hits_len(hits),
+            Message::MailAsk(ask) => mail::ask_len(ask),
+            Message::MailHave(have) => mail::have_len(have),
+            Message::Mail { said, .. } => 16 + mail::said_len(said),
+            Message::MailDeposit(deposit) => mail::deposit_len(deposit),
             Message::Join
             | Message::Lean
             | Message::WhoIndexes
@@ -355,6 +395,10 @@ impl Message {
             Message::Terms { .. } => kind::TERMS,
             Message::Query(_) => kind::QUERY,
             Message::Answer { .. } => kind::ANSWER,
+            Message::MailAsk(_) => kind::MAIL_ASK,
+            Message::MailHave(_) => kind::MAIL_HAVE,
+            Message::Mail { .. } => kind::MAIL,
+            Message::MailDeposit(_) => kind::MAIL_DEPOSIT,
             Message::Unknown(kind) => *kind,
         }
     }

@@ -4,9 +4,11 @@
 use super::limits::{ANNOUNCED_MAX, RECORD_BYTES_MAX, SHUFFLE_CONTACTS_MAX, WALK_STEPS_MAX};
 use super::*;
 use crate::id::NodeId;
+use crate::mail::envelope::{Envelope, MailId, Tag, Token};
 use crate::records::Text;
 use crate::search::hit::{Page, What};
 use crate::search::words::{Term, words};
+use althing_base::UnixTime;
 use proptest::prelude::*;
 use std::net::SocketAddr;
 
@@ -74,6 +76,31 @@ fn the_encoding_is_the_one_that_is_written_down() {
     );
     check(&Message::Answer { id: 7, hits: Vec::new() }, b"\x32\0\0\0\0\0\0\0\x07");
     check(&Message::Offer(vec![id]), &[&[35][..], &[5; 32]].concat());
+    let (tag, mail, token) = (Tag([6; 32]), MailId([7; 32]), Token([8; 32]));
+    let ask = MailAsk { way: 9, budget: 300, width: 16, tags: vec![tag] };
+    let expected = [&b"\x40\0\0\0\0\0\0\0\x09\x01\x2c\x10"[..], &[6; 32]].concat();
+    check(&Message::MailAsk(Box::new(ask)), &expected);
+    let (held, received) = (vec![mail], vec![(mail, token)]);
+    let have = MailHave { way: 9, holder: 10, is_home: true, held, received };
+    let numbers = b"\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0\x0a";
+    let expected = [&[65][..], numbers, &[1, 1], &[7; 32], &[1], &[7; 32], &[8; 32]].concat();
+    check(&Message::MailHave(Box::new(have)), &expected);
+    let envelope = Envelope::around(tag, [5; 32], UnixTime(1), &[4; 512 + 48]).unwrap();
+    for (said, rest) in [
+        (MailSaid::Get(vec![mail]), [&[0][..], &[7; 32]].concat()),
+        (MailSaid::Got(envelope.clone()), [&[1][..], envelope.bytes()].concat()),
+        (MailSaid::Put(envelope.clone()), [&[2][..], envelope.bytes()].concat()),
+        (MailSaid::Taken(mail), [&[3][..], &[7; 32]].concat()),
+        (MailSaid::Receipt(mail, token), [&[4][..], &[7; 32], &[8; 32]].concat()),
+    ] {
+        let said = Message::Mail { way: 9, holder: 10, said: Box::new(said) };
+        check(&said, &[&[66][..], numbers, &rest].concat());
+    }
+    let deposit = MailDeposit { way: 9, steps: 5, envelope: envelope.clone() };
+    let expected = [&[67][..], &numbers[..8], &[5], envelope.bytes()].concat();
+    check(&Message::MailDeposit(Box::new(deposit)), &expected);
+    let header = [&[1][..], &[6; 32], &[5; 32], &[0, 0, 0, 0, 0, 0, 0, 1], &[4; 560], &[0; 8]];
+    assert_eq!(&envelope.bytes()[..], header.concat());
 }
 
 #[test]
@@ -147,6 +174,23 @@ fn what_is_not_so_is_refused() {
         refuse(&[&[50, 0, 0, 0, 0, 0, 0, 0, 7][..], rest].concat());
     }
     refuse(&[48, 2, 0, 2, 0, 0, 5, 0x40, 0, 0]);
+    let way = [0; 8];
+    for rest in [&b"\0\x01\x01"[..], b"\0\0\x01", b"\x04\x01\x01", b"\0\x01\0", b"\0\x01\x41"] {
+        refuse(&[&[64][..], &way, rest, &[6; 31]].concat());
+        let is_sound = rest == b"\0\x01\x01";
+        let whole = [&[64][..], &way, rest, &[6; 32]].concat();
+        assert_eq!(Message::parse(&whole).is_ok(), is_sound);
+        refuse(&[&whole[..], &[6; 96]].concat());
+    }
+    refuse(&[&[65][..], &way, &way, &[0, 65], &[0; 32 * 65], &[0]].concat());
+    refuse(&[&[65][..], &way, &way, &[2, 0, 0]].concat());
+    refuse(&[&[66][..], &way, &way, &[0]].concat());
+    refuse(&[&[66][..], &way, &way, &[0], &[0; 32 * 9]].concat());
+    refuse(&[&[66][..], &way, &way, &[1], &[1; 600]].concat());
+    refuse(&[&[66][..], &way, &way, &[3], &[1; 33]].concat());
+    refuse(&[&[66][..], &way, &way, &[5], &[1; 32]].concat());
+    refuse(&[&[67][..], &way, &[8], &[1; 641]].concat());
+    assert!(Message::parse(&[&[67][..], &way, &[7], &[1; 641]].concat()).is_ok());
     refuse(&[0xfe; MESSAGE_BYTES_MAX + 1]);
 }
 
@@ -240,7 +284,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_is_written_the_same(kind in 0..52u8, rest in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn what_is_read_is_written_the_same(kind in 0..68u8, rest in proptest::collection::vec(any::<u8>(), 0..200)) {
         let bytes = [&[kind][..], &rest].concat();
         if let Ok(message) = Message::parse(&bytes)
             && !matches!(message, Message::Unknown(_))

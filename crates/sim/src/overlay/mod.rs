@@ -4,6 +4,7 @@
 //! * [`Net`]: the nodes, their links, and what is under way between them.
 //! * [`News`]: a record that somebody published, and whom it has reached.
 //! * [`Find`]: a question that somebody asked, and what has come of it.
+//! * [`mail`]: mail in networks whose nodes come and go.
 //! * [`lab`]: scenarios, what has come of them, and how it is shown.
 //! * [`tables`]: the marks, and what a network at rest costs.
 //!
@@ -15,6 +16,7 @@
 mod conduct;
 mod finds;
 pub mod lab;
+pub mod mail;
 pub mod marks;
 mod net;
 mod news;

@@ -2,6 +2,7 @@
 
 use super::conduct::Conduct;
 use super::finds::Finds;
+use super::mail::{self, Disk};
 use super::news::{News, NewsId};
 use super::said::{read, tag, verify};
 use super::wheel::Wheel;
@@ -36,6 +37,8 @@ pub struct Conditions {
     pub dht: bool,
     /// Which part of the nodes neither answers questions nor passes them on, and is as others are besides.
     pub mute: f64,
+    /// How it is with mail, if there is any.
+    pub mail: Option<mail::Custom>,
 }
 
 /// How somebody dies.
@@ -68,7 +71,7 @@ pub struct Traffic {
 pub struct Net {
     pub(super) now: Instant,
     pub(super) rng: Rng,
-    conditions: Conditions,
+    pub(super) conditions: Conditions,
     /// From it the delay between two hosts follows.
     map: u64,
     pub(super) hosts: Vec<Host>,
@@ -87,6 +90,7 @@ pub struct Net {
     pub(super) published: u64,
     pub(super) finds: Finds,
     pub(super) traffic: Traffic,
+    pub(super) mail_cost: mail::Cost,
     hash: EventHash,
 }
 
@@ -96,15 +100,16 @@ pub(super) struct Host {
     pub(super) terms: Vec<Sha1Digest>,
     pub(super) node: NodeId,
     /// None of the dead.
-    machine: Option<Box<Overlay>>,
-    death: Option<Death>,
-    is_behind_nat: bool,
-    is_super: bool,
+    pub(super) machine: Option<Box<Overlay>>,
+    pub(super) death: Option<Death>,
+    pub(super) is_behind_nat: bool,
+    pub(super) is_super: bool,
+    pub(super) disk: Disk,
     conduct: Conduct,
     /// In which part it is when the network is split.
     part: bool,
     /// When it is next to be woken, as far as the queue knows.
-    wake: Instant,
+    pub(super) wake: Instant,
     /// When it was last woken, and how often then.
     woken: (Instant, u32),
 }
@@ -136,7 +141,7 @@ const JOIN_STEP: Duration = Duration::from_millis(700);
 const HANDSHAKE_STEPS: u32 = 6;
 
 /// What clocks say in the beginning.
-const EPOCH: i64 = 1_800_000_000;
+pub(super) const EPOCH: i64 = 1_800_000_000;
 
 enum Event {
     Arrives { link: LinkId, to: u8, message: Message },
@@ -173,6 +178,7 @@ impl Net {
             published: 0,
             finds: Finds::default(),
             traffic: Traffic::default(),
+            mail_cost: mail::Cost::default(),
             hash: EventHash::new(),
         };
         if conditions.dht {
@@ -240,6 +246,12 @@ impl Net {
         let is_super = self.conditions.supers > 0.0 && self.rng.chance(self.conditions.supers);
         let is_super = is_super && !is_behind_nat && !conduct.is_attack();
         config.is_super = is_super;
+        let mut disk = Disk::default();
+        if let Some(custom) = self.conditions.mail {
+            disk.is_home = self.rng.chance(custom.homes);
+            disk.drops = self.rng.chance(custom.drops);
+        }
+        config.mail = self.mail_config(&disk);
         let at = NodeIndex(self.hosts.len() as u32);
         self.by_addr.insert(addr, at);
         self.by_node.insert(node, at);
@@ -254,6 +266,7 @@ impl Net {
             death: None,
             is_behind_nat,
             is_super,
+            disk,
             conduct,
             part,
             wake: NEVER,
@@ -578,7 +591,8 @@ impl Net {
     }
 
     /// Does what a node wants done, and notes when it wants to be woken.
-    fn drain(&mut self, at: NodeIndex) {
+    pub(super) fn drain(&mut self, at: NodeIndex) {
+        let mut wishes = Vec::new();
         while let Some(machine) = &mut self.hosts[at.index()].machine
             && let Some(output) = machine.poll_output()
         {
@@ -621,8 +635,10 @@ impl Net {
                 Output::AnnounceTerms(keys) => self.announce_terms(at, keys),
                 // Nobody here has an index on disk.
                 Output::Consult { .. } => {}
+                Output::Mail(wish) => wishes.push(*wish),
             }
         }
+        wishes.into_iter().for_each(|wish| self.post(at, wish));
         let host = &mut self.hosts[at.index()];
         let Some(machine) = &host.machine else { return };
         let Some((due, _)) = machine.poll_timeout() else { return };
@@ -674,6 +690,7 @@ impl Net {
         let to = self.links[place].ends[1 - end].host;
         self.traffic.messages += 1;
         self.traffic.bytes += message.encoded_len() as u64;
+        self.mail_cost.count(&message);
         self.count_copies(&message);
         match &message {
             Message::Query(question) => self.finds.sent(question.id, from, to, &message),

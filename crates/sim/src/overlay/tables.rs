@@ -22,6 +22,7 @@ pub const TABLES: &[(&str, Make)] = &[
     ("rest", rest),
     ("busy", busy),
     ("search", search),
+    ("mail", super::mail::table),
 ];
 
 fn time(took: Option<Duration>) -> String {

@@ -5,6 +5,7 @@ mod dht;
 mod events;
 mod find;
 mod index;
+mod mail;
 mod making;
 mod overlay;
 mod places;
@@ -51,6 +52,7 @@ pub const PREFIX: &str = "/api/v1";
         (name = "dht", description = "The DHT, where peers find each other without a tracker"),
         (name = "index", description = "What there is to find, as far as this peer knows"),
         (name = "overlay", description = "The overlay, in which peers tell each other what they have"),
+        (name = "mail", description = "Private messages between two peers"),
         (name = "find", description = "Searches: who has what"),
         (name = "daemon", description = "The daemon as a whole"),
     ),
@@ -136,6 +138,9 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(overlay::status))
         .routes(routes!(overlay::profile))
         .routes(routes!(overlay::list))
+        .routes(routes!(mail::list, mail::send))
+        .routes(routes!(mail::read))
+        .routes(routes!(mail::remove))
         .routes(routes!(find::begin, find::list))
         .routes(routes!(find::show, find::stop))
         .routes(routes!(find::answer))

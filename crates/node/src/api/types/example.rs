@@ -7,11 +7,12 @@ use super::{
     Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo, FilePriority,
     FileProgress, FindAnswer, FindCost, FindInfo, FindKind, FindPage, FindRequest, FindState,
     FindVia, Followed, Format, IndexAnswer, IndexFound, IndexInfo, IndexPage, IndexSource,
-    InspectReport, InspectRequest, Job, JobKind, JobState, ListingRequest, NetAddress, NetInfo,
-    NoLimit, OverlayInfo, OverlayLinkInfo, OverlayRecord, Peer, PeerSource, PieceMap, PieceRange,
-    ProfileRequest, Protocol, Published, QueueMove, QueuePlace, QueueRequest, RatioLimit,
-    Reachable, SessionInfo, ShareRequest, StreamInfo, TimeLimit, Torrent, TorrentDetail,
-    TorrentSettings, TorrentState, TrackerInfo, TrackerState, Translation, Transport, Version,
+    InspectReport, InspectRequest, Job, JobKind, JobState, ListingRequest, MailInfo, MailRequest,
+    MailState, MailWay, NetAddress, NetInfo, NoLimit, OverlayInfo, OverlayLinkInfo, OverlayRecord,
+    Peer, PeerSource, PieceMap, PieceRange, ProfileRequest, Protocol, Published, QueueMove,
+    QueuePlace, QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest, StreamInfo,
+    TimeLimit, Torrent, TorrentDetail, TorrentSettings, TorrentState, TrackerInfo, TrackerState,
+    Translation, Transport, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -74,6 +75,8 @@ pub fn schema_examples() -> Vec<SchemaExample> {
         entry::<InspectRequest>("InspectRequest"),
         entry::<Job>("Job"),
         entry::<ListingRequest>("ListingRequest"),
+        entry::<MailInfo>("MailInfo"),
+        entry::<MailRequest>("MailRequest"),
         entry::<NetInfo>("NetInfo"),
         entry::<IndexAnswer>("IndexAnswer"),
         entry::<IndexInfo>("IndexInfo"),
@@ -665,6 +668,27 @@ impl Example for OverlayRecord {
             id: "b4ecfb6d61b6eaa21da55e270cf7e0973b83cee98387d0ab0715ebaeca3e657c".into(),
             expires_unix_s: 1_790_000_000,
         }
+    }
+}
+
+impl Example for MailInfo {
+    fn example() -> Self {
+        MailInfo {
+            id: "5a1b0a2f7a4b4d2a9c6f0f1f2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e".into(),
+            way: MailWay::Sent,
+            peer: NODE.into(),
+            sent_unix_s: 1_790_000_000,
+            arrived_unix_s: None,
+            state: MailState::Carried,
+            carriers: Some(7),
+            text: Some("The lectures are up.".into()),
+        }
+    }
+}
+
+impl Example for MailRequest {
+    fn example() -> Self {
+        MailRequest { to: NODE.into(), text: "The lectures are up.".into() }
     }
 }
 

@@ -13,6 +13,7 @@ mod event;
 mod example;
 mod find;
 mod index;
+mod mail;
 mod network;
 mod overlay;
 mod places;
@@ -34,6 +35,7 @@ pub use find::{
 pub use index::{
     IndexAnswer, IndexFound, IndexInfo, IndexKind, IndexPage, IndexQuery, IndexSource,
 };
+pub use mail::{MailInfo, MailRequest, MailState, MailWay};
 pub use network::{NetAddress, NetInfo, Reachable, Translation};
 pub use overlay::{ListingRequest, OverlayInfo, OverlayLinkInfo, OverlayRecord, ProfileRequest};
 pub use places::{LocateReport, LocateRequest, MoveRequest};
