@@ -7,6 +7,7 @@ seed say (so nothing overtakes anything). Commands on standard input, a line eac
     lose PERCENT        of all frames that pass from now on, drawn at random
     split N             hosts 1 to N see each other, and the others each other
     heal                all see each other again
+    cut N               host N sees nobody any more, and nobody sees it
 
 Each is answered by a line "done". It ends with its standard input.
 """
@@ -44,7 +45,7 @@ def main():
         for other in range(one):
             delay[one, other] = delay[other, one] = chance.uniform(*MILLISECONDS) / 1000
     where = {}
-    lost, side = 0.0, None
+    lost, side, cut = 0.0, None, set()
     # When, which (so that nothing overtakes), to whom, what.
     under_way, turn = [], 0
     watch = selectors.DefaultSelector()
@@ -65,6 +66,8 @@ def main():
                     side = int(words[1])
                 elif words[0] == "heal":
                     side = None
+                elif words[0] == "cut":
+                    cut.add(int(words[1]) - 1)
                 print("done", flush=True)
                 continue
             port = key.data
@@ -82,7 +85,9 @@ def main():
                 ports = range(count) if to is None else (to,)
                 now = time.monotonic()
                 for other in ports:
-                    if other == port or side is not None and (other < side) != (port < side):
+                    if other == port or other in cut or port in cut:
+                        continue
+                    if side is not None and (other < side) != (port < side):
                         continue
                     if chance.random() < lost or len(under_way) >= UNDER_WAY_MAX:
                         continue

@@ -68,6 +68,11 @@ impl Far {
         self.tell("heal");
     }
 
+    /// Pulls the plug of a host, for good. Nobody is told.
+    pub fn cut(&mut self, host: usize) {
+        self.tell(&format!("cut {}", host + 1));
+    }
+
     fn tell(&mut self, command: &str) {
         self.said += 1;
         let said = self.said;

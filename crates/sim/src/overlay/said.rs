@@ -8,9 +8,7 @@ use crate::node::NodeIndex;
 use althing_base::hash::sha1;
 use althing_overlay::NodeId;
 use althing_overlay::io::{Find as Question, Input, Via, What};
-use althing_overlay::records::{
-    Draft, InfoHash, Listing, Profile, RawRecord, Record, RecordError, Text,
-};
+use althing_overlay::records::{Draft, InfoHash, Listing, RawRecord, Record, RecordError, Text};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -24,10 +22,12 @@ impl Net {
     pub fn publish(&mut self, by: NodeIndex) -> NewsId {
         self.published += 1;
         let node = self.hosts[by.index()].node;
-        let name = Text::new(&format!("news {}", self.published)).expect("it is short");
-        let about = Text::new(&"of what there is to be had ".repeat(5)).expect("it is short");
-        let profile = Profile::new(name, about).expect("it has a name");
-        let mut draft = Draft::profile(profile, self.unix(), 24 * 3_600);
+        let said = format!("news {}", self.published);
+        let name = Text::new(&said).expect("it is short");
+        let about = Text::new(&"of what there is to be had ".repeat(4)).expect("it is short");
+        // Each in a slot of its own, so that what somebody says later replaces nothing.
+        let listing = Listing::new(what(&said), name, 1 << 30, 3).expect("it has a name");
+        let mut draft = Draft::listing(listing.with_about(about), self.unix(), 24 * 3_600);
         draft.seq = self.published;
         let record: Record = draft
             .sign_with(&node, &network(), |message| signature(&node, message))
