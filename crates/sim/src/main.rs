@@ -22,7 +22,7 @@ Usage: althing-sim [--seed N] [--scenario NAME|all] [--peers N] [--timeline] [--
   --scenario NAME  which to run (default all)
   --peers N        how many hosts fetch, instead of the scenario's own number
   --table NAME|all print a table of docs/ instead, as Markdown: crowd, liars, lines, churn or play;
-                   dht, dht-marks or dht-manners (of the DHT, --peers being its nodes)
+                   dht, dht-marks, dht-crawl or dht-manners (of the DHT, --peers being its nodes)
   --svg FILE       also write what the table dht says as a picture
   --overlay NAME|all  print a table about the overlay, as Markdown: broadcast, failure, partition, rest,
                    busy or search; or run a scenario of the lab, by its name or its file

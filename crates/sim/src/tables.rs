@@ -25,6 +25,7 @@ pub const TABLES: &[(&str, Make)] = &[
     ("play", play),
     ("dht", dht),
     ("dht-marks", |seed, nodes| Ok(datagrams::tables::marks(seed, nodes))),
+    ("dht-crawl", |seed, nodes| Ok(datagrams::tables::crawled(seed, nodes))),
     ("dht-manners", |seed, nodes| Ok(datagrams::tables::behaviour(seed, nodes))),
 ];
 

@@ -1,7 +1,7 @@
 //! The DHT's marks in networks of some hundreds of nodes. `cargo xtask sim --table dht-marks` measures them with
 //! ten thousand.
 
-use althing_sim::datagrams::{Conditions, Key, Net, Search, manners, tables};
+use althing_sim::datagrams::{Conditions, Key, Net, Search, crawl, manners, tables};
 use std::time::Duration;
 
 fn peers(keys: &[Key]) -> Vec<Search> {
@@ -64,4 +64,17 @@ fn a_seed_reproduces_a_network() {
     };
     assert_eq!(run(5), run(5));
     assert_ne!(run(5).0, run(6).0);
+}
+
+#[test]
+fn a_crawler_finds_what_there_is_and_asks_nobody_too_often() {
+    let conditions = Conditions { loss: 0.02, behind_nat: 0.2 };
+    let looks = crawl(6, (400, 500), conditions, 5, (24, Duration::from_secs(300)));
+    let (first, last) = (looks[0], looks[looks.len() - 1]);
+    assert!(first.found > 0.3, "{first:?}");
+    assert!(last.found > 0.98, "{last:?}");
+    assert_eq!(last.invented, 0);
+    // Two hours of at most five a second, and of ten-minute intervals.
+    assert!(last.stats.asked <= 5 * 7_200, "{last:?}");
+    assert!(last.stats.asked <= 400 * 7_200 / 300, "{last:?}");
 }

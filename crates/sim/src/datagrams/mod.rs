@@ -8,6 +8,7 @@
 //! Every node is a whole machine with a table of its own; what they know they have learned by joining,
 //! one after the other. Messages are handed over as they are; each sixteenth is written and parsed again.
 
+mod crawl;
 mod crowd;
 mod driven;
 mod manners;
@@ -16,6 +17,7 @@ mod search;
 pub mod tables;
 
 pub use crate::node::NodeIndex;
+pub use crawl::{Crawled, crawl};
 pub use crowd::CrowdId;
 pub(crate) use driven::Told;
 pub use manners::{Manners, manners};

@@ -1,5 +1,6 @@
 //! The nodes, their addresses, and the datagrams that are under way.
 
+use super::crawl::Listening;
 use super::crowd::Crowd;
 use super::driven::Driven;
 use super::search::Watch;
@@ -11,6 +12,7 @@ use crate::node::{NEVER, NodeIndex, mix};
 use crate::queue::Queue;
 use althing_base::time::Duration;
 use althing_base::{Instant, Machine as _, Rng, Seed};
+use althing_dht::crawl::CrawlStats;
 use althing_dht::wire::{Body, Message, Query};
 use althing_dht::{Config, Dht, Input, NodeId, Output, Stats};
 use std::collections::HashMap;
@@ -46,6 +48,8 @@ pub struct Net {
     pub(super) open: usize,
     /// Somebody all of whose messages are written down.
     pub(super) overheard: Option<Overheard>,
+    /// Somebody who crawls.
+    pub(super) listening: Option<Listening>,
     /// What another network has to do with it.
     pub(super) driven: Option<Box<Driven>>,
     conditions: Conditions,
@@ -120,6 +124,7 @@ impl Net {
             next_search: 0,
             open: 0,
             overheard: None,
+            listening: None,
             driven: None,
             conditions,
             by_addr: HashMap::new(),
@@ -390,6 +395,14 @@ impl Net {
         }
     }
 
+    /// How the crawl of a node stands.
+    pub(super) fn crawl_of(&self, at: NodeIndex) -> Option<CrawlStats> {
+        match &self.hosts[at.index()].kind {
+            Kind::Honest(dht) => dht.crawl(),
+            Kind::Sybil(..) => None,
+        }
+    }
+
     fn drain(&mut self, at: NodeIndex) {
         let mut needs_contacts = false;
         loop {
@@ -414,6 +427,11 @@ impl Net {
                 Some(Output::NeedContacts) => needs_contacts = true,
                 // What wanted torrents get nobody looks at here.
                 Some(Output::External { .. } | Output::Peers { .. }) => {}
+                Some(Output::Crawled { info_hash }) => {
+                    if let Some(listening) = self.listening.as_mut().filter(|one| one.who == at) {
+                        listening.found.insert(info_hash);
+                    }
+                }
                 None => break,
             }
         }

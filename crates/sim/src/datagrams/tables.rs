@@ -1,5 +1,6 @@
 //! The tables about the DHT of `docs/performance.md` and `docs/protocols/dht.md`, as Markdown.
 
+use super::crawl::crawl;
 use super::manners::manners;
 use super::net::{Conditions, Net};
 use super::search::{Outcomes, Search};
@@ -234,6 +235,34 @@ pub(crate) fn behaviour(seed: u64, nodes: Option<u32>) -> String {
             format!("{} to {} min", found.apart_s_min / 60, found.apart_s_max.div_ceil(60)),
         ];
         row(&mut text, &cells);
+    }
+    text
+}
+
+/// What a crawler finds, and how many questions that takes.
+pub(crate) fn crawled(seed: u64, nodes: Option<u32>) -> String {
+    let nodes = nodes.unwrap_or(1_000) as usize;
+    let mut text =
+        head(&["network", "after", "questions", "answered", "found", "torrents a question"]);
+    let bad = Conditions { loss: 0.05, behind_nat: 0.3 };
+    for (what, conditions) in [("good", Conditions::default()), ("5 % lost, 30 % behind NATs", bad)]
+    {
+        let torrents = 2 * nodes;
+        let looks = (24, Duration::from_secs(5 * 60));
+        let looks = crawl(seed, (nodes, torrents), conditions, 2, looks);
+        for at in [0, 1, 2, 5, 11, 23] {
+            let Some(look) = looks.get(at) else { continue };
+            let per_question = look.found * torrents as f64 / look.stats.asked.max(1) as f64;
+            let cells = [
+                what.to_owned(),
+                format!("{} min", look.after.as_secs() / 60),
+                thousands(look.stats.asked),
+                thousands(look.stats.answered),
+                format!("{:.1} %", 100.0 * look.found),
+                format!("{per_question:.2}"),
+            ];
+            row(&mut text, &cells);
+        }
     }
     text
 }

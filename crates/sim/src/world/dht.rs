@@ -86,6 +86,8 @@ impl World {
                     self.host(id).inbox.push_back(found);
                 }
                 Output::NeedContacts => needs_contacts = true,
+                // Nobody crawls here.
+                Output::Crawled { .. } => {}
                 Output::External { addr, .. } => {
                     if addr != self.hosts[id.index()].addr() {
                         self.violated(id, || format!("is told that it is at {addr}"));
