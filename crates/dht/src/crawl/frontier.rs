@@ -42,11 +42,6 @@ impl Frontier {
         (self.ahead.len(), self.resting.len())
     }
 
-    /// Where it is.
-    pub(super) fn cursor(&self) -> NodeId {
-        self.cursor
-    }
-
     /// Somebody has named a node.
     pub(super) fn learn(&mut self, node: Node) {
         let Node { id, addr } = node;

@@ -55,6 +55,10 @@ pub const SLOWEST: u32 = 64;
 /// Answers in a row after which twice as many questions are asked, up to the rate that is set (guess).
 pub const ANSWERS_TO_SPEED: u32 = 8;
 
+/// A node is asked for others whose names differ from its own in one of so many bits: of 16 million nodes, two
+/// that are next to each other have as many in common.
+pub const ELSEWHERE_BITS: usize = 24;
+
 /// Seconds between two looks for somebody to ask if nobody is known.
 pub const IDLE_S: u64 = 10;
 

@@ -1,7 +1,8 @@
 //! A crawler: finds out which torrents there are in the DHT, by asking its nodes for samples (BEP 51).
 //!
-//! It walks the key space: it asks a node for samples and for the nodes nearest to it, and then the one that
-//! comes next in the order of names. A node is not asked again before the interval is over that it named.
+//! It walks the key space: it asks a node for samples and for the nodes that it knows in another part of the key
+//! space, be it far or near, and then the node that comes next in the order of names. (Nodes nearest to its
+//! own name would lead nowhere: eight that are near each other name each other.) A node is not asked again before the interval is over that it named.
 //! A torrent counts when two nodes have named it that are not in one network: whoever makes up
 //! info-hashes needs two. What it is called is for somebody else to find out; a few at a time.
 //!
@@ -19,8 +20,8 @@ use crate::wire::{Node, Samples};
 use althing_base::{Instant, Rng, Seed};
 use frontier::Frontier;
 use limits::{
-    ANSWERS_TO_SPEED, CRAWL_FLIGHT_MAX, CRAWL_PER_S_MAX, FAILURES_MAX, IDLE_S, INTERVAL_MAX_S,
-    INTERVAL_MIN_S, REST_S, SLOWEST,
+    ANSWERS_TO_SPEED, CRAWL_FLIGHT_MAX, CRAWL_PER_S_MAX, ELSEWHERE_BITS, FAILURES_MAX, IDLE_S,
+    INTERVAL_MAX_S, INTERVAL_MIN_S, REST_S, SLOWEST,
 };
 use sightings::Sightings;
 use std::collections::BTreeSet;
@@ -65,6 +66,7 @@ pub struct CrawlStats {
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Crawl {
+    rng: Rng,
     config: CrawlConfig,
     frontier: Frontier,
     sightings: Sightings,
@@ -83,10 +85,12 @@ pub(crate) struct Crawl {
 impl Crawl {
     pub(crate) fn new(now: Instant, seed: Seed, config: CrawlConfig) -> Self {
         let mut rng = Rng::new(seed);
+        // Two crawlers do not go one behind the other.
+        let begin = NodeId::random(&mut rng);
         Crawl {
+            rng,
             config: CrawlConfig { per_s: config.per_s.clamp(1, CRAWL_PER_S_MAX), ..config },
-            // Two crawlers do not go one behind the other.
-            frontier: Frontier::new(NodeId::random(&mut rng)),
+            frontier: Frontier::new(begin),
             sightings: Sightings::default(),
             flight: 0,
             next: now,
@@ -99,10 +103,11 @@ impl Crawl {
         }
     }
 
-    /// Where it is, if it needs somebody to begin with.
-    pub(crate) fn lacks_nodes(&self, now: Instant) -> Option<NodeId> {
+    /// A place to look for somebody to begin with, if it needs one.
+    pub(crate) fn lacks_nodes(&mut self, now: Instant) -> Option<NodeId> {
         let (ahead, _) = self.frontier.len();
-        (ahead == 0 && self.flight == 0 && self.next <= now).then(|| self.frontier.cursor())
+        let lacks = ahead == 0 && self.flight == 0 && self.next <= now;
+        lacks.then(|| NodeId::random(&mut self.rng))
     }
 
     /// Nodes that are known from elsewhere.
@@ -110,8 +115,8 @@ impl Crawl {
         nodes.into_iter().for_each(|node| self.frontier.learn(node));
     }
 
-    /// Who is to be asked now for samples, and for nodes near his own name.
-    pub(crate) fn next(&mut self, now: Instant) -> Option<Node> {
+    /// Who is to be asked now for samples, and for nodes near which name.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<(Node, NodeId)> {
         if self.next > now || self.flight >= CRAWL_FLIGHT_MAX {
             return None;
         }
@@ -123,7 +128,25 @@ impl Crawl {
         self.flight += 1;
         self.stats.asked += 1;
         self.next = now + self.gap();
-        Some(node)
+        Some((node, self.elsewhere(&node.id)))
+    }
+
+    /// A name in a part of the key space that begins as a node's name does, and differs in some bit: in as many
+    /// cases in the first as in any other in which nodes of a large network differ.
+    fn elsewhere(&mut self, id: &NodeId) -> NodeId {
+        let bit = self.rng.index(ELSEWHERE_BITS);
+        let NodeId(mut name) = NodeId::random(&mut self.rng);
+        for (at, (byte, own)) in name.iter_mut().zip(id.0).enumerate() {
+            let kept = bit.saturating_sub(8 * at).min(8);
+            let mask = u8::try_from(0xff00u32 >> kept & 0xff).unwrap_or(0);
+            *byte = own & mask | *byte & !mask;
+        }
+        if let Some(byte) = name.get_mut(bit / 8) {
+            let own = id.0.get(bit / 8).copied().unwrap_or(0);
+            let flipped = 0x80 >> (bit % 8);
+            *byte = *byte & !flipped | !own & flipped;
+        }
+        NodeId(name)
     }
 
     /// The node could not be asked after all: there is too much to do.

@@ -39,7 +39,7 @@ fn run(
 ) -> Vec<(u64, Node)> {
     let mut asked = Vec::new();
     for sec in secs {
-        while let Some(node) = crawl.next(at(sec)) {
+        while let Some((node, _)) = crawl.next(at(sec)) {
             asked.push((sec, node));
             match answer(node) {
                 Some(samples) => crawl.answered(at(sec), node, &[], Some(&samples)),
@@ -80,7 +80,7 @@ fn it_asks_so_many_a_second_and_fewer_if_nobody_answers() {
         let mut count = 0;
         for step in 0..10_000u64 {
             let now = at(from) + Duration::from_millis(10) * step as u32;
-            while let Some(node) = crawl.next(now) {
+            while let Some((node, _)) = crawl.next(now) {
                 count += 1;
                 match answers {
                     true => crawl.answered(now, node, &[], Some(&samples(60, []))),
@@ -169,6 +169,17 @@ fn floods_of_names_take_no_more_memory_than_there_is_for_them() {
 }
 
 proptest! {
+    #[test]
+    fn another_part_of_the_key_space_differs_in_one_of_the_first_bits(id: [u8; 20], seed: u64) {
+        let mut crawl = crawl(1);
+        crawl.rng = Rng::new(Seed::from_u64(seed));
+        let id = NodeId(id);
+        let shared: BTreeSet<u32> =
+            (0..400).map(|_| id.shared_bits(&crawl.elsewhere(&id))).collect();
+        prop_assert!(shared.iter().all(|bits| *bits < ELSEWHERE_BITS as u32));
+        prop_assert!(shared.len() > ELSEWHERE_BITS / 2);
+    }
+
     #[test]
     fn counts_of_the_frontier_are_right_whatever_happens(
         steps in prop::collection::vec((0..3u8, 0..40u32, 0..2_000u64), 0..200),

@@ -41,9 +41,8 @@ impl Dht {
             let nodes: Vec<_> = self.sides.iter().flatten().flat_map(known).collect();
             crawl.learn(nodes);
         }
-        while let Some(node) = crawl.next(now) {
-            // Nodes near its own name lead on to the next.
-            let query = Query::SampleInfohashes { target: node.id, want: Want::default() };
+        while let Some((node, target)) = crawl.next(now) {
+            let query = Query::SampleInfohashes { target, want: Want::default() };
             if let Err(Held::Node(until) | Held::All(until)) =
                 self.ask(now, node.addr, query, Purpose::Sample)
             {
