@@ -9,10 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-mod blocks;
 mod settings;
 
-pub(crate) use blocks::{Block, BlockCommand, BlockKind};
 pub(crate) use settings::{
     CategoryArgs, ConfigSet, Limit, Ls, Pieces, PiecesArg, QueueArgs, QueueWay, RateArg, Resume,
     Tag,
@@ -123,11 +121,6 @@ pub(crate) enum Command {
     /// In the overlay peers tell each other what they have. It is off unless `overlay.enabled` is set.
     Overlay(Overlay),
 
-    /// Say what is not wanted here, or whose lists of such things count.
-    ///
-    /// What is blocked is not shown, offered or fetched by this peer. It blocks nothing for others.
-    Block(Block),
-
     /// List torrents.
     Ls(Ls),
 
@@ -188,14 +181,6 @@ pub(crate) enum Command {
 
     /// Run a tracker: where peers of a torrent find each other.
     Tracker(Tracker),
-
-    /// Print the address and key with which Prowlarr, Sonarr, Radarr and the like ask what there is.
-    Torznab,
-
-    /// Say what the crawler has found: torrents that nodes of the DHT know of, by their names.
-    ///
-    /// It is off unless `crawler.enabled` is set.
-    Crawler,
 
     /// Limit how much goes over the network: of all torrents together, or of some.
     ///
@@ -421,10 +406,6 @@ pub(crate) struct Get {
     /// others; to watch a film while it comes, `play` is better.
     #[arg(long)]
     pub(crate) sequential: bool,
-
-    /// Fetch it although it is blocked here.
-    #[arg(long)]
-    pub(crate) anyway: bool,
 
     /// Put it into this category.
     #[arg(long, value_name = "NAME")]

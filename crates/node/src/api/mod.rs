@@ -22,7 +22,6 @@ mod server;
 mod source;
 mod streams;
 pub mod token;
-mod torznab;
 pub mod types;
 
 pub use convert::{inspect_magnet, inspect_torrent};

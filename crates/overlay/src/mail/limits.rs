@@ -169,7 +169,8 @@ pub const HOMES_TRIED_MAX: usize = 3;
 /// Mails of our own that wait for their receivers; a further one is refused.
 pub const SENDING_MAX: usize = 1_024;
 
-/// Mails that a user has; past them none is taken in, and carriers keep it.
+/// Mails that a user has; past them none is taken in, and carriers keep it. Half of this, of the bytes and of what
+/// is remembered is for those to whom the user has written.
 pub const INBOX_MAX: usize = 8_192;
 
 /// Bytes of their messages.

@@ -112,10 +112,13 @@ impl Mailbox {
             .received
             .values()
             .filter(|received| received.letter.sender == letter.sender && !received.is_read);
-        let is_full = self.received.len() >= INBOX_MAX
-            || self.bytes + letter.body.len() > INBOX_BYTES_MAX
+        // Whom we have written to finds room that strangers cannot take.
+        let is_known = self.sent.values().any(|sent| sent.receiver == letter.sender);
+        let part = if is_known { 1 } else { 2 };
+        let is_full = self.received.len() >= INBOX_MAX / part
+            || self.bytes + letter.body.len() > INBOX_BYTES_MAX / part
             // Those are never forgotten early: it could come again.
-            || self.seen.len() >= SEEN_MAX
+            || self.seen.len() >= SEEN_MAX / part
             || of_sender.count() >= OF_SENDER_UNREAD_MAX;
         if is_full || envelope.expires() <= now {
             return Taken::Full;
@@ -289,6 +292,28 @@ mod tests {
         let (envelope, letter) = mail(id.0[0], 3_000);
         let letter = Letter { sender: mailbox.received[&id].letter.sender, ..letter };
         assert!(matches!(mailbox.take(NOW, &envelope, letter), Taken::New(_)));
+    }
+
+    #[test]
+    fn strangers_leave_room_for_those_whom_we_have_written_to() {
+        let mut mailbox = Mailbox::default();
+        let (one, mut letter) = mail(1, 2_000);
+        for number in 0..INBOX_MAX as u64 {
+            let mut token = [0; 32];
+            token[..8].copy_from_slice(&number.to_be_bytes());
+            letter.sender = NodeId(token);
+            letter.token = Token(token);
+            let sealed = vec![0; SIZES[0] + 48];
+            let commitment = letter.token.commitment();
+            let made = Envelope::around(Tag([1; 32]), commitment, UnixTime(2_000), &sealed);
+            mailbox.take(NOW, &made.unwrap(), letter.clone());
+        }
+        assert_eq!(mailbox.received().len(), INBOX_MAX / 2);
+        letter.sender = NodeId([0xff; 32]);
+        assert_eq!(mailbox.take(NOW, &one, letter.clone()), Taken::Full);
+        let (envelope, receiver, state) = (one.clone(), letter.sender, State::Held(0));
+        mailbox.send(Sent { envelope, receiver, sent: NOW, state, kind: 1, body: Vec::new() });
+        assert!(matches!(mailbox.take(NOW, &one, letter), Taken::New(_)));
     }
 
     #[test]

@@ -382,7 +382,9 @@ fn who_floods_is_not_carried() {
         net.input(1, Input::Message { link: LinkId(0), message });
     }
     let stats = net.nodes[1].machine.as_ref().unwrap().stats().mail;
-    assert_eq!(stats.carried, WAYS_OF_LINK_MAX);
+    // Some of its ways are of questions.
+    let most = WAYS_OF_LINK_MAX;
+    assert!((most - 8..=most).contains(&stats.carried), "{stats:?}");
     assert!(stats.carried_bytes <= LINK_BYTES_PER_S.1 as usize && stats.dropped > 3_000);
     // Another link is as free as before.
     net.start(0);
@@ -478,4 +480,62 @@ fn copies_are_spread_and_few_are_made_up_for() {
     net.connect(count, some);
     net.seconds(60);
     assert_eq!(net.nodes[count].inbox, [mail.id()]);
+}
+/// Nodes that come, go, forget and are linked at random, two of five of which drop what they are given: no mail
+/// comes twice (which is asserted wherever one comes), and none is lost of which somebody honest has a copy.
+#[test]
+fn whatever_happens_no_mail_comes_twice_and_none_is_lost_that_somebody_has() {
+    const NODES: usize = 10;
+    for seed in 0..12 {
+        let mut rng = Rng::new(Seed::from_u64(seed));
+        let mut net = Net::all(NODES);
+        for node in &mut net.nodes {
+            node.vice = if rng.chance(0.4) { Vice::Drops } else { Vice::None };
+        }
+        let mut sent: Vec<(usize, usize, Envelope)> = Vec::new();
+        for number in 0..60 {
+            let (one, two) = (rng.index(NODES), rng.index(NODES));
+            let is_up = |net: &Net, at: usize| net.nodes[at].machine.is_some();
+            match rng.below(6) {
+                0 if is_up(&net, one) => net.stop(one),
+                0 | 1 if !is_up(&net, one) => {
+                    net.start(one);
+                    let own = sent.iter().filter(|(from, ..)| *from == one);
+                    let own: Vec<_> = own.map(|(.., envelope)| envelope.clone()).collect();
+                    own.into_iter().for_each(|envelope| net.told(one, Told::Send(envelope)));
+                }
+                2 if one != two && is_up(&net, one) && net.nodes[two].vice == Vice::None => {
+                    let envelope = net.send(one, two, number);
+                    sent.push((one, two, envelope));
+                }
+                _ if one != two && is_up(&net, one) && is_up(&net, two) => net.connect(one, two),
+                _ => {}
+            }
+            net.seconds(rng.below(100));
+        }
+        // All come back, carriers and receivers, but no sender sends again.
+        let has = |net: &Net, id: MailId| {
+            let honest = net.nodes.iter().filter(|node| node.vice == Vice::None);
+            honest.flat_map(|node| &node.carried).any(|envelope| envelope.id() == id)
+        };
+        let held: Vec<_> = sent.iter().filter(|(.., mail)| has(&net, mail.id())).collect();
+        (0..NODES).for_each(|at| net.stop(at));
+        (0..NODES).for_each(|at| net.start(at));
+        let honest: Vec<usize> =
+            (0..NODES).filter(|at| net.nodes[*at].vice == Vice::None).collect();
+        for pair in honest.windows(2) {
+            net.connect(pair[0], pair[1]);
+        }
+        // Those that drop are in between, too, but not alone.
+        for at in (0..NODES).filter(|at| !honest.contains(at)) {
+            for to in [honest[0], honest[honest.len() / 2]] {
+                net.connect(at, to);
+            }
+        }
+        net.seconds(900);
+        for (_, to, mail) in held {
+            assert!(net.nodes[*to].inbox.contains(&mail.id()), "seed {seed}: it is lost");
+        }
+        assert!(sent.iter().any(|(_, to, mail)| net.nodes[*to].inbox.contains(&mail.id())));
+    }
 }
