@@ -9,8 +9,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+mod blocks;
 mod settings;
 
+pub(crate) use blocks::{Block, BlockCommand, BlockKind};
 pub(crate) use settings::{
     CategoryArgs, ConfigSet, Limit, Ls, Pieces, PiecesArg, QueueArgs, QueueWay, RateArg, Resume,
     Tag,
@@ -121,6 +123,11 @@ pub(crate) enum Command {
     /// In the overlay peers tell each other what they have. It is off unless `overlay.enabled` is set.
     Overlay(Overlay),
 
+    /// Say what is not wanted here, or whose lists of such things count.
+    ///
+    /// What is blocked is not shown, offered or fetched by this peer. It blocks nothing for others.
+    Block(Block),
+
     /// List torrents.
     Ls(Ls),
 
@@ -181,6 +188,14 @@ pub(crate) enum Command {
 
     /// Run a tracker: where peers of a torrent find each other.
     Tracker(Tracker),
+
+    /// Print the address and key with which Prowlarr, Sonarr, Radarr and the like ask what there is.
+    Torznab,
+
+    /// Say what the crawler has found: torrents that nodes of the DHT know of, by their names.
+    ///
+    /// It is off unless `crawler.enabled` is set.
+    Crawler,
 
     /// Limit how much goes over the network: of all torrents together, or of some.
     ///
@@ -406,6 +421,10 @@ pub(crate) struct Get {
     /// others; to watch a film while it comes, `play` is better.
     #[arg(long)]
     pub(crate) sequential: bool,
+
+    /// Fetch it although it is blocked here.
+    #[arg(long)]
+    pub(crate) anyway: bool,
 
     /// Put it into this category.
     #[arg(long, value_name = "NAME")]

@@ -1,5 +1,6 @@
 //! What the machine is told and what it asks for.
 
+use crate::crawl::CrawlConfig;
 use crate::id::NodeId;
 use crate::wire::{Bloom, Item, Message, Node, Refusal, Samples};
 use bytes::Bytes;
@@ -71,6 +72,14 @@ pub enum Input {
     /// The machine's own addresses have changed (another network, a VPN): what is known of who
     /// answers may be out of date.
     NetworkChanged,
+    /// Ask around which torrents there are (BEP 51), or do so no longer. [`Output::Crawled`] tells of them.
+    /// Said again it begins anew.
+    Crawl(Option<CrawlConfig>),
+    /// What [`Output::Crawled`] told of has been looked at.
+    Resolved {
+        /// Its info-hash.
+        info_hash: NodeId,
+    },
 }
 
 /// What to tell of us when announcing.
@@ -144,6 +153,12 @@ pub enum Output {
     },
     /// Nobody is known (any more): look up the bootstrap names, and tell [`Contacts`](Input::Contacts).
     NeedContacts,
+    /// Two nodes know of a torrent, which are not in one network: its name is to be found out. Answered by
+    /// [`Input::Resolved`]; there are never more open than [`CrawlConfig::resolving`] says.
+    Crawled {
+        /// Its info-hash: that of v1, or the first 20 bytes of that of v2.
+        info_hash: NodeId,
+    },
     /// A node says where it sees us. One node's word, though one that we asked.
     External {
         /// Who says so.

@@ -5,6 +5,8 @@
 //! * [`Dht`]: the node, a [`Machine`](althing_base::Machine) for both address families; [`Input`] and
 //!   [`Output`] are what it is told and what it asks for.
 //!
+//! * [`crawl`]: finding out which torrents there are, for those who want to.
+//!
 //! Nothing here opens a socket, reads a clock or draws entropy; a simulation of thousands of nodes is
 //! thousands of these machines.
 //!
@@ -22,6 +24,7 @@
 //! ```
 
 mod announce;
+pub mod crawl;
 pub mod id;
 mod io;
 mod items;
@@ -40,6 +43,7 @@ mod tokens;
 pub mod wire;
 
 pub use announce::WantedStats;
+pub use crawl::{CrawlConfig, CrawlStats};
 pub use id::{Distance, NodeId};
 pub use io::{Announce, Cost, Find, Goal, Input, Output, SearchId};
 pub use machine::{Config, Dht, Reason, Stats};

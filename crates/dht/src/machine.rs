@@ -5,9 +5,11 @@
 
 mod answer;
 mod ask;
+mod crawl;
 mod upkeep;
 
 use crate::announce::{Wanted, WantedStats};
+use crate::crawl::Crawl;
 use crate::id::NodeId;
 use crate::io::{Goal, Input, Output, SearchId};
 use crate::items::Items;
@@ -53,6 +55,8 @@ pub struct Dht {
     wanted: Wanted,
     upkeep: upkeep::Upkeep,
     sweep_at: Option<Instant>,
+    /// It asks around which torrents there are. Boxed: hardly anybody does.
+    crawl: Option<Box<Crawl>>,
     outputs: VecDeque<Output>,
 }
 
@@ -118,6 +122,8 @@ pub enum Reason {
     Upkeep,
     /// What others stored has come to its end.
     Sweep,
+    /// Somebody is to be asked which torrents he knows of.
+    Crawl,
 }
 
 /// Figures of a node.
@@ -185,6 +191,7 @@ impl Dht {
             wanted: Wanted::default(),
             upkeep: upkeep::Upkeep::new(now, nodes.map(|node| node.addr)),
             sweep_at: None,
+            crawl: None,
             outputs: VecDeque::new(),
         }
     }
@@ -333,7 +340,10 @@ impl Machine for Dht {
             Input::External(ip) => self.external(now, ip),
             Input::Reachable(reachable) => self.is_reachable = reachable,
             Input::NetworkChanged => self.network_changed(now),
+            Input::Crawl(config) => self.set_crawl(now, config),
+            Input::Resolved { info_hash } => self.resolved(&info_hash),
         }
+        self.crawl_on(now);
         self.start_what_waits(now);
     }
 
@@ -354,6 +364,7 @@ impl Machine for Dht {
         if self.upkeep.at() <= now {
             self.keep_up(now);
         }
+        self.crawl_on(now);
         self.start_what_waits(now);
     }
 
@@ -375,6 +386,7 @@ impl Machine for Dht {
             (wanted, Reason::Wanted),
             (Some(self.upkeep.at()), Reason::Upkeep),
             (self.sweep_at, Reason::Sweep),
+            (self.crawl.as_ref().map(|crawl| crawl.deadline()), Reason::Crawl),
         ]
         .into_iter()
         .filter_map(|(at, reason)| Some((at?, reason)))

@@ -1,9 +1,12 @@
 //! Althing running: tokio drivers for the machines.
 
 pub mod api;
+pub mod blocks;
 mod buffers;
 pub mod clock;
 pub mod config;
+mod content;
+pub mod crawl;
 pub mod entropy;
 mod equal;
 mod index;

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 /// categories.toml what is set for categories
 /// api.token      the HTTP API's token, readable by the owner only
 /// dht            what the DHT's node knew last
+/// blocks.toml    what is blocked, readable by the owner only
+/// blocks.lists   lists of others that are followed
 /// follow/        keys of what is published (BEP 46), readable by the owner only
 /// identity.key   who this peer is in the overlay, readable by the owner only
 /// overlay/       what the overlay keeps
@@ -67,6 +69,16 @@ impl Paths {
     /// The local index: what there is to find.
     pub fn index(&self) -> PathBuf {
         self.root.join("index")
+    }
+
+    /// What is blocked, and whose lists are followed.
+    pub fn blocks(&self) -> PathBuf {
+        self.root.join("blocks.toml")
+    }
+
+    /// The lists that are followed, as they were last said.
+    pub fn block_lists(&self) -> PathBuf {
+        self.root.join("blocks.lists")
     }
 
     /// Keys of what is published (BEP 46).

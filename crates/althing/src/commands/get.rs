@@ -45,6 +45,7 @@ pub(super) async fn get(
         save_dir: Some(save_dir.to_string_lossy().into_owned()),
         paused: false,
         skip_files: !args.only.is_empty(),
+        anyway: args.anyway,
         sequential: args.sequential,
         trackers: args.trackers.clone(),
         peers: args.peers.iter().map(ToString::to_string).collect(),

@@ -1,7 +1,9 @@
 //! One function for each command.
 
+mod block;
 pub(crate) mod choose;
 mod config;
+mod crawler;
 mod dht;
 mod files;
 mod find;
@@ -23,6 +25,7 @@ mod settings;
 mod share;
 mod status;
 mod steer;
+mod torznab;
 mod tracker;
 mod up;
 
@@ -48,6 +51,7 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
         Command::Dht(args) => dht::dht(global, args, screen).await,
         Command::Mail(args) => mail::mail(global, args, screen).await,
         Command::Overlay(args) => overlay::overlay(global, args, screen).await,
+        Command::Block(args) => block::block(global, args, screen).await,
         Command::Ls(args) => list::ls(global, args, screen).await,
         Command::Show(args) => list::show(global, args, screen).await,
         Command::Files(args) => files::files(global, args, screen).await,
@@ -63,6 +67,8 @@ pub(crate) async fn run(cli: Cli, screen: &Screen, signals: Signals) -> Result<(
         Command::Create(args) => make::create(args, screen, signals).await,
         Command::Inspect(args) => inspect::inspect(args, screen).await,
         Command::Tracker(args) => tracker::tracker(args, screen, signals).await,
+        Command::Torznab => torznab::torznab(global, screen).await,
+        Command::Crawler => crawler::crawler(global, screen).await,
         Command::Limit(args) => settings::limit(global, args, screen).await,
         Command::Tag(args) => settings::tag(global, args, screen).await,
         Command::Category(args) => settings::category(global, args, screen).await,

@@ -41,6 +41,8 @@ pub(super) enum Purpose {
     Store(u64),
     /// To see whether a contact or a node is there.
     Check,
+    /// The crawler's.
+    Sample,
 }
 
 impl Questions {
@@ -135,6 +137,11 @@ impl Dht {
             Purpose::Lookup(key) => self.lookup_answered(now, key, node, response),
             Purpose::Store(key) => self.store_answered(now, key, Some(Ok(()))),
             Purpose::Check => {}
+            Purpose::Sample => {
+                if let Some(crawl) = &mut self.crawl {
+                    crawl.answered(now, node, &response.nodes, response.samples.as_ref());
+                }
+            }
         }
         self.after_answer(now, family(from));
     }
@@ -152,6 +159,11 @@ impl Dht {
             Purpose::Lookup(key) => self.lookup_failed(now, key, from),
             Purpose::Store(key) => self.store_answered(now, key, Some(Err(refusal))),
             Purpose::Check => {}
+            Purpose::Sample => {
+                if let Some(crawl) = &mut self.crawl {
+                    crawl.refused();
+                }
+            }
         }
     }
 
@@ -186,6 +198,11 @@ impl Dht {
             Purpose::Lookup(key) => self.lookup_failed(now, key, question.to),
             Purpose::Store(key) => self.store_answered(now, key, None),
             Purpose::Check => {}
+            Purpose::Sample => {
+                if let Some(crawl) = &mut self.crawl {
+                    crawl.lost();
+                }
+            }
         }
     }
 

@@ -222,7 +222,7 @@ impl World {
             let Kind::Dht(dht) = &mut self.nodes[at].kind else { return };
             match dht.poll_output() {
                 Some(Output::Send { to, message }) => self.send(addr, to, &message),
-                Some(Output::External { .. }) => {}
+                Some(Output::External { .. } | Output::Crawled { .. }) => {}
                 Some(output) => self.nodes[at].said.push(output),
                 None => break,
             }

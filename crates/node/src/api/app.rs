@@ -5,6 +5,7 @@ use super::jobs::Jobs;
 use super::limits::{CONTENT_READS_MAX, EVENT_STREAMS_MAX};
 use super::live::Live;
 use super::streams::Streams;
+use super::torznab;
 use super::types::SessionInfo;
 use crate::clock;
 use crate::session::Session;
@@ -29,6 +30,8 @@ struct Inner {
     watched: Streams,
     /// Places for those who read files.
     content_places: Arc<Semaphore>,
+    /// What programs ask that look for films and the like.
+    torznab: torznab::Desk,
     /// Becomes true when the API is to end.
     stop: watch::Receiver<bool>,
     /// Becomes true when a client asked the whole daemon to stop.
@@ -36,7 +39,12 @@ struct Inner {
 }
 
 impl App {
-    pub(super) fn new(session: Session, dir: PathBuf, stop: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(
+        session: Session,
+        dir: PathBuf,
+        torznab: torznab::Desk,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
         App(Arc::new(Inner {
             session,
             dir,
@@ -46,6 +54,7 @@ impl App {
             streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
             watched: Streams::default(),
             content_places: Arc::new(Semaphore::new(CONTENT_READS_MAX)),
+            torznab,
             stop,
             shutdown: watch::Sender::new(false),
         }))
@@ -77,6 +86,10 @@ impl App {
 
     pub(super) fn content_places(&self) -> Arc<Semaphore> {
         Arc::clone(&self.0.content_places)
+    }
+
+    pub(super) fn torznab(&self) -> &torznab::Desk {
+        &self.0.torznab
     }
 
     pub(super) fn stop(&self) -> watch::Receiver<bool> {

@@ -8,11 +8,13 @@ pub(super) use mail::{mail_received, mail_sent, mails};
 
 use super::change;
 use super::types as api;
+use crate::blocks::{BlockReason, Follow, KnownList};
+use crate::crawl::{Crawled, CrawlerStatus};
 use crate::session::{
-    DhtFamily, DhtLookup, DhtStatus, DhtTorrent, Encrypted, FileSnapshot, FollowedStatus,
-    IndexStatus, IpFilterStats, NetworkStatus, OverlayLink, OverlayStatus, PeerSnapshot,
-    PortMapping, PublishedStatus, Reachable, TorrentDetail, TorrentSnapshot, TorrentState,
-    TrackerSnapshot, TrackerStatus, Translation,
+    BlocksStatus, DhtFamily, DhtLookup, DhtStatus, DhtTorrent, Encrypted, FileSnapshot,
+    FollowedStatus, IndexStatus, IpFilterStats, NetworkStatus, OverlayLink, OverlayStatus,
+    PeerSnapshot, PortMapping, PublishedStatus, Reachable, TorrentDetail, TorrentSnapshot,
+    TorrentState, TrackerSnapshot, TrackerStatus, Translation,
 };
 use althing_base::UnixTime;
 use althing_bittorrent::InfoHashes;
@@ -20,6 +22,7 @@ use althing_bittorrent::metainfo::{File, Magnet, Metainfo};
 use althing_bittorrent::swarm::{Direction, PeerSource, Transport};
 use althing_dht::wire::Item;
 use althing_index::{Found, IndexHit, Source};
+use althing_overlay::blocks::Entry;
 use althing_overlay::records::Record;
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -352,6 +355,59 @@ fn index_found(hit: &IndexHit) -> api::IndexFound {
 
 pub(super) fn overlay_record(record: &Record) -> api::OverlayRecord {
     api::OverlayRecord { id: record.id().to_string(), expires_unix_s: record.expires().0 }
+}
+
+pub(super) fn crawler(status: CrawlerStatus) -> api::CrawlerInfo {
+    let crawled = |crawled: Crawled| api::CrawledTorrent {
+        info_hash: crawled.info_hash.to_string(),
+        name: crawled.name,
+        size_bytes: crawled.size,
+        found_unix_s: crawled.at.0,
+    };
+    api::CrawlerInfo {
+        enabled: status.enabled,
+        asked: status.crawl.asked,
+        answered: status.crawl.answered,
+        heard_of: status.crawl.noted,
+        looked_for: status.crawl.handed_out,
+        waiting: status.crawl.ready as u64,
+        named: status.named,
+        nameless: status.nameless,
+        left_out: status.left_out,
+        slower: status.crawl.slower,
+        latest: status.latest.into_iter().map(crawled).collect(),
+    }
+}
+
+pub(super) fn block_list(list: &KnownList) -> api::BlockListInfo {
+    api::BlockListInfo {
+        author: list.author.to_string(),
+        name: list.name.clone(),
+        entries: list.entries as u64,
+        created_unix_s: list.created,
+        followed: list.followed,
+    }
+}
+
+pub(super) fn blocks(status: &BlocksStatus) -> api::BlocksInfo {
+    let entry = |(entry, reason): (&Entry, &BlockReason)| {
+        let (kind, value) = match entry {
+            Entry::Torrent(hash) => (api::BlockKind::Hash, hash.to_string()),
+            Entry::Words(phrase) => (api::BlockKind::Word, phrase.to_string()),
+            Entry::Author(author) => (api::BlockKind::Author, author.to_string()),
+        };
+        api::BlockEntry { kind, value, reason: reason.to_string() }
+    };
+    let follow = |follow: &Follow| api::BlockSubscription {
+        author: follow.author.to_string(),
+        list: follow.list.as_ref().map(ToString::to_string),
+    };
+    api::BlocksInfo {
+        entries: status.own.iter().map(entry).collect(),
+        subscriptions: status.follows.iter().map(follow).collect(),
+        lists: status.lists.iter().map(block_list).collect(),
+        published: status.published.iter().map(ToString::to_string).collect(),
+    }
 }
 
 pub(super) fn dht(status: DhtStatus) -> api::DhtInfo {

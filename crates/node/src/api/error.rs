@@ -2,8 +2,8 @@
 
 use super::types::{ErrorBody, ErrorCode, ErrorReply};
 use crate::session::{
-    AddError, ChangeConfigError, CommandError, CreateError, DhtError, FindError, MailError,
-    OverlayError, PublishError, SearchError,
+    AddError, BlocksError, ChangeConfigError, CommandError, CreateError, DhtError, FindError,
+    MailError, OverlayError, PublishError, SearchError,
 };
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -28,7 +28,7 @@ impl ApiError {
             ErrorCode::HostNotAllowed | ErrorCode::OriginNotAllowed => StatusCode::FORBIDDEN,
             ErrorCode::NoSuchRoute | ErrorCode::NotFound => StatusCode::NOT_FOUND,
             ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            ErrorCode::Ambiguous | ErrorCode::Conflict => StatusCode::CONFLICT,
+            ErrorCode::Ambiguous | ErrorCode::Blocked | ErrorCode::Conflict => StatusCode::CONFLICT,
             ErrorCode::InvalidTorrent => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::TooMany => StatusCode::TOO_MANY_REQUESTS,
@@ -131,6 +131,17 @@ impl From<SearchError> for ApiError {
     }
 }
 
+impl From<BlocksError> for ApiError {
+    fn from(error: BlocksError) -> Self {
+        match error {
+            BlocksError::Overlay(error) => error.into(),
+            BlocksError::Storage { .. } => {
+                Self::sentence(ErrorCode::Storage, &error, "mend it, then try again")
+            }
+        }
+    }
+}
+
 impl From<AddError> for ApiError {
     fn from(error: AddError) -> Self {
         match error {
@@ -139,6 +150,9 @@ impl From<AddError> for ApiError {
             }
             AddError::AlreadyHere { .. } => {
                 Self::sentence(ErrorCode::Conflict, &error, "use the one that is there")
+            }
+            AddError::Blocked { .. } => {
+                Self::sentence(ErrorCode::Blocked, &error, "add it with `anyway`")
             }
             AddError::NotInPlace { .. } => {
                 Self::sentence(ErrorCode::Storage, &error, "put the files back, then share again")

@@ -10,6 +10,7 @@ use super::error::ApiError;
 use super::limits::{PASSWORD_CHARS_MIN, REQUEST_TIMEOUT};
 use super::routes::STREAM_PREFIX;
 use super::token::Secret;
+use super::torznab;
 use crate::config;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -91,8 +92,10 @@ impl Guard {
         }
         let host = self.check_host(headers)?;
         check_origin(headers, &host)?;
-        // A player cannot send the token; its address is a key of its own, to this one file.
-        if request.uri().path().starts_with(STREAM_PREFIX) {
+        // A player cannot send the token; its address is a key of its own, to this one file. Programs that
+        // ask an indexer have a key in their question, at which its handler looks.
+        let path = request.uri().path();
+        if path.starts_with(STREAM_PREFIX) || path == torznab::PATH {
             return Ok(());
         }
         self.check_credentials(headers)

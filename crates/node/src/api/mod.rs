@@ -22,6 +22,7 @@ mod server;
 mod source;
 mod streams;
 pub mod token;
+mod torznab;
 pub mod types;
 
 pub use convert::{inspect_magnet, inspect_torrent};

@@ -4,7 +4,7 @@ use super::app::App;
 use super::guard::{ExposureError, Guard};
 use super::limits::{CONNECTIONS_MAX, HEAD_BYTES_MAX, HEADER_TIMEOUT};
 use super::token::{self, TokenError};
-use super::{live, routes};
+use super::{live, routes, torznab};
 use crate::serve;
 use crate::session::Session;
 use althing_store::atomic::{self, Access};
@@ -86,6 +86,8 @@ impl Server {
         let token = token::load_or_create(dir)?;
         let config = &session.config().api;
         let listen = config.listen;
+        let torznab_key = token::load_or_create_in(dir, torznab::KEY_FILE)?;
+        let torznab = torznab::Desk::new(torznab_key, token.clone());
         let guard = Arc::new(Guard::new(token, config)?);
         let failed = |error| ServerError::Listen { addr: listen, error };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
@@ -95,7 +97,7 @@ impl Server {
             .map_err(|error| ServerError::AddrFile { path: addr_file.clone(), error })?;
 
         let (stop, stopped) = watch::channel(false);
-        let app = App::new(session, dir.to_owned(), stopped.clone());
+        let app = App::new(session, dir.to_owned(), torznab, stopped.clone());
         let shutdown = app.shutdown().subscribe();
         let router = routes::router(app.clone(), guard);
         let service = move |_| TowerToHyperService::new(router.clone());

@@ -55,9 +55,14 @@ pub enum TokenError {
 /// The token in the data folder `dir`; made at the first start, and made anew if the file is
 /// damaged or if others could have read it.
 pub fn load_or_create(dir: &Path) -> Result<Secret, TokenError> {
-    let path = dir.join(TOKEN_FILE);
-    match read(dir) {
-        Ok(token) if is_private(&path) => return Ok(Secret::new(&token)),
+    load_or_create_in(dir, TOKEN_FILE).map(|token| Secret::new(&token))
+}
+
+/// The same for another key than the API's, in a file of its own; its text.
+pub(super) fn load_or_create_in(dir: &Path, file: &str) -> Result<String, TokenError> {
+    let path = dir.join(file);
+    match read_in(dir, file) {
+        Ok(token) if is_private(&path) => return Ok(token),
         Ok(_) => tracing::warn!(
             path = %path.display(),
             "other users could read the API's token; it is replaced by a new one"
@@ -74,13 +79,17 @@ pub fn load_or_create(dir: &Path) -> Result<Secret, TokenError> {
     let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     atomic::write(&path, format!("{token}\n").as_bytes(), Access::OwnerOnly)
         .map_err(|error| TokenError::Io { path, error })?;
-    Ok(Secret::new(&token))
+    Ok(token)
 }
 
 /// The token's text in the data folder `dir`, for a client. `InvalidData` if the file holds
 /// something else.
 pub fn read(dir: &Path) -> io::Result<String> {
-    let text = fs::read_to_string(dir.join(TOKEN_FILE))?;
+    read_in(dir, TOKEN_FILE)
+}
+
+fn read_in(dir: &Path, file: &str) -> io::Result<String> {
+    let text = fs::read_to_string(dir.join(file))?;
     let token = text.trim_ascii_end();
     if token.len() != TOKEN_BYTES * 2 || !token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it holds no token"));

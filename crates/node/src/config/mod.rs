@@ -22,6 +22,7 @@ use althing_store::records::Label;
 use section::section;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 section! {
@@ -278,6 +279,32 @@ impl Mail {
 }
 
 section! {
+    /// The crawler: it asks nodes of the DHT which torrents they know of, finds out what those are called,
+    /// and puts the names into the index, from which this peer answers others. Nothing is fetched but names,
+    /// and no torrent is announced; but whoever is asked sees this machine's address.
+    pub struct Crawler("crawler") {
+        /// Whether it runs. It needs the DHT and the index (`overlay.enabled`, `search.index`).
+        pub enabled: bool = false,
+        /// Questions to nodes of the DHT a second, 1 to 10.
+        pub questions_per_s: u32 = 2,
+        /// Torrents whose names are found out at a time, 1 to 32; each takes a connection to a peer.
+        pub names_at_once: u32 = 4,
+    }
+}
+
+section! {
+    /// The Torznab endpoint, at which Prowlarr, Sonarr, Radarr and the like ask what there is: `althing
+    /// torznab` says where, and with which key. It is a part of the HTTP API.
+    pub struct Torznab("torznab") {
+        /// Whether it answers.
+        pub enabled: bool = true,
+        /// Seconds that others in the overlay are asked for one answer, at most 20; 0 means that what is
+        /// known here has to do.
+        pub network_s: u32 = 4,
+    }
+}
+
+section! {
     /// Web servers that hold a torrent's files (BEP 19), where a torrent or magnet link names any.
     pub struct WebSeeds("web_seeds") {
         /// Whether to fetch from them.
@@ -353,6 +380,10 @@ pub struct Config {
     pub search: Search,
     /// Mail: private messages between two peers.
     pub mail: Mail,
+    /// Finding out which torrents there are.
+    pub crawler: Crawler,
+    /// The Torznab endpoint.
+    pub torznab: Torznab,
     /// Web servers that hold a torrent's files.
     pub web_seeds: WebSeeds,
     /// The HTTP API, its event streams and metrics.
@@ -604,6 +635,9 @@ impl Config {
                 reason: "1024 is the most",
             });
         }
+        in_range("crawler.questions_per_s", self.crawler.questions_per_s, 1..=10)?;
+        in_range("crawler.names_at_once", self.crawler.names_at_once, 1..=32)?;
+        in_range("torznab.network_s", self.torznab.network_s, 0..=20)?;
         at_least_1("web_seeds.connections", self.web_seeds.connections)?;
         if self.web_seeds.connections > limits::CONNECTIONS_MAX {
             return Err(ConfigError::Value {
@@ -666,6 +700,18 @@ fn at_least_1(setting: &'static str, value: u32) -> Result<(), ConfigError> {
         });
     }
     Ok(())
+}
+
+fn in_range(
+    setting: &'static str,
+    value: u32,
+    range: RangeInclusive<u32>,
+) -> Result<(), ConfigError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let value = value.to_string();
+    Err(ConfigError::Value { setting, value, reason: "docs/config.md says from where to where" })
 }
 
 fn at_most(setting: &'static str, value: u32, max: u32) -> Result<(), ConfigError> {

@@ -2,12 +2,12 @@
 
 use super::section::Section;
 use super::{
-    Api, Config, Dht, Limits, Mail, Network, Overlay, Queue, Runtime, Search, Seeding, Sharing,
-    Storage, Trackers, Watch, WebSeeds,
+    Api, Config, Crawler, Dht, Limits, Mail, Network, Overlay, Queue, Runtime, Search, Seeding,
+    Sharing, Storage, Torznab, Trackers, Watch, WebSeeds,
 };
 use std::fmt::Write as _;
 
-const SECTIONS: [Section; 15] = [
+const SECTIONS: [Section; 17] = [
     Network::SECTION,
     Sharing::SECTION,
     Limits::SECTION,
@@ -20,6 +20,8 @@ const SECTIONS: [Section; 15] = [
     Overlay::SECTION,
     Search::SECTION,
     Mail::SECTION,
+    Crawler::SECTION,
+    Torznab::SECTION,
     WebSeeds::SECTION,
     Api::SECTION,
     Runtime::SECTION,

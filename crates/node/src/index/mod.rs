@@ -89,7 +89,6 @@ impl Handle {
 
     /// Puts a torrent that was met in the DHT. Says whether there was room in the queue; it is no harm to
     /// leave one out and come back to it.
-    #[expect(dead_code, reason = "for what meets torrents in the DHT")]
     pub(crate) fn put(&self, listing: Listing) -> bool {
         if self.waiting.load(Ordering::Relaxed) >= WAITING_MAX {
             return false;

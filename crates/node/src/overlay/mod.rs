@@ -17,6 +17,7 @@ pub(crate) use identity::open as open_identity;
 pub(crate) use meeting::Meeting;
 pub(crate) use side::Figures;
 
+use crate::blocks::Desk;
 use crate::clock;
 use crate::index;
 use crate::session::shared::{Entry, Shared};
@@ -28,8 +29,8 @@ use althing_bittorrent::InfoHashes;
 use althing_bittorrent::swarm::ApplicationEvent;
 use althing_overlay::limits::STRANGER_WORK_BITS;
 use althing_overlay::machine::{Config, Stats};
-use althing_overlay::records::{Change, Draft, Record, stamp};
-use althing_overlay::{Keys, NetworkKey};
+use althing_overlay::records::{Change, Draft, Record, Standing, stamp};
+use althing_overlay::{Keys, NetworkKey, NodeId};
 use althing_store::shelf::ShelfStore;
 use asking::Asking;
 use house::House;
@@ -73,6 +74,8 @@ pub(crate) enum Request {
     StopFinding(u64),
     /// Something about mail.
     Mail(post::Request),
+    /// Think so of an author.
+    Regard(NodeId, Standing),
     /// End.
     Stop(oneshot::Sender<()>),
 }
@@ -265,6 +268,8 @@ pub(crate) struct Setup {
     pub(crate) mail: althing_overlay::mail::Config,
     /// Whom the user has named.
     pub(crate) contacts: Vec<SocketAddr>,
+    /// What lists of others say that are followed.
+    pub(crate) blocks: Arc<Desk>,
     /// Where records are kept.
     pub(crate) store: ShelfStore,
     pub(crate) seed: Seed,
@@ -308,12 +313,16 @@ async fn run(
     later: &Later,
     mut house: House,
 ) {
-    let Setup { shared, entry, keys, network, is_super, mail, contacts, mut store, seed } = setup;
+    let Setup { shared, entry, keys, network, is_super, mail, contacts, blocks, mut store, seed } =
+        setup;
     let config = Config::new(seed.fork("machine", 0), keys.node(), network);
     let config = Config { is_super, mail, ..config };
     let mut post = Post::new(keys.clone(), network, seed.fork("post", 0), mail.is_home);
     let mut side = Side::new(clock::now(), keys, config, contacts, seed);
     let mut asking = Asking::new(seed.fork("asking", 0));
+    for author in blocks.authors() {
+        side.regard(author, Standing::Known);
+    }
     restore(&mut side, &mut post, &mut store);
     let mut batch = Vec::with_capacity(TOLD_PER_TURN);
     let mut is_stopping = None;
@@ -379,6 +388,7 @@ async fn run(
                 Told::Request(Request::Mail(request)) => {
                     post.request(now, clock::unix_now(), request, &mut side);
                 }
+                Told::Request(Request::Regard(author, standing)) => side.regard(author, standing),
                 Told::Request(Request::Stop(done)) => {
                     is_stopping = Some(done);
                 }
@@ -397,7 +407,8 @@ async fn run(
         let Some(shared) = shared.upgrade() else { return };
         let written = post.turn(now, clock::unix_now(), &mut side, &mut store);
         let waiting = (published, written);
-        keep(&mut side, &mut store, &asking, shared.index.as_ref(), waiting, later);
+        let heeding = (&*blocks, shared.index.as_ref());
+        keep(&mut side, &mut store, &asking, heeding, waiting, later);
         gauges.set(&side.stats());
         while let Some(wish) = side.poll_wish() {
             shared.send(&entry, Command::Application(entry.key, wish));
@@ -463,13 +474,14 @@ fn keep(
     side: &mut Side,
     store: &mut ShelfStore,
     asking: &Asking,
-    index: Option<&index::Handle>,
+    (blocks, index): (&Desk, Option<&index::Handle>),
     (published, mail): (Vec<oneshot::Sender<Result<(), String>>>, Written),
     later: &Later,
 ) {
     while let Some(change) = side.poll_change() {
         if let Change::Hold(record) = &change {
             asking.notice(record, side);
+            blocks.heed(record);
         }
         if let Some(index) = index {
             index.change(&change);

@@ -10,7 +10,9 @@ use althing_overlay::io::{CloseReason, Cost, Find, Hit, Input, LinkId, Output};
 use althing_overlay::link::{Event, Link};
 use althing_overlay::machine::{Config, Overlay, Stats};
 use althing_overlay::mail::io::{Told, Wish};
-use althing_overlay::records::{Body, Change, Draft, InfoHash, Key, Record, Refused, Why};
+use althing_overlay::records::{
+    Body, Change, Draft, InfoHash, Key, Record, Refused, Standing, Why,
+};
 use althing_overlay::wire::Message;
 use althing_overlay::{Keys, NetworkKey, NodeId};
 use althing_store::shelf::{Loaded, ShelfStore};
@@ -207,6 +209,13 @@ impl Side {
         self.input(now, Input::Clock(unix));
         for record in offered {
             self.input(now, Input::Offer(Box::new(record)));
+        }
+    }
+
+    /// Says how an author is regarded, but for ourselves.
+    pub(super) fn regard(&mut self, author: NodeId, standing: Standing) {
+        if author != self.keys.node() {
+            self.overlay.shelf_mut().regard(author, standing);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Adding torrents.
 
+use super::blocks;
 use super::follow;
 use super::shared::{self, Entry, Shared, Taken};
 use super::wishes;
@@ -39,6 +40,11 @@ pub(super) async fn add(
         Source::Metainfo(metainfo) => (metainfo.info_hashes(), metainfo.name().to_owned()),
         Source::Magnet(magnet) => (magnet.info_hashes, magnet_name(magnet)),
     };
+    // What is shared from where it lies is the user's own.
+    let wanted = options.anyway || options.in_place.is_some();
+    if !wanted && let Some(why) = blocks::why(&shared.blocks.filter(), hashes, &name) {
+        return Err(AddError::Blocked { name, why });
+    }
     let location = location(shared, &source, &options)?;
     if shared.torrents.len() >= TORRENTS_MAX {
         return Err(AddError::TooMany { max: TORRENTS_MAX });
@@ -60,6 +66,7 @@ pub(super) async fn add(
     }
     let name: Arc<str> = shown.name.as_str().into();
     let entry = Arc::new(Entry::new(shared.torrents.new_key(), shard_of(shared, hashes), shown));
+    entry.anyway.store(wanted, Ordering::Relaxed);
     let id = entry.id;
     let (peers, hosts) = peers(&source, options.peers);
     if let Err(Taken(other)) = shared.torrents.insert(&entry, hashes) {

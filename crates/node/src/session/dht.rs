@@ -3,6 +3,7 @@
 use super::shared::Shared;
 use super::{Session, TorrentId};
 use crate::config::Reach;
+use crate::crawl::{self, CrawlerStatus};
 use crate::udp::{DhtRequest, Searched, Status};
 use althing_base::Sha1Digest;
 use althing_dht::wire::{Item, Mutable};
@@ -220,6 +221,11 @@ impl Session {
         request: impl FnOnce(oneshot::Sender<T>) -> DhtRequest,
     ) -> Option<T> {
         asked(&self.shared, request).await
+    }
+
+    /// What has come of finding out which torrents there are.
+    pub async fn crawler(&self) -> CrawlerStatus {
+        crawl::status(&self.shared).await
     }
 
     async fn dht_search(&self, goal: Goal) -> Result<Searched, DhtError> {

@@ -39,6 +39,12 @@ pub enum StartError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// What is blocked cannot be read.
+    #[error("{reason}")]
+    Blocks {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// No peer could connect to us.
     #[error("cannot listen for peers on {addr}: {error}; {}", listen_advice(error))]
     Listen {
@@ -110,6 +116,14 @@ pub enum AddError {
         id: TorrentId,
         /// Its name.
         name: String,
+    },
+    /// It is blocked here.
+    #[error("{name} is blocked by {why}; add it with `--anyway` to have it all the same")]
+    Blocked {
+        /// Its name, as far as it is known.
+        name: String,
+        /// Whose entry it is.
+        why: String,
     },
     /// Its files are to be shared in place and are not there.
     #[error("{} is not where the torrent's content would be: {reason}", path.display())]

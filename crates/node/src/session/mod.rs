@@ -5,6 +5,7 @@
 //! whenever a state changes.
 
 mod add;
+pub(crate) mod blocks;
 mod categories;
 mod create;
 pub(crate) mod dht;
@@ -14,6 +15,7 @@ pub(crate) mod find;
 mod follow;
 mod id;
 mod index;
+mod listings;
 mod live;
 mod load;
 mod mail;
@@ -36,6 +38,7 @@ pub(crate) mod wishes;
 pub use crate::index::{IndexStatus, SearchError};
 pub(crate) use add::{folder as save_dir, shard_of};
 pub use althing_net::portmap::Status as PortMapping;
+pub use blocks::{BlocksError, BlocksStatus, list_name, parse_follow};
 pub use categories::Category;
 pub use create::{Created, make_torrent};
 pub use dht::{DhtError, DhtFamily, DhtLookup, DhtStatus, DhtTorrent};
@@ -47,6 +50,7 @@ pub use find::{
 };
 pub use follow::{FollowedStatus, PublishedStatus};
 pub use id::{PREFIX_DIGITS_MIN, TorrentId};
+pub use listings::KnownListing;
 pub use live::ConfigChanged;
 pub use mail::{MailError, Mails};
 pub use network::{NetworkStatus, Reachable, Translation};

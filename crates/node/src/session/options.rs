@@ -35,6 +35,8 @@ pub struct AddOptions {
     pub peers: Vec<SocketAddr>,
     /// None of its files is wanted until it is said which are.
     pub skip_files: bool,
+    /// Although it is blocked here.
+    pub anyway: bool,
     /// Everything else that is set for it.
     pub settings: TorrentSettings,
 }

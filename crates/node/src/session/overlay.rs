@@ -2,13 +2,13 @@
 
 use super::{Session, TorrentId};
 use crate::clock;
+use crate::content;
 use crate::overlay::{Handle, Request, stamped};
 use althing_base::UnixTime;
-use althing_bittorrent::metainfo::Metainfo;
 use althing_overlay::NodeId;
 use althing_overlay::limits::LIFETIME_MAX_S;
 use althing_overlay::machine::Stats;
-use althing_overlay::records::{Content, Draft, InfoHash, Listing, Profile, Record, Text};
+use althing_overlay::records::{Draft, InfoHash, Listing, Profile, Record, Text};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -160,10 +160,12 @@ impl Session {
         let (count, size) = data_files.fold((0u32, 0u64), |(count, size), file| {
             (count.saturating_add(1), size.saturating_add(file.size()))
         });
+        let data_files = metainfo.files().iter().filter(|file| !file.is_pad());
+        let files = data_files.map(|file| (file.components().last().unwrap_or(""), file.size()));
         let tags = tags.iter().map(|tag| text("a tag", tag)).collect::<Result<Vec<_>, _>>()?;
         let listing = Listing::new(hash, Text::cleaned(metainfo.name()), size, count)
             .map_err(|error| refused(&error.to_string()))?
-            .with_content(content_of(&metainfo))
+            .with_content(content::of_files(files))
             .with_tags(tags)
             .with_about(text("the text", about)?);
         self.overlay_publish(Draft::listing(listing, UnixTime(0), LIFETIME_MAX_S)).await
@@ -172,40 +174,6 @@ impl Session {
     pub(super) fn overlay_handle(&self) -> Result<&Handle, OverlayError> {
         self.shared.overlay.as_ref().ok_or(OverlayError::Off)
     }
-}
-
-/// What most bytes of a torrent are, by the names of its files.
-fn content_of(metainfo: &Metainfo) -> Content {
-    let mut bytes = [0u64; 7];
-    for file in metainfo.files().iter().filter(|file| !file.is_pad()) {
-        let name = file.path().to_string();
-        let extension = name.rsplit_once('.').map_or("", |(_, end)| end).to_ascii_lowercase();
-        let content = match extension.as_str() {
-            "mkv" | "mp4" | "m4v" | "avi" | "webm" | "mov" | "mpg" | "mpeg" | "ts" | "ogv"
-            | "wmv" => Content::VIDEO,
-            "mp3" | "flac" | "ogg" | "oga" | "opus" | "m4a" | "m4b" | "wav" | "aac" => {
-                Content::AUDIO
-            }
-            "txt" | "md" | "pdf" | "epub" | "html" | "htm" | "mobi" | "azw3" | "djvu" | "doc"
-            | "docx" | "odt" | "rtf" | "tex" => Content::TEXT,
-            "jpg" | "jpeg" | "png" | "gif" | "webp" | "svg" | "tif" | "tiff" | "heic" => {
-                Content::IMAGES
-            }
-            "iso" | "img" | "exe" | "msi" | "deb" | "rpm" | "apk" | "dmg" | "appimage" | "jar" => {
-                Content::SOFTWARE
-            }
-            "csv" | "json" | "xml" | "parquet" | "sqlite" | "db" | "hdf5" | "npz" | "zst" => {
-                Content::DATA
-            }
-            _ => Content::OTHER,
-        };
-        if let Some(sum) = bytes.get_mut(usize::from(content.0)) {
-            *sum = sum.saturating_add(file.size());
-        }
-    }
-    let all = bytes.iter().fold(0u64, |all, sum| all.saturating_add(*sum));
-    let most = bytes.iter().zip(0u8..).find(|(sum, _)| **sum > all / 2);
-    most.map_or(Content::OTHER, |(_, number)| Content(number))
 }
 
 fn text<const MAX: usize>(what: &str, given: &str) -> Result<Text<MAX>, OverlayError> {

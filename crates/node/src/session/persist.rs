@@ -162,6 +162,11 @@ impl Persist {
         });
     }
 
+    /// A torrent is to rest, for a reason that is not the user's.
+    pub(crate) fn rests(&self, id: TorrentId) {
+        self.write(id, move |writer| writer.change(id, |record| record.paused = true).map(drop));
+    }
+
     /// A torrent's last piece came in.
     pub(crate) fn completed(&self, id: TorrentId, when: UnixTime) {
         self.write(id, move |writer| {

@@ -6,8 +6,10 @@ use super::follow;
 use super::persist::Persist;
 use super::steward::Figures;
 use super::{Event, TorrentId, TorrentSnapshot, TorrentState};
+use crate::blocks;
 use crate::clock;
 use crate::config::Config;
+use crate::crawl;
 use crate::equal;
 use crate::index;
 use crate::metrics::Counters;
@@ -79,6 +81,10 @@ pub(crate) struct Shared {
     pub(crate) index: Option<index::Handle>,
     /// Kinds of address that trackers are asked over.
     pub(crate) families: Vec<Family>,
+    /// What has come of finding out which torrents there are.
+    pub(crate) crawler: crawl::Desk,
+    /// What is not to be shown, answered with, offered or fetched.
+    pub(crate) blocks: Arc<blocks::Desk>,
     pub(crate) torrents: Registry,
     /// Which files they have in common.
     pub(crate) equals: equal::Index,
@@ -193,6 +199,8 @@ pub(crate) struct Entry {
     shown: Mutex<TorrentSnapshot>,
     hidden: bool,
     leaving: AtomicBool,
+    /// The user wants it although it is blocked.
+    pub(crate) anyway: AtomicBool,
     /// It waits in the queue, as its shard was told last.
     pub(super) waits: AtomicBool,
 }
@@ -206,6 +214,7 @@ impl Entry {
             shown: Mutex::new(shown),
             hidden: false,
             leaving: AtomicBool::new(false),
+            anyway: AtomicBool::new(false),
             waits: AtomicBool::new(false),
         }
     }

@@ -4,8 +4,10 @@ use super::categories::Categories;
 use super::persist::Persist;
 use super::shared::{Registry, Shared};
 use super::{Event, StartError, follow, live, load, steward};
+use crate::blocks;
 use crate::clock;
 use crate::config::{Config, Network, Reach};
+use crate::crawl;
 use crate::entropy;
 use crate::index;
 use crate::limits::{
@@ -89,6 +91,9 @@ pub(super) async fn start(
     let persist = Persist::open(&paths)?;
     let categories =
         Categories::open(paths.categories()).map_err(|reason| StartError::Categories { reason })?;
+    let (path, lists) = (paths.blocks(), paths.block_lists());
+    let blocks = blocks::Desk::open(path, lists, &config.overlay.network());
+    let blocks = Arc::new(blocks.map_err(|reason| StartError::Blocks { reason })?);
     let (trackers, announces) = Trackers::new();
     // Past a proxy, and beyond this machine, nobody is to hear of us; without a port it is no use.
     let hears = config.network.lsd && config.network.reach == Reach::Any;
@@ -113,6 +118,8 @@ pub(super) async fn start(
         places: Places::new(config.network.connections as usize),
         counters: Counters::default(),
         persist,
+        blocks,
+        crawler: crawl::Desk::default(),
         torrents: Registry::default(),
         slots: Slots::new(clock::now(), config.sharing.upload_slots_total),
         follow: follow::Desk::open(&paths.follow(), seed.fork("follow", 0)),
@@ -184,6 +191,7 @@ pub(super) async fn start(
             is_super: config.super_peer,
             mail: shared.config.mail.wanted(),
             contacts: config.peers.clone(),
+            blocks: Arc::clone(&shared.blocks),
             store,
             seed: seed.fork("overlay", 0),
         })?);
@@ -218,6 +226,8 @@ pub(super) async fn start(
         let seed = seed.fork("lsd", 0);
         tasks.push(tokio::spawn(names.run(shared.way.clone(), port, seed, found)));
     }
+    tasks.push(tokio::spawn(super::blocks::follow_lists(Arc::downgrade(&shared))));
+    tasks.push(tokio::spawn(crawl::run(Arc::downgrade(&shared))));
     tasks.push(tokio::spawn(steward::run(Arc::downgrade(&shared))));
     tasks.push(tokio::spawn(super::watch::run(Arc::downgrade(&shared))));
     tasks.push(tokio::spawn(follow::run(Arc::downgrade(&shared))));

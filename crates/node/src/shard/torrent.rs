@@ -10,7 +10,7 @@ use crate::config::{Allocation, Config};
 use crate::rates::{Flow, Gate, Limits};
 use crate::session::settings::change_settings;
 use crate::session::shared::Entry;
-use crate::session::{Event, Ticket, TorrentState, wishes};
+use crate::session::{Event, Ticket, TorrentState, blocks, wishes};
 use althing_bittorrent::Priority;
 use althing_bittorrent::metainfo::FileIndex;
 use althing_bittorrent::metainfo::Metainfo;
@@ -565,8 +565,13 @@ impl Core {
         torrent.entry.described(&metainfo);
         self.shared.torrents.add_names(&torrent.entry, metainfo.info_hashes());
         let link_wants = std::mem::take(&mut torrent.link_wants);
+        let rests = blocks::has_to_rest(&self.shared, &torrent.entry, &metainfo);
+        torrent.paused |= rests;
         wishes::metainfo_known(&self.shared, id, &metainfo, link_wants);
         self.shared.emit(Event::MetadataReceived { id, name: metainfo.name().into() });
+        if rests {
+            self.defer(Deferred::Input(key, Input::Pause));
+        }
         self.defer(Deferred::Open(key, metainfo));
     }
 

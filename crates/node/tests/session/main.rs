@@ -2,6 +2,8 @@
 //! folders. Nothing here reaches beyond the machine, uses a fixed port or sleeps: every test waits
 //! for events, and fails if they do not come in time.
 
+mod blocks;
+mod crawl;
 mod dht;
 mod encryption;
 mod equal;

@@ -5,13 +5,20 @@ use super::super::convert;
 use super::super::error::ApiError;
 use super::super::extract::{Json, Path, Query};
 use super::super::types::{
-    DhtInfo, DhtItem, DhtItemQuery, DhtLookupInfo, DhtStored, DhtTorrentInfo, ErrorCode, ErrorReply,
+    CrawlerInfo, DhtInfo, DhtItem, DhtItemQuery, DhtLookupInfo, DhtStored, DhtTorrentInfo,
+    ErrorCode, ErrorReply,
 };
 use althing_base::Sha1Digest;
 use althing_dht::wire::{Item, Mutable};
 use althing_dht::{NodeId, limits};
 use axum::extract::State;
 use bytes::Bytes;
+
+/// What the crawler has found
+#[utoipa::path(get, path = "/crawler", tag = "dht", responses((status = OK, body = CrawlerInfo)))]
+pub(super) async fn crawler(State(app): State<App>) -> axum::Json<CrawlerInfo> {
+    axum::Json(convert::crawler(app.session().crawler().await))
+}
 
 /// How it is with the DHT
 #[utoipa::path(get, path = "/dht", tag = "dht", responses((status = OK, body = DhtInfo)))]

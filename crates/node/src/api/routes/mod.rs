@@ -1,5 +1,6 @@
 //! The routes, and the OpenAPI document that is made of the very same definitions.
 
+mod blocks;
 mod daemon;
 mod dht;
 mod events;
@@ -19,6 +20,7 @@ use super::app::App;
 use super::error::ApiError;
 use super::guard::{self, Guard};
 use super::limits::{BODY_BYTES_MAX, UPLOAD_BODY_BYTES_MAX};
+use super::torznab;
 use super::types::{ErrorCode, schema_examples};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -54,6 +56,7 @@ pub const PREFIX: &str = "/api/v1";
         (name = "overlay", description = "The overlay, in which peers tell each other what they have"),
         (name = "mail", description = "Private messages between two peers"),
         (name = "find", description = "Searches: who has what"),
+        (name = "blocks", description = "What this peer does not show, offer or fetch"),
         (name = "daemon", description = "The daemon as a whole"),
     ),
     components(schemas(super::types::Event, super::types::FindEvent)),
@@ -132,6 +135,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(daemon::network))
         .routes(routes!(dht::status))
         .routes(routes!(dht::lookup))
+        .routes(routes!(dht::crawler))
         .routes(routes!(dht::put))
         .routes(routes!(dht::get))
         .routes(routes!(dht::torrent))
@@ -147,6 +151,11 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(find::events))
         .routes(routes!(index::status))
         .routes(routes!(index::search))
+        .routes(routes!(blocks::status, blocks::add, blocks::remove))
+        .routes(routes!(blocks::lists))
+        .routes(routes!(blocks::publish, blocks::unpublish))
+        .routes(routes!(blocks::subscribe, blocks::unsubscribe))
+        .routes(routes!(torznab::info))
         .routes(routes!(daemon::config, settings::change))
         .routes(routes!(settings::categories))
         .routes(routes!(settings::set_category, settings::remove_category))
@@ -173,6 +182,7 @@ pub(super) fn router(app: App, guard: Arc<Guard>) -> Router {
     let (router, _) = table().split_for_parts();
     router
         .route(&format!("{STREAM_PREFIX}{{token}}/{{name}}"), get(watch::stream))
+        .route(torznab::PATH, get(torznab::answer))
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn(guard::timeout))

@@ -22,16 +22,20 @@ struct Api {
 
 impl Api {
     async fn start() -> Self {
+        Api::with(Config::default()).await
+    }
+
+    async fn with(mut config: Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut config = Config::default();
         config.network.port = 0;
         config.network.bind = vec!["127.0.0.1".parse().unwrap()];
         config.network.reach = crate::config::Reach::Loopback;
         config.api.password = "a password of some length".into();
         let session = Session::start(config, dir.path()).await.unwrap();
         let guard = Arc::new(Guard::new(Secret::new("t0ken"), &session.config().api).unwrap());
+        let torznab = torznab::Desk::new("k3y".into(), Secret::new("t0ken"));
         let (stop, stopped) = watch::channel(false);
-        let app = App::new(session.clone(), dir.path().to_owned(), stopped);
+        let app = App::new(session.clone(), dir.path().to_owned(), torznab, stopped);
         Api { router: router(app, guard), session, _stop: stop, _dir: dir }
     }
 
@@ -96,6 +100,56 @@ async fn every_route_is_in_the_document_and_wants_a_key() {
     let (status, answer) = api.ask(Method::PUT, "/api/v1/torrents", "").await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(answer["error"]["code"], "method_not_allowed");
+}
+
+/// What a program is answered over Torznab.
+async fn torznab(api: &Api, query: &str) -> String {
+    let request = http::Request::builder().uri(format!("/torznab/api?{query}"));
+    let (status, body) = api.send(request, Body::empty()).await;
+    assert_eq!(status, StatusCode::OK);
+    String::from_utf8(body).unwrap()
+}
+
+#[tokio::test]
+async fn programs_ask_over_torznab_with_a_key_of_their_own() {
+    use althing_base::{Sha1Digest, UnixTime};
+    use althing_overlay::records::{Content, Draft, InfoHash, Listing, Text};
+    let mut config = Config::default();
+    config.overlay.enabled = true;
+    config.dht.enabled = false;
+    config.torznab.network_s = 0;
+    let api = Api::with(config).await;
+    assert!(torznab(&api, "t=caps").await.contains("<tv-search available=\"yes\""));
+    assert!(torznab(&api, "t=search&q=x").await.contains("code=\"100\""));
+    assert!(torznab(&api, "t=search&q=x&apikey=k3x").await.contains("code=\"100\""));
+    assert!(torznab(&api, "apikey=k3y").await.contains("code=\"200\""));
+    assert!(torznab(&api, "t=users&apikey=k3y").await.contains("code=\"202\""));
+    // A test wants an answer, although nothing is known yet.
+    let newest = torznab(&api, "t=search&apikey=k3y&cat=&extended=1&offset=0&limit=100").await;
+    assert!(newest.contains("althing-meeting-place.txt") && newest.contains("magnet:?xt"));
+    let publish = async |hash: u8, name: &str| {
+        let hash = InfoHash::V1(Sha1Digest([hash; 20]));
+        let listing = Listing::new(hash, Text::new(name).unwrap(), 5, 1).unwrap();
+        let listing = listing.with_content(Content::VIDEO);
+        let draft = Draft::listing(listing, UnixTime(0), 3_600);
+        api.session.overlay_publish(draft).await.unwrap();
+    };
+    publish(1, "A <Show> S01E02 1080p").await;
+    publish(2, "A Show S01E03 720p").await;
+    let count = async |query: &str| {
+        let feed = torznab(&api, &format!("{query}&apikey=t0ken")).await;
+        feed.matches("<item>").count()
+    };
+    assert_eq!(count("t=search").await, 2);
+    assert_eq!(count("t=search&q=show").await, 2);
+    assert_eq!(count("t=tvsearch&q=show&season=1&ep=2").await, 1);
+    assert_eq!(count("t=tvsearch&q=show&season=1").await, 2);
+    assert_eq!(count("t=tvsearch&q=show&cat=5040&limit=1&offset=1").await, 1);
+    assert_eq!(count("t=movie&q=show&cat=2000").await, 0);
+    assert_eq!(count("t=movie&imdbid=tt1").await, 0);
+    let feed = torznab(&api, "t=search&q=show&apikey=k3y").await;
+    assert!(feed.contains("A &lt;Show&gt; S01E02 1080p"), "{feed}");
+    api.session.shutdown().await;
 }
 
 #[test]

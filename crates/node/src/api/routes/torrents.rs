@@ -83,6 +83,7 @@ async fn add_request(app: &App, request: Request) -> Result<(Source, AddOptions)
         trackers: request.trackers,
         peers: addresses(&request.peers)?,
         skip_files: request.skip_files,
+        anyway: request.anyway,
         settings: TorrentSettings {
             category: request.category.as_deref().map(change::label).transpose()?,
             tags: change::labels(&request.tags)?,

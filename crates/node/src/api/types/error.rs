@@ -54,6 +54,8 @@ pub enum ErrorCode {
     FetchFailed,
     /// A file or folder could not be read or written.
     Storage,
+    /// It is blocked here; it can be had all the same if the request says so.
+    Blocked,
     /// The torrent's state does not allow it (its metadata is not there yet, say).
     Conflict,
     /// The daemon is stopping.

@@ -2,17 +2,18 @@
 //! something that the API would not read or write.
 
 use super::{
-    AddPeersRequest, AddRequest, Category, ChangeRequest, ConfigChange, ConfigInfo, CreateOptions,
-    CreateRequest, DhtFamilyInfo, DhtInfo, DhtItem, DhtLookupInfo, DhtStored, DhtTorrentInfo,
-    Direction, Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo, FilePriority,
-    FileProgress, FindAnswer, FindCost, FindInfo, FindKind, FindPage, FindRequest, FindState,
-    FindVia, Followed, Format, IndexAnswer, IndexFound, IndexInfo, IndexPage, IndexSource,
-    InspectReport, InspectRequest, Job, JobKind, JobState, ListingRequest, MailInfo, MailRequest,
-    MailState, MailWay, NetAddress, NetInfo, NoLimit, OverlayInfo, OverlayLinkInfo, OverlayRecord,
-    Peer, PeerSource, PieceMap, PieceRange, ProfileRequest, Protocol, Published, QueueMove,
-    QueuePlace, QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest, StreamInfo,
-    TimeLimit, Torrent, TorrentDetail, TorrentSettings, TorrentState, TrackerInfo, TrackerState,
-    Translation, Transport, Version,
+    AddPeersRequest, AddRequest, BlockEntry, BlockListInfo, BlockSubscription, BlocksInfo,
+    Category, ChangeRequest, ConfigChange, ConfigInfo, CrawlerInfo, CreateOptions, CreateRequest,
+    DhtFamilyInfo, DhtInfo, DhtItem, DhtLookupInfo, DhtStored, DhtTorrentInfo, Direction,
+    Encrypted, ErrorBody, ErrorCode, ErrorReply, Event, FileInfo, FilePriority, FileProgress,
+    FindAnswer, FindCost, FindInfo, FindKind, FindPage, FindRequest, FindState, FindVia, Followed,
+    Format, IndexAnswer, IndexFound, IndexInfo, IndexPage, IndexSource, InspectReport,
+    InspectRequest, Job, JobKind, JobState, ListingRequest, MailInfo, MailRequest, MailState,
+    MailWay, NetAddress, NetInfo, NoLimit, OverlayInfo, OverlayLinkInfo, OverlayRecord, Peer,
+    PeerSource, PieceMap, PieceRange, ProfileRequest, Protocol, Published, PublishedBlocks,
+    QueueMove, QueuePlace, QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest,
+    StreamInfo, TimeLimit, Torrent, TorrentDetail, TorrentSettings, TorrentState, TorznabInfo,
+    TrackerInfo, TrackerState, Translation, Transport, Version,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,12 +51,18 @@ pub fn schema_examples() -> Vec<SchemaExample> {
     vec![
         entry::<AddPeersRequest>("AddPeersRequest"),
         entry::<AddRequest>("AddRequest"),
+        entry::<BlockEntry>("BlockEntry"),
+        entry::<BlockListInfo>("BlockListInfo"),
+        entry::<BlockSubscription>("BlockSubscription"),
+        entry::<BlocksInfo>("BlocksInfo"),
+        entry::<PublishedBlocks>("PublishedBlocks"),
         entry::<Category>("Category"),
         entry::<ChangeRequest>("ChangeRequest"),
         entry::<ConfigChange>("ConfigChange"),
         entry::<QueuePlace>("QueuePlace"),
         entry::<QueueRequest>("QueueRequest"),
         entry::<ConfigInfo>("ConfigInfo"),
+        entry::<CrawlerInfo>("CrawlerInfo"),
         entry::<CreateOptions>("CreateOptions"),
         entry::<CreateRequest>("CreateRequest"),
         entry::<FindAnswer>("FindAnswer"),
@@ -92,6 +99,7 @@ pub fn schema_examples() -> Vec<SchemaExample> {
         entry::<TorrentDetail>("TorrentDetail"),
         entry::<PieceRange>("PieceRange"),
         entry::<TorrentSettings>("TorrentSettings"),
+        entry::<TorznabInfo>("TorznabInfo"),
         entry::<TrackerInfo>("TrackerInfo"),
     ]
 }
@@ -765,7 +773,7 @@ impl Example for FindInfo {
 }
 
 /// A node of the overlay: the key of RFC 8032's first test.
-const NODE: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+pub(super) const NODE: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,8 @@
 //!
 //! The command line prints the same types for `--json`.
 
+mod blocks;
+mod crawler;
 mod dht;
 mod error;
 mod event;
@@ -21,8 +23,14 @@ mod request;
 mod session;
 mod settings;
 mod torrent;
+mod torznab;
 mod watch;
 
+pub use blocks::{
+    BlockEntry, BlockKind, BlockListInfo, BlockQuery, BlockSubscription, BlocksInfo,
+    PublishedBlocks,
+};
+pub use crawler::{CrawledTorrent, CrawlerInfo};
 pub use dht::{
     DhtFamilyInfo, DhtInfo, DhtItem, DhtItemQuery, DhtLookupInfo, DhtStored, DhtTorrentInfo,
 };
@@ -56,4 +64,5 @@ pub use torrent::{
     PieceMap, Protocol, Published, Torrent, TorrentDetail, TorrentState, TrackerInfo, TrackerState,
     Transport, Version,
 };
+pub use torznab::TorznabInfo;
 pub use watch::StreamInfo;

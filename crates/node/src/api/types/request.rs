@@ -23,6 +23,8 @@ pub struct AddRequest {
     pub paused: bool,
     /// Fetch none of its files until it is said which are wanted.
     pub skip_files: bool,
+    /// Add it although it is blocked here.
+    pub anyway: bool,
     /// Fetch its pieces in their order.
     pub sequential: bool,
     /// Trackers to use beside those that the torrent names.

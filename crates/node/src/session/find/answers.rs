@@ -1,6 +1,7 @@
 //! Answers of one search: one for each torrent, whoever has told of it.
 
 use super::limits::{ANSWERS_MAX, AUTHORS_MAX, PAGES_MAX, PEERS_MAX};
+use althing_base::UnixTime;
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::{Magnet, PeerAddress};
 use althing_overlay::NodeId;
@@ -29,6 +30,8 @@ pub struct Answer {
     pub about: String,
     /// Who says that they have it, in the order in which they were heard of.
     pub authors: Vec<NodeId>,
+    /// When one of them last said so.
+    pub created: UnixTime,
     /// We knew of it without asking anybody.
     pub here: bool,
     /// Others have answered with it.
@@ -131,6 +134,7 @@ impl Answers {
                             tags: listing.tags().map(str::to_owned).collect(),
                             about: listing.about().to_owned(),
                             authors: Vec::new(),
+                            created: record.created(),
                             here: false,
                             network: false,
                             pages: Vec::new(),
@@ -151,6 +155,7 @@ impl Answers {
                 )
                 .unwrap_or(info_hashes);
                 put(&mut answer.authors, record.author(), AUTHORS_MAX);
+                answer.created = answer.created.max(record.created());
                 if let Some(page) = page {
                     put(&mut answer.pages, page, PAGES_MAX);
                 }

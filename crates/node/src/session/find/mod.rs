@@ -13,6 +13,7 @@ pub use answers::{Answer, AnswerPage};
 pub use limits::{FINDS_OPEN_MAX, WANTED_MAX};
 
 use super::{OverlayError, Session};
+use crate::blocks::Desk;
 use crate::clock;
 use althing_base::Instant;
 use althing_overlay::search::words::{Word, words};
@@ -23,7 +24,7 @@ use limits::{FINDS_KEPT_MAX, UNHEARD_MAX, WORDS_BYTES_MAX};
 pub(crate) use run::has_words;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -123,6 +124,8 @@ pub struct Find {
     /// Wakes who listens.
     changes: watch::Sender<()>,
     listeners: AtomicUsize,
+    /// What is not to be shown, once it is known.
+    blocks: OnceLock<Arc<Desk>>,
 }
 
 #[derive(Debug)]
@@ -182,6 +185,7 @@ impl Find {
             state: Mutex::new(state),
             changes: watch::Sender::new(()),
             listeners: AtomicUsize::new(0),
+            blocks: OnceLock::new(),
         }
     }
 
@@ -239,6 +243,9 @@ impl Find {
 
     /// Takes what somebody says; whether it was new.
     pub(crate) fn tell(&self, told: Told) -> bool {
+        if self.is_blocked(&told) {
+            return false;
+        }
         let mut state = self.lock();
         if state.phase == FindState::Ended {
             return false;
@@ -250,6 +257,16 @@ impl Find {
             self.changes.send_replace(());
         }
         is_news
+    }
+
+    /// Whether it is something that the user does not want to see.
+    fn is_blocked(&self, told: &Told) -> bool {
+        match (told, self.blocks.get()) {
+            (Told::Listing { record, .. }, Some(desk)) => {
+                desk.filter().judge_record(record).is_some()
+            }
+            _ => false,
+        }
     }
 
     /// How many answers there are.
@@ -380,6 +397,8 @@ impl Session {
     pub async fn find(&self, options: FindOptions) -> Result<Arc<Find>, FindError> {
         self.overlay_handle()?;
         let find = self.shared.finds.open(options)?;
+        // Nothing has been told yet.
+        let _ = find.blocks.set(Arc::clone(&self.shared.blocks));
         run::start(&self.shared, &find).await;
         Ok(find)
     }

@@ -24,7 +24,7 @@ use crate::session::shared::Shared;
 use crate::shard::Command;
 use althing_base::{Instant, Machine as _, Seed, Sha1Digest};
 use althing_dht::wire::{Message, ParseError};
-use althing_dht::{Config, Dht, Goal, Input, NodeId, Output, Stats};
+use althing_dht::{Config, CrawlConfig, CrawlStats, Dht, Goal, Input, NodeId, Output, Stats};
 use althing_router::DhtWish;
 use bootstrap::Bootstrap;
 use figures::Figures;
@@ -33,7 +33,7 @@ use searches::Searches;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Weak;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use torrents::Torrents;
 use tracing::{debug, trace};
 
@@ -61,6 +61,12 @@ pub(crate) enum Request {
     Standing(Standing),
     /// Search once.
     Search(Goal, oneshot::Sender<Searched>),
+    /// Find out which torrents there are, and tell of them.
+    Crawl(CrawlConfig, mpsc::UnboundedSender<NodeId>),
+    /// One of them was looked at.
+    Resolved(NodeId),
+    /// How that stands, if it is done.
+    CrawlStats(oneshot::Sender<Option<CrawlStats>>),
     /// How it is.
     Status(oneshot::Sender<Status>),
     /// How torrents stand that have these names; it is found out how many have them if that was not done
@@ -105,6 +111,8 @@ pub(super) struct DhtSide {
     torrents: Torrents,
     searches: Searches,
     bootstrap: Bootstrap,
+    /// Who is told which torrents there are. What waits there is bounded by what may be open at a time.
+    crawled: Option<mpsc::UnboundedSender<NodeId>>,
     /// It has known nobody to begin with, once.
     is_lost: bool,
     keeper: Keeper,
@@ -134,6 +142,7 @@ impl DhtSide {
             torrents: Torrents::default(),
             searches: Searches::default(),
             bootstrap: Bootstrap::new(settings.bootstrap),
+            crawled: None,
             is_lost: false,
             keeper,
             figures: Figures::new(now),
@@ -179,6 +188,14 @@ impl DhtSide {
                     let search = self.searches.begin(reply);
                     self.input(now, Input::Search { search, goal });
                 }
+            }
+            Request::Crawl(config, told) => {
+                self.crawled = Some(told);
+                self.input(now, Input::Crawl(Some(config)));
+            }
+            Request::Resolved(info_hash) => self.input(now, Input::Resolved { info_hash }),
+            Request::CrawlStats(reply) => {
+                let _ = reply.send(self.machine.as_ref().and_then(Dht::crawl));
             }
             Request::Status(reply) => {
                 if let Some(status) = self.status(now) {
@@ -333,6 +350,12 @@ impl DhtSide {
                 Output::Done { search, cost } => {
                     if let Some((name, seeds, peers)) = self.searches.done(search, cost) {
                         self.torrents.counted(&name, seeds, peers);
+                    }
+                }
+                Output::Crawled { info_hash } => {
+                    if let Some(told) = &self.crawled {
+                        // An error means that the session ends.
+                        let _ = told.send(info_hash);
                     }
                 }
                 Output::NeedContacts => {
