@@ -295,14 +295,19 @@ fn outcome(net: &Net, mails: &[(NodeIndex, NodeIndex, MailId)], from: Instant) -
         mails.iter().filter_map(|(_, to, id)| Some(net.came(*to, *id)?.since(from))).collect();
     took.sort_unstable();
     let known = mails.iter().filter(|(by, _, id)| net.known(*by, *id).is_some()).count();
-    let part = |of: f64| (took.len() as f64 * of).ceil() as usize;
-    let at = |of: f64| part(of).checked_sub(1).and_then(|at| took.get(at).copied());
     let came = took.len() as f64 / count;
     let known = known as f64 / count;
-    Outcome { came, took: [at(0.5), at(0.99)], known, messages: 0.0, bytes: 0.0, copies: [0.0; 2] }
+    Outcome {
+        came,
+        took: [0.5, 0.99].map(|part| of_all(&took, part)),
+        known,
+        messages: 0.0,
+        bytes: 0.0,
+        copies: [0.0; 2],
+    }
 }
 
-/// What mail costs while nobody sends any: what homes ask.
+/// What mail has cost so far: messages, and their bytes.
 fn spent(net: &Net) -> (f64, f64) {
     (net.mail_cost.messages as f64, net.mail_cost.bytes as f64)
 }
@@ -310,48 +315,46 @@ fn spent(net: &Net) -> (f64, f64) {
 /// How long after it was sent mail is looked at, if its receiver is there.
 const SOON: Duration = Duration::from_secs(30);
 
-/// So many mails go to receivers that are there, each on its own.
+/// So many mails go to receivers that are there, one each second.
 pub fn present(seed: u64, nodes: usize, conditions: Conditions, mails: usize) -> Outcome {
     let mut net = Net::new(seed, nodes, conditions);
     // Receivers have done asking what came while they were away.
     net.run(Duration::from_secs(400));
     let homes: Vec<_> = net.homes().into_iter().filter(|at| net.is_alive(*at)).collect();
-    let mut sum: Vec<Outcome> = Vec::new();
+    let before = spent(&net);
+    let mut sent = Vec::new();
     for number in 0..mails {
         let (from, to) = (homes[number % homes.len()], homes[(number * 7 + 1) % homes.len()]);
-        if from == to {
-            continue;
+        if from != to {
+            sent.push((net.now(), from, to, net.mail(from, to)));
         }
-        let (before, began) = (spent(&net), net.now());
-        let id = net.mail(from, to);
-        net.run(SOON);
-        let mut one = outcome(&net, &[(from, to, id)], began);
-        let after = spent(&net);
-        (one.messages, one.bytes) = (after.0 - before.0, after.1 - before.1);
-        let (all, there) = net.copies(id);
-        one.copies = [all as f64, there as f64];
-        sum.push(one);
+        net.run(Duration::from_secs(1));
     }
-    average(&sum)
+    net.run(SOON);
+    let after = spent(&net);
+    let count = sent.len().max(1) as f64;
+    let came = |(at, _, to, id): &(Instant, NodeIndex, NodeIndex, MailId)| {
+        Some(net.came(*to, *id)?.since(*at))
+    };
+    let mut took: Vec<_> = sent.iter().filter_map(came).collect();
+    took.sort_unstable();
+    let known = sent.iter().filter(|(_, from, _, id)| net.known(*from, *id).is_some()).count();
+    let copies: Vec<_> = sent.iter().map(|(.., id)| net.copies(*id)).collect();
+    let sum = |of: fn(&(usize, usize)) -> usize| copies.iter().map(of).sum::<usize>() as f64;
+    Outcome {
+        came: took.len() as f64 / count,
+        took: [0.5, 0.99].map(|part| of_all(&took, part)),
+        known: known as f64 / count,
+        messages: (after.0 - before.0) / count,
+        bytes: (after.1 - before.1) / count,
+        copies: [sum(|copies| copies.0) / count, sum(|copies| copies.1) / count],
+    }
 }
 
-fn average(all: &[Outcome]) -> Outcome {
-    let count = all.len().max(1) as f64;
-    let mean = |of: fn(&Outcome) -> f64| all.iter().map(of).sum::<f64>() / count;
-    let mut took: Vec<_> = all.iter().filter_map(|one| one.took[0]).collect();
-    took.sort_unstable();
-    let at = |of: f64| {
-        let part = (took.len() as f64 * of).ceil() as usize;
-        part.checked_sub(1).and_then(|at| took.get(at).copied())
-    };
-    Outcome {
-        came: mean(|one| one.came),
-        took: [at(0.5), at(0.99)],
-        known: mean(|one| one.known),
-        messages: mean(|one| one.messages),
-        bytes: mean(|one| one.bytes),
-        copies: [mean(|one| one.copies[0]), mean(|one| one.copies[1])],
-    }
+/// The time within which a part of some came, which are in order.
+fn of_all(took: &[Duration], part: f64) -> Option<Duration> {
+    let at = (took.len() as f64 * part).ceil() as usize;
+    at.checked_sub(1).and_then(|at| took.get(at).copied())
 }
 
 /// So many mails go to receivers that are not there; then their senders go, others come and go for some time,
