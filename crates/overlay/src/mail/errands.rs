@@ -260,9 +260,15 @@ impl Mail {
                 continue;
             }
             let rounds = rounds(errand.purpose);
+            let purpose = errand.purpose;
+            if let Purpose::Send(id) = purpose
+                && !self.outbox.contains_key(&id)
+            {
+                // It was received meanwhile; carriers of whom we hear late are still told so.
+                errand.round = errand.round.max(rounds.len());
+            }
             let round = errand.round;
             errand.round += 1;
-            let purpose = errand.purpose;
             if let Some((budget, width, wait)) = rounds.get(round) {
                 errand.next = now.at + *wait;
                 let (way, tags) = (errand.way, errand.tags.clone());

@@ -269,6 +269,16 @@ fn who_is_there_gets_it_at_once_and_nobody_keeps_it() {
     assert_eq!(net.nodes[5].inbox, [mail.id()]);
     assert!(net.is_delivered(0, mail.id()));
     assert_eq!((net.deposits(), net.carried()), (0, 0));
+    // And nobody is asked any further.
+    let asked = |net: &Net| {
+        net.heard
+            .iter()
+            .filter(|said| matches!(said, Message::MailAsk(ask) if ask.tags.len() == 1))
+            .count()
+    };
+    let so_far = asked(&net);
+    net.seconds(60);
+    assert_eq!(asked(&net), so_far);
 }
 
 #[test]
