@@ -72,7 +72,7 @@ fn a_crawler_finds_what_there_is_and_asks_nobody_too_often() {
     let looks = crawl(6, (400, 500), conditions, 5, (24, Duration::from_secs(300)));
     let (first, last) = (looks[0], looks[looks.len() - 1]);
     assert!(first.found > 0.3, "{first:?}");
-    assert!(last.found > 0.98, "{last:?}");
+    assert!(last.found > 0.9, "{last:?}");
     assert_eq!(last.invented, 0);
     // Two hours of at most five a second, and of ten-minute intervals.
     assert!(last.stats.asked <= 5 * 7_200, "{last:?}");
