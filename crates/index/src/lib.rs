@@ -29,6 +29,7 @@ mod error;
 mod index;
 pub mod limits;
 mod passages;
+pub mod read;
 mod schema;
 mod search;
 mod snippet;

@@ -60,3 +60,25 @@ pub const DISK_BYTES: u64 = 2 << 30;
 
 /// Share of deleted documents in a part of the index past which it is written anew without them.
 pub const DELETED_SHARE_MAX: f32 = 0.2;
+
+/// Bytes of a document that is read; a larger one is not (guess: a scanned book has some 50 MB, and no text).
+pub const DOCUMENT_BYTES_MAX: u64 = 64 << 20;
+
+/// Memory of the process that reads a document, in bytes; one that wants more dies.
+pub const DOCUMENT_MEMORY_BYTES: u64 = 1 << 30;
+
+/// Seconds of processor time that it may take; then it dies.
+pub const DOCUMENT_CPU_S: u64 = 20;
+
+/// Files in an archive that are looked at.
+pub const ARCHIVE_FILES_MAX: usize = 4_096;
+
+/// Bytes that are unpacked of one archive; one that has more is not read any further (a bomb of 42 kB has
+/// petabytes).
+pub const UNPACKED_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes that one stream of a PDF, or the content of one of its pages, may have when it is unpacked.
+pub const PDF_STREAM_BYTES_MAX: usize = 32 << 20;
+
+/// Pages of a PDF that are read.
+pub const PDF_PAGES_MAX: usize = 5_000;
