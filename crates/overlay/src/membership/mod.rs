@@ -538,10 +538,15 @@ impl Membership {
             }
         }
         if is_due(now, Some(self.probe_at)) {
-            let stale = self.peers.iter_mut().filter(|peer| peer.is_stale(now, PROBE_EVERY));
-            if let Some(peer) = stale.min_by_key(|peer| (peer.heard, peer.link)) {
-                peer.silence = Silence::Asked(now);
-                sink.send(peer.link, Message::Ping);
+            // Those on whom we lean apart from neighbours: the more links there are, the later it would be found
+            // out that all neighbours are gone.
+            for neighbours in [true, false] {
+                let stale = self.peers.iter_mut().filter(|peer| peer.is_stale(now, PROBE_EVERY));
+                let stale = stale.filter(|peer| peer.is_active() == neighbours);
+                if let Some(peer) = stale.min_by_key(|peer| (peer.heard, peer.link)) {
+                    peer.silence = Silence::Asked(now);
+                    sink.send(peer.link, Message::Ping);
+                }
             }
             self.probe_at = now + PROBE_EVERY.mul_f64(0.75 + self.rng.unit() / 2.0);
         }
