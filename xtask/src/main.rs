@@ -1,4 +1,4 @@
-//! The one task runner: `cargo xtask test`, `check`, `sim`, `fuzz`, `crash`, `bench`, `count`, `dev`.
+//! The one task runner: `cargo xtask test`, `check`, `sim`, `lab`, `fuzz`, `crash`, `bench`, `count`, `dev`.
 //!
 //! It has no dependencies, so that it builds in a second on a machine that has built nothing yet;
 //! what a task needs beyond cargo it installs, or says that it is missing and goes on.
@@ -11,6 +11,7 @@ mod count;
 mod crash;
 mod dev;
 mod fuzz;
+mod lab;
 mod packages;
 mod run;
 mod sim;
@@ -27,6 +28,8 @@ Usage: cargo xtask TASK
   check                  format, lints as errors, documentation, licences
   sim [ARGS]             run the simulator; --seed N reproduces a run, --scenario NAME picks one,
                          --table NAME prints a table of docs/simulator.md
+  lab [NAME…]            run the lab's scenarios, all but growth unless they are named, and write
+                         docs/lab/; a quarter of an hour
   fuzz [TARGET] [--seconds N]
                          fuzz one target, or each for N seconds (default 60)
   crash [--rounds N] [--seed N]
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         "check" => check::run(),
         "count" => count::run(rest),
         "sim" => sim::run(rest),
+        "lab" => lab::run(rest),
         "fuzz" => fuzz::run(rest),
         "crash" => crash::run(rest),
         "bench" => bench::run(rest),

@@ -23,7 +23,7 @@ Usage: althing-sim [--seed N] [--scenario NAME|all] [--peers N] [--timeline] [--
   --peers N        how many hosts fetch, instead of the scenario's own number
   --table NAME|all print a table of docs/ instead, as Markdown: crowd, liars, lines, churn or play;
                    dht, dht-marks, dht-crawl or dht-manners (of the DHT, --peers being its nodes)
-  --svg FILE       also write what the table dht says as a picture
+  --svg FILE       also write what the table dht or a scenario of the lab says as a picture
   --overlay NAME|all  print a table about the overlay, as Markdown: broadcast, failure, partition, rest,
                    busy or search; or run a scenario of the lab, by its name or its file
                    (`althing lab list` names them, and `althing lab overlays` runs them, too)
@@ -187,6 +187,10 @@ fn run_lab(name: &str, options: &Options) -> Result<bool, String> {
         // Nowhere is left to say that standard error is closed.
         let _ = writeln!(std::io::stderr(), "{what}");
     });
+    if let Some(path) = &options.svg {
+        std::fs::write(path, report.write(Format::Svg))
+            .map_err(|error| format!("cannot write {path}: {error}"))?;
+    }
     let text = report.write(options.format);
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| error.to_string())?;
     Ok(true)
@@ -224,9 +228,9 @@ fn main() -> ExitCode {
             std::io::stdout().write_all(rows.as_bytes()).map_err(|error| error.to_string())?;
             return Ok(true);
         }
-        if let Some(path) = &options.svg {
+        if let Some(path) = options.svg.as_ref().filter(|_| options.overlay.is_none()) {
             if options.table.as_deref() != Some("dht") {
-                return Err("--svg goes with --table dht".to_owned());
+                return Err("--svg goes with --table dht or a scenario of the lab".to_owned());
             }
             return draw_dht(path, &options);
         }

@@ -192,9 +192,15 @@ impl Report {
     }
 
     fn markdown(&self) -> String {
-        let mut text = format!("{}\n", self.headline());
+        let name = &self.scenario;
+        let mut text = format!(
+            "# {name}\n\n{}\n\n{}.\n\n![{name}]({name}.svg)\n",
+            self.about,
+            self.headline()
+        );
         for table in self.tables() {
-            let _ = writeln!(text, "\n| {} |", table.columns.join(" | "));
+            let _ = writeln!(text, "\n{}.\n", table.title);
+            let _ = writeln!(text, "| {} |", table.columns.join(" | "));
             let _ = writeln!(text, "|{}", " --- |".repeat(table.columns.len()));
             for row in &table.rows {
                 let _ = writeln!(text, "| {} |", row.join(" | "));
