@@ -9,6 +9,7 @@ mod compare;
 mod content;
 mod network;
 mod report;
+mod search;
 mod svg;
 mod watch;
 
@@ -81,6 +82,7 @@ async fn run(args: &Demo, network: &mut Network, screen: &Screen) -> Result<(), 
         if args.tracker { "a tracker and " } else { "" },
         units::counted(args.peers.into(), "peer"),
     ));
+    let published = search::publish(network).await?;
     let shared = share(network, &content, screen).await?;
     let started = Instant::now();
     let mut watch = Watch::begin(network, &shared, started).await?;
@@ -89,7 +91,8 @@ async fn run(args: &Demo, network: &mut Network, screen: &Screen) -> Result<(), 
     follow(network, &mut watch, &mut picture, screen).await?;
     watch.look_at_last(network).await?;
     let compared = compare::all(&content.path, &network.copies(&shared.torrent.name)).await?;
-    let report = report::Report::new(&watch, &shared, &compared);
+    let searched = search::run(network, &published, screen).await?;
+    let report = report::Report::new(&watch, &shared, &compared, searched);
     report.print(screen);
     picture.write(&report, screen)?;
     Ok(())

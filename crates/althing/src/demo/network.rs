@@ -27,6 +27,12 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes beyond the copies that must be free: records, logs, and not to fill the disk up.
 const SPACE_MARGIN: u64 = 64 << 20;
 
+/// What the network of the demo's peers is known by; nobody else is told.
+const SECRET: &str = "a demo of althing on one machine";
+
+/// The peer that indexes for others.
+const SUPER_PEER: usize = 2;
+
 /// The settings of a demo's peer: nothing but this machine, and ports that the system chooses.
 const CONFIG: &str = include_str!("loopback.toml");
 
@@ -133,7 +139,13 @@ impl Network {
     async fn start_peer(&self, number: usize, bootstrap: Option<&str>) -> Result<Peer, Failure> {
         let dir = self.dir().join(format!("peer{number}"));
         let nodes: Vec<String> = bootstrap.iter().map(|node| format!("{node:?}")).collect();
-        let config = format!("{CONFIG}\n[dht]\nbootstrap = [{}]\n", nodes.join(", "));
+        // One of them indexes for others, which is no use among two.
+        let is_super = number == SUPER_PEER;
+        let nodes = nodes.join(", ");
+        let config = format!(
+            "{CONFIG}\n[dht]\nbootstrap = [{nodes}]\n\n[overlay]\nenabled = true\nsecret = {SECRET:?}\n\
+             peers = [{nodes}]\nsuper_peer = {is_super}\n"
+        );
         let written =
             fs::create_dir(&dir).and_then(|()| fs::write(dir.join("config.toml"), config));
         written.map_err(|error| {

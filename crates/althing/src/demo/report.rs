@@ -1,6 +1,7 @@
 //! How the demo looks: the table that is redrawn while it runs, and the figures at the end.
 
 use super::compare::Compared;
+use super::search::Searched;
 use super::watch::{PeerState, Watch};
 use crate::screen::table::{Align, lay_out};
 use crate::screen::{Screen, units};
@@ -152,6 +153,8 @@ pub(super) struct Report {
     copies_compared: u64,
     bytes_compared: u64,
     identical: bool,
+    /// What finding texts by words has cost.
+    search: Searched,
 }
 
 #[derive(Serialize)]
@@ -164,7 +167,12 @@ struct PeerReport {
 }
 
 impl Report {
-    pub(super) fn new(watch: &Watch, shared: &TorrentDetail, compared: &Compared) -> Self {
+    pub(super) fn new(
+        watch: &Watch,
+        shared: &TorrentDetail,
+        compared: &Compared,
+        search: Searched,
+    ) -> Self {
         let moved = watch.moved();
         let sent = |from: usize| {
             let to_each = watch.peers.iter().filter_map(|peer| peer.received_from.get(from));
@@ -197,6 +205,7 @@ impl Report {
             copies_compared: compared.copies,
             bytes_compared: compared.bytes,
             identical: true,
+            search,
         }
     }
 
@@ -270,5 +279,9 @@ impl Report {
         self.table().iter().for_each(|line| screen.result(line));
         screen.result("");
         self.sentences().iter().for_each(|line| screen.result(line));
+        screen.result("");
+        with_bold_head(self.search.table()).iter().for_each(|line| screen.result(line));
+        screen.result("");
+        self.search.sentences().iter().for_each(|line| screen.result(line));
     }
 }
