@@ -8,11 +8,13 @@
 
 use super::Swarm;
 use super::io::{ApplicationEvent, ApplicationWish, ConnId, Direction, DisconnectReason, Output};
-use super::limits::{APPLICATION_BURST, APPLICATION_BYTES_MAX, APPLICATION_PER_S};
+use super::limits::{
+    APPLICATION_BURST, APPLICATION_BYTES_MAX, APPLICATION_PER_S, RENDEZVOUS_TIMEOUT,
+};
 use crate::wire::Message;
 use althing_base::{Instant, TokenBucket};
 use bytes::Bytes;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// Calls that the application has asked for, until it is known whether somebody is there who speaks its
@@ -20,6 +22,9 @@ use std::net::SocketAddr;
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     under_way: BTreeSet<SocketAddr>,
+    /// Those of them that nobody answered, while somebody between brings us together with who is there (BEP
+    /// 55): where the hole is, and since when.
+    between: BTreeMap<SocketAddr, (SocketAddr, Instant)>,
 }
 
 impl Swarm {
@@ -50,6 +55,7 @@ impl Swarm {
 
     fn call_for_application(&mut self, now: Instant, addr: SocketAddr) {
         let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        self.give_up_holes(now);
         self.candidates.add(now, addr, super::PeerSource::Manual);
         let is_free =
             self.connections() + self.candidates.connecting() < self.config.connections_max;
@@ -89,14 +95,22 @@ impl Swarm {
         let Some(peer) = self.peers.get_mut(&conn).filter(|peer| peer.speaks.is_none()) else {
             return;
         };
-        let (addr, direction) = (peer.addr, peer.direction);
+        let (addr, direction, punched) = (peer.addr, peer.direction, peer.punched);
         if peer.extensions.id(name.as_bytes()).is_none() {
             self.not_met(direction, addr);
             return;
         }
         let bucket = TokenBucket::new(now, APPLICATION_PER_S, APPLICATION_BURST);
         peer.speaks = Some(Box::new(bucket));
-        let called = self.calls.under_way.remove(&addr);
+        // Through a hole whoever is called may be the one who gets through; and then from another port.
+        let hole = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        let through = self.calls.between.iter().find(|(_, (at, _))| *at == hole);
+        let addr = through.map_or(addr, |(to, _)| *to);
+        let is_ours = direction == Direction::Outgoing || punched;
+        let called = is_ours && self.calls.under_way.remove(&addr);
+        if called {
+            self.calls.between.remove(&addr);
+        }
         let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
         self.tell_application(ApplicationEvent::Met { conn, addr, direction, called });
     }
@@ -108,6 +122,44 @@ impl Swarm {
             && self.calls.under_way.remove(&addr)
         {
             self.tell_application(ApplicationEvent::NotReached { addr });
+        }
+    }
+
+    /// Nobody was reached at an address. If it was called for the application and somebody between was asked
+    /// for whoever is there, the wish stays.
+    pub(super) fn call_failed(&mut self, now: Instant, addr: SocketAddr) {
+        if !self.is_carrier() {
+            return;
+        }
+        let through = self.calls.between.iter().find(|(_, (hole, _))| *hole == addr);
+        let to = through.map_or(addr, |(to, _)| *to);
+        if self.calls.under_way.contains(&to) && self.holes.are_made(to) {
+            self.calls.between.entry(to).or_insert((to, now));
+            return;
+        }
+        self.calls.between.remove(&to);
+        self.not_met(Direction::Outgoing, to);
+    }
+
+    /// Somebody between says where whoever was called is to be called through a hole.
+    pub(super) fn call_goes_through(&mut self, now: Instant, to: SocketAddr, hole: SocketAddr) {
+        if !self.calls.under_way.contains(&to) {
+            return;
+        }
+        if self.holes.are_made(hole) {
+            self.calls.between.insert(to, (hole, now));
+        } else {
+            self.call_failed(now, to);
+        }
+    }
+
+    /// Those between who have not answered do not answer any more.
+    fn give_up_holes(&mut self, now: Instant) {
+        let is_over = |since: &Instant| now.since(*since) >= RENDEZVOUS_TIMEOUT;
+        let over = self.calls.between.iter().filter(|(_, (_, since))| is_over(since));
+        for to in over.map(|(to, _)| *to).collect::<Vec<_>>() {
+            self.calls.between.remove(&to);
+            self.not_met(Direction::Outgoing, to);
         }
     }
 

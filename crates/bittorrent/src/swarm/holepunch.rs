@@ -57,6 +57,11 @@ impl Holes {
         self.calling.remove(&addr)
     }
 
+    /// Whether somebody was asked for an address, or it is being called through a hole.
+    pub(super) fn are_made(&self, addr: SocketAddr) -> bool {
+        self.asked.contains_key(&addr) || self.calling.contains(&addr)
+    }
+
     /// Nobody is connected any more: nobody is between.
     pub(super) fn nobody_is_between(&mut self) {
         (self.introducers, self.asked) = (BTreeMap::new(), BTreeMap::new());
@@ -64,12 +69,12 @@ impl Holes {
 
     /// Takes out what `whom` was asked for, if it concerns the host of `addr`: the port may be another,
     /// because we know the one that the peer listens on, and who is between the one that it sends from.
-    fn take_answered(&mut self, whom: ConnId, addr: SocketAddr) -> bool {
+    fn take_answered(&mut self, whom: ConnId, addr: SocketAddr) -> Option<SocketAddr> {
         let concerns = |(to, asked): &(&SocketAddr, &Asked)| {
             asked.whom == whom && to.ip().to_canonical() == addr.ip()
         };
-        let to = self.asked.iter().find(concerns).map(|(to, _)| *to);
-        to.is_some_and(|to| self.asked.remove(&to).is_some())
+        let to = self.asked.iter().find(concerns).map(|(to, _)| *to)?;
+        self.asked.remove(&to).map(|_| to)
     }
 }
 
@@ -195,10 +200,11 @@ impl Swarm {
             HolepunchMessage::Rendezvous(addr) => self.bring_together(now, conn, addr),
             HolepunchMessage::Connect(addr) => self.told_to_call(now, conn, addr),
             HolepunchMessage::Error { addr, .. } => {
-                if !self.holes.take_answered(conn, addr) {
+                let Some(to) = self.holes.take_answered(conn, addr) else {
                     return self.overlook(now, conn, "hole-punch errors");
-                }
+                };
                 self.ask_for(now, addr);
+                self.call_failed(now, to);
                 Ok(())
             }
         }
@@ -275,13 +281,18 @@ impl Swarm {
         let by = peer.addr.ip().to_canonical();
         let asked = self.holes.take_answered(conn, addr);
         // What we have asked for costs nothing; else anybody could send us to anywhere.
-        if !asked && !peer.punches.take(now, HOLEPUNCH_COST) || !may_be_named(addr.ip(), by) {
+        if asked.is_none() && !peer.punches.take(now, HOLEPUNCH_COST)
+            || !may_be_named(addr.ip(), by)
+        {
             return self.overlook(now, conn, "holes to be made");
         }
         let connecting = self.candidates.connecting();
         let has_room = self.connections() + connecting < self.config.connections_max;
         let crowded = self.holes.calling.len() >= PUNCHING_MAX || !has_room;
         if crowded || !self.is_running() {
+            if let Some(to) = asked {
+                self.call_failed(now, to);
+            }
             return Ok(());
         }
         let is_global = Scope::of(addr.ip()) == Scope::Global;
@@ -289,6 +300,9 @@ impl Swarm {
         if self.candidates.begin(addr) {
             self.holes.calling.insert(addr);
             self.outputs.push_back(Output::Punch { addr });
+        }
+        if let Some(to) = asked {
+            self.call_goes_through(now, to, addr);
         }
         Ok(())
     }

@@ -260,9 +260,10 @@ pub enum ApplicationEvent {
     Met {
         /// Its name.
         conn: ConnId,
-        /// The peer's address; of an incoming connection the port is not its listening port.
+        /// The peer's address; of an incoming connection the port is not its listening port. If it was
+        /// called, the address that was.
         addr: SocketAddr,
-        /// Who opened it.
+        /// Who opened it. Through a hole (BEP 55) that may be either, whoever has called.
         direction: Direction,
         /// It is the answer to [`ApplicationWish::Call`].
         called: bool,

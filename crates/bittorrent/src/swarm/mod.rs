@@ -483,7 +483,7 @@ impl Machine for Swarm {
             Input::ConnectFailed { addr } => {
                 self.candidates.failed(now, addr);
                 self.not_reached(now, addr);
-                self.not_met(Direction::Outgoing, addr);
+                self.call_failed(now, addr);
                 self.connect_more(now);
             }
             Input::Disconnected { conn } => {

@@ -21,7 +21,7 @@ use crate::blocks::Desk;
 use crate::clock;
 use crate::index;
 use crate::session::shared::{Entry, Shared};
-use crate::session::{Find, StartError};
+use crate::session::{Event, Find, StartError};
 use crate::shard::Command;
 use althing_base::machine::is_due;
 use althing_base::{Seed, Sha1Digest};
@@ -299,8 +299,27 @@ impl Prepared {
         let house = House::new(setup.shared.clone(), sender.downgrade());
         drop(sender);
         let thread = std::thread::Builder::new().name("overlay".to_owned());
-        let run = move || runtime.block_on(run(setup, told, waiting, &gauges, &later, house));
+        let run = move || {
+            let _watch = Watch(setup.shared.clone());
+            runtime.block_on(run(setup, told, waiting, &gauges, &later, house));
+        };
         thread.spawn(run).map_err(thread_error)
+    }
+}
+
+/// Says so if the thread panics: the others go on, and nobody would know.
+struct Watch(Weak<Shared>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let sentence = "the overlay has failed: nothing is found or published until a restart; that is a \
+                            mistake in the program: please report it, and restart it";
+            tracing::error!("{sentence}");
+            if let Some(shared) = self.0.upgrade() {
+                shared.emit(Event::Note { id: None, sentence: sentence.into() });
+            }
+        }
     }
 }
 

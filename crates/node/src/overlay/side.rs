@@ -385,13 +385,14 @@ impl Side {
         direction: Direction,
         called: bool,
     ) {
-        let outgoing = direction == Direction::Outgoing;
-        let expected = self.calls.remove(&addr).filter(|_| called);
+        // Through a hole either may have opened the connection: it is his who called.
+        let expected = called.then(|| self.calls.remove(&addr)).flatten();
+        let outgoing = expected.is_some();
         let coming = |wire: &&Wire| matches!(wire.stage, Stage::Coming) && !wire.outgoing;
         let crowded = !outgoing && self.wires.values().filter(coming).count() >= COMING_MAX;
-        // Who is called is for the machine to choose, and for nobody else.
-        if outgoing && expected.is_none() || crowded || self.wires.len() >= self.links_max {
-            debug!(%addr, outgoing, "no place for another link");
+        // Whom the machine did not call is none whom it chose, whoever opened the connection.
+        if crowded || self.wires.len() >= self.links_max {
+            debug!(%addr, outgoing, ?direction, "no place for another link");
             self.wishes.push_back(ApplicationWish::Part { conn });
             if called {
                 self.input(now, Input::DialFailed { addr });

@@ -318,3 +318,60 @@ fn what_a_peer_calls_us_is_passed_on_once() {
     let payload = again.encode();
     assert_eq!(told(&table.hear(1, Message::Extended { id: 0, payload })), []);
 }
+
+#[test]
+fn an_applications_call_stays_while_somebody_between_helps() {
+    let application = Some("al_test");
+    let config = SwarmConfig {
+        utp: true,
+        listen_port: Some(7716),
+        application,
+        ..SwarmConfig::new(our_id())
+    };
+    let failures = |outputs: &[Output]| {
+        let is_one = |output: &&Output| matches!(output, Output::Application(ApplicationEvent::NotReached { addr: at }) if *at == addr(8));
+        outputs.iter().filter(is_one).count()
+    };
+    for (gets_through, from) in
+        [(true, Direction::Outgoing), (true, Direction::Incoming), (false, Direction::Outgoing)]
+    {
+        let mut table = Table::with(config.clone(), 3, &[0]);
+        table.meet(1, Transport::Utp, true);
+        table.name(1, addr(8));
+        table.tell(Input::Application(ApplicationWish::Call { addr: addr(8) }));
+        let outputs = table.tell(Input::ConnectFailed { addr: addr(8) });
+        assert_eq!(told(&outputs, 1), [HolepunchMessage::Rendezvous(addr(8))]);
+        assert_eq!(failures(&outputs), 0);
+        let hole = sends_from(8);
+        let outputs = table.hear_punch(1, HolepunchMessage::Connect(hole));
+        assert_eq!((punches(&outputs), failures(&outputs)), (vec![hole], 0));
+        if !gets_through {
+            let outputs = table.tell(Input::ConnectFailed { addr: hole });
+            assert_eq!(failures(&outputs), 1);
+            continue;
+        }
+        let (info_hash, peer_id) = (table.info_hash, peer_id(8));
+        let handshake = Handshake { info_hash, peer_id, reserved: Handshake::RESERVED };
+        let (conn, transport) = (ConnId(8), Transport::Utp);
+        table.tell(Input::Connected { conn, addr: hole, direction: from, transport, handshake });
+        let extensions = BTreeMap::from([(b"al_test".to_vec(), 3)]);
+        let handshake = ExtensionHandshake { extensions, ..ExtensionHandshake::default() };
+        let outputs = table.hear(8, Message::Extended { id: 0, payload: handshake.encode() });
+        let met = outputs.iter().find_map(|output| match output {
+            Output::Application(ApplicationEvent::Met { addr, called, direction, .. }) => {
+                Some((*addr, *called, *direction))
+            }
+            _ => None,
+        });
+        assert_eq!(met, Some((addr(8), true, from)));
+    }
+    // Nobody has to wait for one who does not answer.
+    let mut table = Table::with(config, 3, &[0]);
+    table.meet(1, Transport::Utp, true);
+    table.name(1, addr(8));
+    table.tell(Input::Application(ApplicationWish::Call { addr: addr(8) }));
+    table.tell(Input::ConnectFailed { addr: addr(8) });
+    table.wait(31);
+    let outputs = table.tell(Input::Application(ApplicationWish::Call { addr: addr(9) }));
+    assert_eq!(failures(&outputs), 1);
+}

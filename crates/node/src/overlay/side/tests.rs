@@ -84,8 +84,16 @@ fn two_of_a_network_meet_and_two_of_different_ones_do_not() {
 fn who_answers_without_having_been_called_is_no_neighbour_of_our_choice() {
     let mut side = side(1, "ours", Vec::new());
     wishes(&mut side);
+    // As through a hole that the other one has asked for: it is he who has to begin.
+    let mut other = super::tests::side(2, "ours", vec![addr(1)]);
+    wishes(&mut other);
     side.event(NOW, met(1, 2, Direction::Outgoing, false));
-    assert!(parted(&wishes(&mut side), 1));
+    assert!(wishes(&mut side).is_empty());
+    other.event(NOW, met(1, 1, Direction::Incoming, true));
+    assert!(carry(1, &mut other, &mut side));
+    let outgoing =
+        |side: &Side| side.figures().links.iter().map(|link| link.outgoing).collect::<Vec<_>>();
+    assert_eq!((outgoing(&side), outgoing(&other)), (vec![false], vec![true]));
 }
 
 #[test]
