@@ -144,7 +144,8 @@ impl Network {
         let nodes = nodes.join(", ");
         let config = format!(
             "{CONFIG}\n[dht]\nbootstrap = [{nodes}]\n\n[overlay]\nenabled = true\nsecret = {SECRET:?}\n\
-             peers = [{nodes}]\nsuper_peer = {is_super}\n"
+             peers = [{nodes}]\nsuper_peer = {is_super}\n\n\
+             [search]\ndht_terms = \"all\"\n"
         );
         let written =
             fs::create_dir(&dir).and_then(|()| fs::write(dir.join("config.toml"), config));

@@ -13,6 +13,7 @@ mod section;
 pub use dht::{NodeName, ReadOnly};
 pub use hours::{Day, Hours, LocalTime, TimeOfDay};
 pub use multiple::Multiple;
+pub use overlay::DhtTerms;
 pub use policy::{Policy, SeedingPolicy};
 pub use proxy::ProxySetting;
 
@@ -238,6 +239,10 @@ section! {
         pub documents: bool = true,
         /// Whether questions of others are answered from it.
         pub answer: bool = true,
+        /// Which words of what you publish the DHT names this peer for, so that who looks for them finds it: "rare"
+        /// (a few that are rare), "all" (only in a DHT of a group's own, with `dht.bootstrap` set to its
+        /// members: the public one would suffer) or "off", which also asks it for none.
+        pub dht_terms: DhtTerms = DhtTerms::Rare,
         /// MiB that it may have on disk, at least 16; past them what was met in the DHT longest ago is forgotten, then
         /// nothing more is taken.
         pub index_mib: u32 = 2048,

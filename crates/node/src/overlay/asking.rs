@@ -117,7 +117,7 @@ impl Asking {
                     open.find.set(FindState::Watching);
                 }
             }
-            News::FindTerm { .. } | News::AnnounceTerms(_) => {}
+            News::FindTerm { .. } | News::AnnounceTerms(_) | News::Consult { .. } => {}
         }
     }
 

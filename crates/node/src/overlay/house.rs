@@ -1,12 +1,14 @@
 //! What the machine asks of others in the house: of the DHT, who says that he has a word, and that it says so
-//! of us; each is done elsewhere, and the answer comes back like anything else.
+//! of us; of the index on disk, what it has for somebody else. Each is done elsewhere, and the answer comes back like anything else.
 
 use super::Told;
+use super::limits::CONSULTED_WITHIN;
 use crate::session::dht;
 use crate::session::shared::Shared;
 use crate::udp::DhtRequest;
 use althing_base::Sha1Digest;
 use althing_dht::{Announce, Goal, NodeId};
+use althing_index::Query;
 use althing_router::DhtWish;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -52,6 +54,25 @@ impl House {
                 say(addrs);
             }
             say(Vec::new());
+        });
+    }
+
+    /// Looks into the index on disk for what somebody else asks; what is found comes to the thread as
+    /// [`Told::Consulted`].
+    pub(super) fn consult(&self, ask: u64, query: Query) {
+        let index = self.shared.upgrade().and_then(|shared| shared.index.clone());
+        let told = self.told.clone();
+        let Some(index) = index else { return };
+        tokio::spawn(async move {
+            match index.search(query, CONSULTED_WITHIN).await {
+                Ok(found) => {
+                    if let Some(told) = told.upgrade() {
+                        // An error means that the thread has ended.
+                        let _ = told.send(Told::Consulted { ask, hits: found.hits });
+                    }
+                }
+                Err(error) => debug!(%error, "a question of somebody else is not answered"),
+            }
         });
     }
 

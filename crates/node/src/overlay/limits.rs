@@ -33,6 +33,10 @@ pub(super) const CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// as others hold of one author.
 pub(super) const LAPSED_MAX: usize = althing_overlay::limits::AUTHOR_RECORDS_MAX;
 
+/// How long the index on disk is looked into for somebody else; with what was found until then he is answered. The
+/// machine waits for a second.
+pub(super) const CONSULTED_WITHIN: Duration = Duration::from_millis(500);
+
 /// Searches that stand at a time; each record that comes is held against all of them.
 pub(super) const WATCHES_MAX: usize = crate::session::FINDS_OPEN_MAX;
 

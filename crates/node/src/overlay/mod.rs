@@ -27,8 +27,9 @@ use althing_base::machine::is_due;
 use althing_base::{Seed, Sha1Digest};
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::swarm::ApplicationEvent;
+use althing_index::IndexHit;
 use althing_overlay::limits::STRANGER_WORK_BITS;
-use althing_overlay::machine::{Config, Stats};
+use althing_overlay::machine::{Config, Stats, Terms};
 use althing_overlay::records::{Change, Draft, Record, Standing, stamp};
 use althing_overlay::{Keys, NetworkKey, NodeId};
 use althing_store::shelf::ShelfStore;
@@ -52,6 +53,8 @@ enum Told {
     Request(Request),
     /// Who is at a key in the DHT; nobody at last.
     TermFound { id: u64, key: Sha1Digest, addrs: Vec<SocketAddr> },
+    /// What the index on disk has found.
+    Consulted { ask: u64, hits: Vec<IndexHit> },
 }
 
 /// What the thread is asked.
@@ -266,6 +269,10 @@ pub(crate) struct Setup {
     pub(crate) is_super: bool,
     /// Whether it takes mail, and what it carries.
     pub(crate) mail: althing_overlay::mail::Config,
+    /// The index on disk answers what others ask.
+    pub(crate) consults: bool,
+    /// Which words the DHT names us for.
+    pub(crate) terms: Terms,
     /// Whom the user has named.
     pub(crate) contacts: Vec<SocketAddr>,
     /// What lists of others say that are followed.
@@ -332,10 +339,22 @@ async fn run(
     later: &Later,
     mut house: House,
 ) {
-    let Setup { shared, entry, keys, network, is_super, mail, contacts, blocks, mut store, seed } =
-        setup;
+    let Setup {
+        shared,
+        entry,
+        keys,
+        network,
+        is_super,
+        mail,
+        consults,
+        terms,
+        contacts,
+        blocks,
+        mut store,
+        seed,
+    } = setup;
     let config = Config::new(seed.fork("machine", 0), keys.node(), network);
-    let config = Config { is_super, mail, ..config };
+    let config = Config { is_super, mail, consults, terms, ..config };
     let mut post = Post::new(keys.clone(), network, seed.fork("post", 0), mail.is_home);
     let mut side = Side::new(clock::now(), keys, config, contacts, seed);
     let mut asking = Asking::new(seed.fork("asking", 0));
@@ -375,6 +394,7 @@ async fn run(
         for told in batch.drain(..) {
             match told {
                 Told::TermFound { id, key, addrs } => side.term_found(now, id, key, addrs),
+                Told::Consulted { ask, hits } => side.consulted(now, ask, hits),
                 Told::Swarm(event) => {
                     if let ApplicationEvent::Said { payload, .. } = &event {
                         waiting.fetch_sub(payload.len(), Ordering::Relaxed);
@@ -420,6 +440,7 @@ async fn run(
             match news {
                 News::FindTerm { id, key } => house.find_term(id, key),
                 News::AnnounceTerms(keys) => house.announce(keys),
+                News::Consult { ask, query } => house.consult(ask, *query),
                 of_a_question => asking.hear(of_a_question, &side),
             }
         }

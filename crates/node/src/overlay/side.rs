@@ -6,12 +6,13 @@ use althing_base::machine::is_due;
 use althing_base::{Instant, Machine as _, Seed, Sha1Digest, UnixTime};
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::swarm::{ApplicationEvent, ApplicationWish, ConnId, Direction};
-use althing_overlay::io::{CloseReason, Cost, Find, Hit, Input, LinkId, Output};
+use althing_index::{IndexHit, Query, Source};
+use althing_overlay::io::{CloseReason, Cost, Find, Hit, Input, LinkId, Output, Page, What};
 use althing_overlay::link::{Event, Link};
 use althing_overlay::machine::{Config, Overlay, Stats};
 use althing_overlay::mail::io::{Told, Wish};
 use althing_overlay::records::{
-    Body, Change, Draft, InfoHash, Key, Record, Refused, Standing, Why,
+    Body, Change, Draft, InfoHash, Key, Kind, Record, Refused, Slot, Standing, Text, Why,
 };
 use althing_overlay::wire::Message;
 use althing_overlay::{Keys, NetworkKey, NodeId};
@@ -67,6 +68,8 @@ pub(super) enum News {
     FindTerm { id: u64, key: Sha1Digest },
     /// The DHT is to name us at these keys and no others.
     AnnounceTerms(Vec<Sha1Digest>),
+    /// The index on disk is to be looked into.
+    Consult { ask: u64, query: Box<Query> },
 }
 
 /// See the [module](self).
@@ -248,6 +251,27 @@ impl Side {
         addrs: Vec<SocketAddr>,
     ) {
         self.input(now, Input::TermFound { id, key, addrs });
+    }
+
+    /// The index on disk has found something for somebody else: each with a listing that stands on the shelf,
+    /// for others want it signed.
+    pub(super) fn consulted(&mut self, now: Instant, ask: u64, found: Vec<IndexHit>) {
+        let me = self.keys.node();
+        let hits = found.into_iter().filter_map(|hit| {
+            let slot = slot_of(hit.hash);
+            // Documents are those of our own torrents.
+            let record = hit.authors.iter().chain([&me]).find_map(|author| {
+                let key = Key { author: *author, kind: Kind::LISTING, slot };
+                self.overlay.shelf().newest(&key).filter(|record| !record.is_withdrawal())
+            })?;
+            let page = hit.page.map(|page| Page {
+                path: Text::cleaned(&page.path),
+                snippet: Text::cleaned(&page.snippet),
+            });
+            Some(Hit { record: record.clone(), page, from: None })
+        });
+        let hits = hits.collect();
+        self.input(now, Input::Consulted { ask, hits });
     }
 
     /// Where somebody can be called with whom there is a link.
@@ -530,9 +554,18 @@ impl Side {
             Output::Found { id, hit } => self.news.push_back(News::Found { id, hit }),
             Output::Searched { id, cost } => self.news.push_back(News::Searched { id, cost }),
             Output::FindTerm { id, key } => self.news.push_back(News::FindTerm { id, key }),
-            // It was told that there is no index on disk.
             Output::Mail(wish) => self.mail.push_back(*wish),
-            Output::Consult { ask, .. } => trace!(ask, "a question to an index that is not there"),
+            Output::Consult { ask, words, what, wanted } => {
+                let what = match what {
+                    What::Any => althing_index::What::Any,
+                    What::Files => althing_index::What::Files,
+                    What::Pages => althing_index::What::Pages,
+                };
+                let query = Query::new(&words.join(" ")).for_what(what).wanted(wanted.into());
+                // Nobody has signed what was met in the DHT.
+                let query = Box::new(query.among(&[Source::Own, Source::Shelf]));
+                self.news.push_back(News::Consult { ask, query });
+            }
             Output::AnnounceTerms(keys) => self.news.push_back(News::AnnounceTerms(keys)),
         }
     }
@@ -566,6 +599,17 @@ impl Side {
         self.wires.remove(&conn);
         self.wishes.push_back(ApplicationWish::Part { conn });
     }
+}
+
+/// Where a listing of a torrent stands.
+fn slot_of(hash: InfoHash) -> Slot {
+    let mut slot = [0; 32];
+    match (hash.v1(), hash.v2()) {
+        (_, Some(v2)) => slot = v2.0,
+        (Some(v1), None) => slot[..v1.0.len()].copy_from_slice(&v1.0),
+        (None, None) => {}
+    }
+    Slot(slot)
 }
 
 /// The names that a torrent has in handshakes (BEP 3, BEP 52).

@@ -190,6 +190,8 @@ pub(super) async fn start(
             network,
             is_super: config.super_peer,
             mail: shared.config.mail.wanted(),
+            consults: shared.index.is_some() && shared.config.search.answer,
+            terms: shared.config.search.dht_terms.terms(),
             contacts: config.peers.clone(),
             blocks: Arc::clone(&shared.blocks),
             store,

@@ -82,10 +82,9 @@ fn two_of_a_network_meet_and_two_of_different_ones_do_not() {
 
 #[test]
 fn who_answers_without_having_been_called_is_no_neighbour_of_our_choice() {
-    let mut side = side(1, "ours", Vec::new());
+    let (mut side, mut other) = (side(1, "ours", Vec::new()), side(2, "ours", vec![addr(1)]));
     wishes(&mut side);
     // As through a hole that the other one has asked for: it is he who has to begin.
-    let mut other = super::tests::side(2, "ours", vec![addr(1)]);
     wishes(&mut other);
     side.event(NOW, met(1, 2, Direction::Outgoing, false));
     assert!(wishes(&mut side).is_empty());

@@ -4,6 +4,7 @@ use super::limits::{ANSWERS_MAX, AUTHORS_MAX, PAGES_MAX, PEERS_MAX};
 use althing_base::UnixTime;
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::{Magnet, PeerAddress};
+use althing_index::{IndexHit, PageHit};
 use althing_overlay::NodeId;
 use althing_overlay::records::{Body, Content, Record};
 use std::net::SocketAddr;
@@ -91,6 +92,8 @@ pub(crate) enum Told {
         /// Where whoever has it listens, if that is known.
         peers: Vec<SocketAddr>,
     },
+    /// What the index on disk has found.
+    Indexed(Box<IndexHit>),
     /// How many have all of it.
     Seeders { info_hashes: InfoHashes, count: u32 },
 }
@@ -112,6 +115,7 @@ impl Answers {
     /// Takes something; whether it was new.
     pub(super) fn tell(&mut self, told: Told, version: u64, after: Duration) -> bool {
         match told {
+            Told::Indexed(hit) => self.indexed(*hit, version, after),
             Told::Listing { record, source, page, peers } => {
                 let Body::Listing(listing) = record.body() else { return false };
                 let hash = listing.info_hash();
@@ -180,6 +184,47 @@ impl Answers {
                 is_news
             }
         }
+    }
+
+    /// Takes what the index on disk has found.
+    fn indexed(&mut self, hit: IndexHit, version: u64, after: Duration) -> bool {
+        let Some(info_hashes) = InfoHashes::new(hit.hash.v1(), hit.hash.v2()) else { return false };
+        let at = match self.position(info_hashes) {
+            Some(at) => at,
+            None if self.0.len() >= ANSWERS_MAX => return false,
+            None => {
+                self.0.push(Answer {
+                    number: u32::try_from(self.0.len()).unwrap_or(u32::MAX).saturating_add(1),
+                    info_hashes,
+                    name: hit.name,
+                    size_bytes: hit.size,
+                    files: hit.files,
+                    content: hit.content,
+                    tags: hit.tags,
+                    about: String::new(),
+                    authors: hit.authors.into_iter().take(AUTHORS_MAX).collect(),
+                    here: false,
+                    network: false,
+                    pages: Vec::new(),
+                    seeders: None,
+                    peers: Vec::new(),
+                    after,
+                    changed: version,
+                });
+                self.0.len() - 1
+            }
+        };
+        let Some(answer) = self.0.get_mut(at) else { return false };
+        let pages = answer.pages.len();
+        if let Some(PageHit { path, snippet, .. }) = hit.page {
+            put(&mut answer.pages, AnswerPage { path, snippet }, PAGES_MAX);
+        }
+        let is_news = !answer.here || answer.pages.len() > pages;
+        answer.here = true;
+        if is_news {
+            answer.changed = version;
+        }
+        is_news
     }
 
     fn position(&self, hashes: InfoHashes) -> Option<usize> {

@@ -16,6 +16,9 @@ pub const WANTED_MAX: u8 = althing_overlay::search::limits::WANTED_MAX;
 /// shelf, and with a standing search as long as it stands (guess: 1 KiB each).
 pub(super) const ANSWERS_MAX: usize = 500;
 
+/// Answers that are taken from the index on disk for one search (guess: what one looks at).
+pub(super) const INDEXED_MAX: usize = 50;
+
 /// Authors that are remembered for one answer; further ones do not count (guess).
 pub(super) const AUTHORS_MAX: usize = 64;
 

@@ -1,17 +1,20 @@
 //! The course of a search: first our own shelf, then others, then how many have what was found.
 
-use super::limits::{ASKED_WITHIN, COUNTED_AT_ONCE, COUNTED_MAX, COUNTED_WITHIN};
+use super::limits::{ASKED_WITHIN, COUNTED_AT_ONCE, COUNTED_MAX, COUNTED_WITHIN, INDEXED_MAX};
 use super::{Answer, Find, FindKind, FindState, FindVia, Source, Told};
+use crate::index::SEARCH_TIME;
 use crate::overlay::Request;
 use crate::session::dht;
 use crate::session::shared::Shared;
 use althing_dht::{Goal, NodeId};
+use althing_index::{Query, What};
 use althing_overlay::records::Body;
 use althing_overlay::records::Record;
 use althing_overlay::search::words::{Word, words_of};
 use futures_util::StreamExt as _;
 use std::sync::Arc;
 use tokio::sync::oneshot;
+use tracing::debug;
 
 /// Looks through what is here; the rest goes on by itself.
 pub(super) async fn start(shared: &Arc<Shared>, find: &Arc<Find>) {
@@ -28,6 +31,20 @@ pub(super) async fn start(shared: &Arc<Shared>, find: &Arc<Find>) {
         // A full shelf takes a while.
         let looking = tokio::task::spawn_blocking(move || look_through(records, &looked));
         drop(looking.await);
+    }
+    if let Some(index) = &shared.index {
+        let what = match find.options().kind {
+            FindKind::Any => What::Any,
+            FindKind::Files => What::Files,
+            FindKind::Pages => What::Pages,
+        };
+        let query = Query::new(&find.options().words).for_what(what).wanted(INDEXED_MAX);
+        match index.search(query, SEARCH_TIME).await {
+            Ok(found) => found.hits.into_iter().for_each(|hit| {
+                find.tell(Told::Indexed(Box::new(hit)));
+            }),
+            Err(error) => debug!(%error, "the index is not searched"),
+        }
     }
     let enough =
         find.options().via == FindVia::Auto && find.count() >= usize::from(find.options().wanted);
