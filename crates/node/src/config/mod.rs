@@ -779,10 +779,26 @@ mod tests {
             ("[watch]\ncategory = 'a,b'", "watch.category"),
             ("[watch]\ninterval_s = 0", "watch.interval_s"),
             ("[dht]\nbootstrap = ['nobody']", "nobody"),
+            ("[overlay]\nsecret = 'fifteen letters'", "overlay.secret"),
+            ("[overlay]\npeers = ['nobody:1']", "peers"),
+            (&format!("[overlay]\npeers = [{}]", "'192.0.2.1:1',".repeat(65)), "overlay.peers"),
+            ("[search]\ndht_terms = 'some'", "some"),
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn a_networks_secret_is_repeated_nowhere_and_names_it() {
+        let with =
+            |secret: &str| parse(&format!("[overlay]\nsecret = '{secret}'")).expect("a secret");
+        let config = with("the thing of three farms");
+        assert!(!config.clone().without_secrets().to_toml().contains("farms"));
+        let network = |config: &Config| config.overlay.network();
+        assert_eq!(network(&config), network(&with("the thing of three farms")));
+        assert_ne!(network(&config), network(&with("the thing of four farms")));
+        assert_ne!(network(&config), network(&Config::default()));
     }
 
     #[test]
