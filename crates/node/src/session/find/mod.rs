@@ -12,6 +12,7 @@ mod run;
 pub use answers::{Answer, AnswerPage};
 pub use limits::{FINDS_OPEN_MAX, WANTED_MAX};
 
+use super::index::is_blocked;
 use super::{OverlayError, Session};
 use crate::blocks::Desk;
 use crate::clock;
@@ -265,6 +266,7 @@ impl Find {
             (Told::Listing { record, .. }, Some(desk)) => {
                 desk.filter().judge_record(record).is_some()
             }
+            (Told::Indexed(hit), Some(desk)) => is_blocked(&desk.filter(), hit),
             _ => false,
         }
     }
