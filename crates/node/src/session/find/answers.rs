@@ -203,6 +203,7 @@ impl Answers {
                     tags: hit.tags,
                     about: String::new(),
                     authors: hit.authors.into_iter().take(AUTHORS_MAX).collect(),
+                    created: UnixTime(i64::try_from(hit.seen).unwrap_or(i64::MAX)),
                     here: false,
                     network: false,
                     pages: Vec::new(),
