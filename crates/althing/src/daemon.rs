@@ -7,6 +7,7 @@ use crate::exit::{Exit, Failure};
 use althing_node::api::{Server, token};
 use althing_node::config::ConfigError;
 use althing_node::paths::{self, Paths};
+use althing_node::session::read_documents_with;
 use althing_node::{Config, Session};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,14 @@ pub(crate) struct Daemon {
 pub(crate) struct Reached {
     pub(crate) client: Client,
     pub(crate) own: Option<Daemon>,
+}
+
+/// This program, to be started again. On Linux it is what runs, also when its file has been replaced.
+fn own_program() -> Option<PathBuf> {
+    match cfg!(target_os = "linux") {
+        true => Some(PathBuf::from("/proc/self/exe")),
+        false => std::env::current_exe().ok(),
+    }
 }
 
 /// The data folder that the options name.
@@ -124,6 +133,9 @@ impl Daemon {
                 }
             }
             ApiListen::At(listen) => config.api.listen = listen.or_loopback(),
+        }
+        if let Some(program) = own_program() {
+            read_documents_with(program);
         }
         let session =
             Session::start(config, dir).await.map_err(|error| Failure::sentence(&error))?;

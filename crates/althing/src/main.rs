@@ -10,6 +10,7 @@ mod commands;
 mod daemon;
 mod demo;
 mod exit;
+mod read_document;
 mod screen;
 mod signals;
 
@@ -19,6 +20,9 @@ use screen::Screen;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(code) = read_document::run(std::env::args_os()) {
+        return code;
+    }
     // Prints help, the version or a usage error (code 2) by itself.
     let cli = cli::Cli::parse();
     let screen = Screen::new(&cli.global);

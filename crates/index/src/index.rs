@@ -286,6 +286,20 @@ impl Index {
         self.change(|writer| writer.delete_query(Box::new(query)).map(drop))
     }
 
+    /// Takes out all documents.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn remove_pages(&mut self) -> Result<(), IndexError> {
+        let terms = Source::ALL.map(|source| self.fields.class(Kind::Passage, source));
+        self.change(|writer| {
+            terms.into_iter().for_each(|term| {
+                writer.delete_term(term);
+            });
+            Ok(())
+        })
+    }
+
     /// Takes out one listing.
     ///
     /// # Errors

@@ -44,8 +44,8 @@ pub const PAGES_PER_TORRENT_MAX: usize = 3;
 /// Candidates that are looked at between two questions whether it takes too long.
 pub const ASKED_EVERY: u32 = 1_024;
 
-/// Bytes of a snippet, at most.
-pub const SNIPPET_BYTES_MAX: usize = 240;
+/// Bytes of a snippet, at most. The overlay's answers take 512.
+pub const SNIPPET_BYTES_MAX: usize = 500;
 
 /// Bytes of memory for what is not written yet; past them a part of the index is written before its time.
 /// The least that tantivy takes.

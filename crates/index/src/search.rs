@@ -1,6 +1,6 @@
 //! Questions to the index: each word has to be in the listing or the passage, those in names count most.
 
-use crate::codec::Kept;
+use crate::codec::{Kept, Passage};
 use crate::doc::{Listing, Source, torrent_key};
 use crate::error::{IndexError, guarded};
 use crate::index::Held;
@@ -214,6 +214,7 @@ impl Searcher {
                     }
                     *of_torrent += 1;
                     places.insert(key, found.hits.len());
+                    let snippet = shown(&passage, &query.words);
                     found.hits.push(IndexHit {
                         hash: passage.hash,
                         name: passage.torrent,
@@ -225,11 +226,7 @@ impl Searcher {
                         source: passage.source,
                         seen: 0,
                         score: candidate.score,
-                        page: Some(PageHit {
-                            snippet: snippet(&passage.text, &query.words),
-                            path: passage.path,
-                            title: passage.title,
-                        }),
+                        page: Some(PageHit { snippet, path: passage.path, title: passage.title }),
                     });
                 }
                 // What makes no sense is not shown.
@@ -410,6 +407,19 @@ fn each(
         postings.advance();
     }
     Ok(())
+}
+
+/// What is shown of a passage: around the words that its names do not have.
+fn shown(passage: &Passage, sought: &[Word]) -> String {
+    let mut named = words(&passage.torrent);
+    named.extend(words(&passage.path));
+    let missing: Vec<Word> = sought.iter().filter(|word| !named.contains(word)).cloned().collect();
+    let title = words(&passage.title);
+    let wanted = if missing.is_empty() { sought } else { &missing };
+    match missing.iter().any(|word| title.contains(word)) {
+        true => snippet(&format!("{}: {}", passage.title, passage.text), wanted),
+        false => snippet(&passage.text, wanted),
+    }
 }
 
 fn hit_of(listing: Listing, score: f32) -> IndexHit {

@@ -6,38 +6,67 @@ use althing_overlay::records::Text;
 use althing_overlay::search::words::{Word, words};
 use std::collections::BTreeSet;
 
-/// The [`SNIPPET_BYTES_MAX`] bytes or fewer with the most of the words, in one line and without characters
-/// that could deceive; of several such parts the first.
+/// Bytes of the part with most of the words, and of each further part for words that are not in it.
+const PART_BYTES: usize = 230;
+const FURTHER_BYTES: usize = 60;
+
+/// Bytes from the beginning of one part that is looked at to that of the next.
+const STEP: usize = 40;
+
+/// At most [`SNIPPET_BYTES_MAX`] bytes of a text, in one line and without characters that could deceive: the part with
+/// the most of the words, of several such the first; and, as far as there is room, a few words around each
+/// word that is not in it, so that whoever reads an answer sees that it is one.
 pub(crate) fn snippet(text: &str, wanted: &[Word]) -> String {
-    let wanted: BTreeSet<&Word> = wanted.iter().collect();
     let line = one_line(text);
-    // A part begins where a word does, some 40 bytes after the one before.
-    let mut best = (0usize, 0usize);
-    let mut start = 0;
-    while start < line.len() {
-        let part = part_at(&line, start);
-        let found: BTreeSet<Word> =
-            words(part).into_iter().filter(|word| wanted.contains(word)).collect();
-        if found.len() > best.0 {
-            best = (found.len(), start);
-            if found.len() == wanted.len() {
-                break;
-            }
-        }
-        start = next_start(&line, start);
-    }
-    let (_, start) = best;
-    // A few words before, so that the first that was found is not the first of all.
-    let part = part_at(&line, start);
-    let mut shown = String::with_capacity(part.len() + 6);
+    let mut missing: BTreeSet<Word> = wanted.iter().cloned().collect();
+    let start = best_start(&line, PART_BYTES, &missing).unwrap_or(0);
+    let part = part_at(&line, start, PART_BYTES);
+    words(part).iter().for_each(|word| {
+        missing.remove(word);
+    });
+    let mut shown = String::with_capacity(SNIPPET_BYTES_MAX);
     if start > 0 {
         shown.push('…');
     }
     shown.push_str(part);
-    if start + part.len() < line.len() {
+    let mut is_end = start + part.len() >= line.len();
+    while shown.len() + FURTHER_BYTES + 10 <= SNIPPET_BYTES_MAX {
+        let Some(start) = best_start(&line, FURTHER_BYTES, &missing) else { break };
+        let part = part_at(&line, start, FURTHER_BYTES);
+        shown.push_str(" … ");
+        shown.push_str(part);
+        words(part).iter().for_each(|word| {
+            missing.remove(word);
+        });
+        is_end = start + part.len() >= line.len();
+    }
+    if !is_end {
         shown.push('…');
     }
     shown
+}
+
+/// Where the part of so many bytes begins that has the most of some words; nowhere, if none has any.
+fn best_start(line: &str, bytes: usize, wanted: &BTreeSet<Word>) -> Option<usize> {
+    if wanted.is_empty() {
+        return None;
+    }
+    let mut best = (0, None);
+    let mut start = 0;
+    while start < line.len() {
+        let found: BTreeSet<Word> = words(part_at(line, start, bytes))
+            .into_iter()
+            .filter(|word| wanted.contains(word))
+            .collect();
+        if found.len() > best.0 {
+            best = (found.len(), Some(start));
+            if found.len() == wanted.len() {
+                break;
+            }
+        }
+        start = next_start(line, start, STEP.min(bytes / 2));
+    }
+    best.1
 }
 
 /// Runs of spaces and of characters that may not be shown become one space.
@@ -53,11 +82,10 @@ fn one_line(text: &str) -> String {
     line
 }
 
-/// What is shown if it begins here: it ends with a word, if there is an end of one.
-fn part_at(line: &str, start: usize) -> &str {
+/// The part of so many bytes that begins here: it ends with a word, if there is an end of one.
+fn part_at(line: &str, start: usize, bytes: usize) -> &str {
     let rest = line.get(start..).unwrap_or_default();
-    // Two dots of three bytes each may come around it.
-    let part = cut(rest, SNIPPET_BYTES_MAX - 6);
+    let part = cut(rest, bytes);
     if part.len() == rest.len() {
         return part;
     }
@@ -67,13 +95,13 @@ fn part_at(line: &str, start: usize) -> &str {
     }
 }
 
-/// Where the next part begins.
-fn next_start(line: &str, start: usize) -> usize {
-    const STEP: usize = 40;
-    let after = (start + STEP..=line.len()).find(|&at| line.is_char_boundary(at));
+/// Where the next part begins: with a word, if one begins soon.
+fn next_start(line: &str, start: usize, step: usize) -> usize {
+    let after = (start + step..=line.len()).find(|&at| line.is_char_boundary(at));
     let Some(after) = after else { return line.len() };
     let rest = line.get(after..).unwrap_or_default();
-    match cut(rest, STEP).find(' ') {
+    // Not so far that a word would fall between two parts.
+    match cut(rest, step / 2).find(' ') {
         Some(space) => after + space + 1,
         None => after,
     }
@@ -93,6 +121,17 @@ mod tests {
         let shown = snippet(&text, &words("fox LAZY dog"));
         assert!(shown.contains("quick brown fox jumps over the lazy dog"), "{shown}");
         assert!(shown.len() <= SNIPPET_BYTES_MAX && shown.starts_with('…') && shown.ends_with('…'));
+    }
+
+    #[test]
+    fn words_that_are_far_apart_are_all_shown() {
+        let filler = "nothing of any interest ".repeat(60);
+        let text = format!("{filler}albatross {filler}{filler}barnacle {filler}capstan{filler}");
+        let wanted = words("albatross barnacle capstan");
+        let shown = snippet(&text.replace("capstan", "capstan "), &wanted);
+        assert!(shown.len() <= SNIPPET_BYTES_MAX, "{}", shown.len());
+        let found = words(&shown);
+        assert!(wanted.iter().all(|word| found.contains(word)), "{shown}");
     }
 
     #[test]

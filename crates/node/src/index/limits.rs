@@ -29,3 +29,18 @@ pub(super) const SEARCHES_MAX: usize = 8;
 
 /// How long a search may take that the user waits for.
 pub(crate) const SEARCH_TIME: Duration = Duration::from_secs(2);
+
+/// How long reading the file of a document may take; then it is left for the next start.
+pub(super) const READ_WITHIN: Duration = Duration::from_secs(120);
+
+/// How long taking the text out of a document may take; then whoever does it is killed.
+pub(super) const DOCUMENT_TIME: Duration = Duration::from_secs(60);
+
+/// The longest pause after a document.
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of a document that are read at a time.
+pub(super) const CHUNK_BYTES: u32 = 256 << 10;
+
+/// Documents that wait to be read; those of further torrents are looked for at the next start.
+pub(super) const DOCUMENTS_WAITING_MAX: usize = 100_000;

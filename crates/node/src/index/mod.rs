@@ -5,6 +5,7 @@
 //! because the user has published them, and documents are those of torrents that are listed there by the user. It
 //! is open only while the overlay is, so that whoever does without pays nothing for it.
 
+mod documents;
 mod limits;
 mod shelf;
 mod thread;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::warn;
 
+pub use documents::read_documents_with;
 pub(crate) use limits::SEARCH_TIME;
 
 /// What the thread is told.
@@ -32,6 +34,8 @@ enum Told {
     Change(Box<Change>),
     /// Put this, or replace it.
     Put(Box<Listing>),
+    /// A document was read, or cannot be.
+    Document(Box<documents::Job>, documents::Outcome),
     /// End.
     Stop(oneshot::Sender<()>),
 }
@@ -193,11 +197,13 @@ impl Prepared {
             .enable_all()
             .build()
             .map_err(thread_error)?;
-        let Prepared { handle: Handle { waiting, status, .. }, told, index } = self;
+        let Prepared { handle: Handle { told: sender, waiting, status, .. }, told, index } = self;
+        // The sender is let go of, so that the thread ends with the session.
+        let sender = sender.downgrade();
         let keeper = thread::Keeper::new(index, status, me);
         std::thread::Builder::new()
             .name("index".to_owned())
-            .spawn(move || runtime.block_on(thread::run(shared, keeper, told, waiting)))
+            .spawn(move || runtime.block_on(thread::run(shared, keeper, told, sender, waiting)))
             .map_err(thread_error)
     }
 }

@@ -1,24 +1,27 @@
 //! The thread that changes the index: puts and takes out what it is told, commits now and then, and compares
 //! with the shelf when something was lost.
 
+use super::documents::{self, Job, Outcome};
 use super::limits::{
-    COMMIT_CRAWLED_AFTER, COMMIT_OWN_AFTER, COMMIT_SHELF_AFTER, RETRY_AFTER, TIDY_AFTER,
-    TOLD_PER_TURN,
+    COMMIT_CRAWLED_AFTER, COMMIT_OWN_AFTER, COMMIT_SHELF_AFTER, DOCUMENTS_WAITING_MAX, RETRY_AFTER,
+    TIDY_AFTER, TOLD_PER_TURN,
 };
 use super::shelf::{held, listing_of};
 use super::{IndexStatus, Told};
 use crate::clock;
 use crate::overlay::Request;
 use crate::session::shared::Shared;
+use crate::session::{Event, TorrentState};
 use althing_base::Instant;
 use althing_base::machine::is_due;
-use althing_index::{Held, Index, IndexError, Listing, Source};
+use althing_index::{Held, Index, IndexError, Listing, Page, Source};
 use althing_overlay::NodeId;
 use althing_overlay::records::{Change, InfoHash, Record, Why};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
@@ -29,6 +32,15 @@ pub(super) struct Keeper {
     me: Option<NodeId>,
     /// What has just been replaced by what is said next.
     replaced: Option<Listing>,
+    /// Whether documents are read.
+    documents: bool,
+    /// Torrents of ours that are listed.
+    own: BTreeSet<InfoHash>,
+    /// Those of them whose documents are to be looked for.
+    unread: BTreeSet<InfoHash>,
+    /// Documents that wait to be read, and the one that is being read.
+    jobs: VecDeque<Job>,
+    reading: bool,
     commit_at: Option<Instant>,
     tidy_at: Option<Instant>,
     /// When all is to be compared with the shelf: at the start, and some time after a write has failed.
@@ -40,11 +52,23 @@ pub(super) async fn run(
     shared: Weak<Shared>,
     mut keeper: Keeper,
     mut told: mpsc::UnboundedReceiver<Told>,
+    sender: mpsc::WeakUnboundedSender<Told>,
     waiting: Arc<AtomicUsize>,
 ) {
+    let Some((mut events, documents)) =
+        shared.upgrade().map(|shared| (shared.events.subscribe(), shared.config.search.documents))
+    else {
+        return;
+    };
+    let (reader, jobs) = mpsc::channel(1);
+    tokio::spawn(documents::run(Weak::clone(&shared), jobs, sender));
+    keeper.reads(documents);
     let mut batch = Vec::with_capacity(TOLD_PER_TURN);
     loop {
         tokio::select! {
+            event = events.recv() => {
+                keeper.heard(event);
+            }
             count = told.recv_many(&mut batch, TOLD_PER_TURN) => if count == 0 {
                 return keeper.end();
             },
@@ -57,6 +81,11 @@ pub(super) async fn run(
                 Told::Put(listing) => {
                     let put = keeper.index.put_listing(&listing);
                     keeper.done(put, COMMIT_CRAWLED_AFTER);
+                }
+                Told::Document(job, outcome) => {
+                    // Nobody counts these.
+                    waiting.fetch_add(1, Ordering::Relaxed);
+                    keeper.document(&job, outcome);
                 }
                 Told::Stop(done) => {
                     keeper.end();
@@ -72,6 +101,8 @@ pub(super) async fn run(
                 keeper.compare(&records);
             }
         }
+        keeper.look_for_documents(&shared).await;
+        keeper.read_next(&reader);
         keeper.turn();
     }
 }
@@ -91,6 +122,11 @@ impl Keeper {
             status,
             me,
             replaced: None,
+            documents: true,
+            own: BTreeSet::new(),
+            unread: BTreeSet::new(),
+            jobs: VecDeque::new(),
+            reading: false,
             commit_at: None,
             tidy_at: None,
             compare_at: Some(clock::now()),
@@ -140,6 +176,7 @@ impl Keeper {
     fn show(&self) {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.stats = self.index.stats();
+        status.documents_waiting = self.jobs.len() as u64 + u64::from(self.reading);
     }
 
     /// Something was put or taken out, and is to last in this time.
@@ -205,12 +242,21 @@ impl Keeper {
         };
         let put = self.index.put_listing(listing);
         self.done(put, within);
+        if listing.source == Source::Own {
+            self.own.insert(listing.hash);
+            self.unread.insert(listing.hash);
+        }
     }
 
     fn remove(&mut self, hash: &InfoHash, author: Option<NodeId>, source: Source) {
         let removed = match source {
             // With its documents.
-            Source::Own => self.index.remove(hash, source),
+            Source::Own => {
+                self.own.remove(hash);
+                self.unread.remove(hash);
+                self.jobs.retain(|job| job.hash != *hash);
+                self.index.remove(hash, source)
+            }
             _ => self.index.remove_listing(hash, source, author),
         };
         self.done(removed, COMMIT_OWN_AFTER);
@@ -237,6 +283,85 @@ impl Keeper {
             for listing in wanted.iter().filter(|listing| !there.contains(&held(listing))) {
                 self.put(listing);
             }
+            if source == Source::Own {
+                self.own.extend(wanted.iter().map(|listing| listing.hash));
+                self.unread.clone_from(&self.own);
+            }
         }
+    }
+
+    /// Whether documents are to be read. If not, what was read before goes.
+    fn reads(&mut self, documents: bool) {
+        self.documents = documents;
+        if !documents && self.index.stats().passages > 0 {
+            let removed = self.index.remove_pages();
+            self.done(removed, COMMIT_OWN_AFTER);
+        }
+    }
+
+    /// Hears what has happened in the session: a torrent that is complete now may be one of ours.
+    fn heard(&mut self, event: Result<Event, RecvError>) {
+        match event {
+            Ok(
+                Event::Completed { .. } | Event::StateChanged { state: TorrentState::Seeding, .. },
+            )
+            | Err(RecvError::Lagged(_)) => self.unread.clone_from(&self.own),
+            _ => {}
+        }
+    }
+
+    /// Looks for documents in torrents of ours.
+    async fn look_for_documents(&mut self, shared: &Weak<Shared>) {
+        if !self.documents {
+            self.unread.clear();
+        }
+        while let Some(hash) = self.unread.pop_first() {
+            let Some(shared) = shared.upgrade() else { return };
+            let room = DOCUMENTS_WAITING_MAX.saturating_sub(self.jobs.len());
+            let jobs = documents::jobs_of(&shared, &hash).await;
+            self.jobs.retain(|job| job.hash != hash);
+            let unread = jobs.into_iter().filter(|job| !self.index.holds_page(&hash, &job.path));
+            self.jobs.extend(unread.take(room));
+            self.show();
+        }
+    }
+
+    /// Has the next document read, if none is.
+    fn read_next(&mut self, reader: &mpsc::Sender<Job>) {
+        if self.reading {
+            return;
+        }
+        let Some(job) = self.jobs.pop_front() else { return };
+        self.reading = reader.try_send(job).is_ok();
+    }
+
+    /// A document was read, or cannot be: then it is put without text, so that it is not read again.
+    fn document(&mut self, job: &Job, outcome: Outcome) {
+        self.reading = false;
+        let document = match outcome {
+            Outcome::Read(document) => document,
+            Outcome::Unreadable(reason) => {
+                debug!(path = job.path, reason, "a document cannot be read");
+                Default::default()
+            }
+            Outcome::NotThere(reason) => {
+                debug!(path = job.path, reason, "a document is not there");
+                return self.show();
+            }
+        };
+        // It may have been taken back meanwhile.
+        if self.own.contains(&job.hash) {
+            let page = Page {
+                hash: job.hash,
+                torrent: job.torrent.clone(),
+                path: job.path.clone(),
+                title: document.title,
+                text: document.text,
+                source: Source::Own,
+            };
+            let put = self.index.put_page(&page);
+            self.done(put, COMMIT_OWN_AFTER);
+        }
+        self.show();
     }
 }

@@ -35,7 +35,7 @@ mod ticket;
 mod watch;
 pub(crate) mod wishes;
 
-pub use crate::index::{IndexStatus, SearchError};
+pub use crate::index::{IndexStatus, SearchError, read_documents_with};
 pub(crate) use add::{folder as save_dir, shard_of};
 pub use althing_net::portmap::Status as PortMapping;
 pub use blocks::{BlocksError, BlocksStatus, list_name, parse_follow};
