@@ -88,3 +88,39 @@ async fn who_wants_none_has_none() {
         node.session.shutdown().await;
     }
 }
+
+#[tokio::test]
+async fn documents_that_are_published_are_found_by_what_they_say() {
+    let node = Node::with(settings(&[])).await;
+    let files: Files = vec![
+        ("notes/log.md", b"# The log\n\nThe carpenter sang of *silver anchors*.".to_vec()),
+        ("page.html", b"<title>Storms</title><p>Barnacles grow on the rudder.".to_vec()),
+        ("broken.pdf", b"%PDF-1.4 and nothing".to_vec()),
+        ("picture.jpg", b"silver anchors".to_vec()),
+    ];
+    let id = publish(&node, "Shelf of a harbour", &files).await;
+    let hit = found(&node, "silver anchors carpenter", 1).await.remove(0);
+    let page = hit.page.expect("it is a document");
+    assert_eq!((page.path.as_str(), page.title.as_str()), ("notes/log.md", "The log"));
+    assert!(page.snippet.contains("carpenter sang of silver anchors"), "{}", page.snippet);
+    let hit = found(&node, "barnacles storms", 1).await.remove(0);
+    assert_eq!(hit.page.expect("it is a document").path, "page.html");
+    until("all are read", async || {
+        let status = node.session.index().expect("there is an index");
+        (status.stats.passages == 3 && status.documents_waiting == 0).then_some(())
+    })
+    .await;
+    // They are not read again after a restart, and are gone with the torrent.
+    let node = node.restart().await;
+    found(&node, "barnacles", 1).await;
+    node.session.remove(id, false).await.expect("it is removed");
+    found(&node, "barnacles", 0).await;
+    // Who wants none has none.
+    let mut without = settings(&[]);
+    without.search.documents = false;
+    let node = node.start_again_with(without).await;
+    publish(&node, "Shelf of a harbour", &files).await;
+    found(&node, "harbour", 1).await;
+    assert_eq!(node.session.index().expect("there is one").stats.passages, 0);
+    node.session.shutdown().await;
+}
