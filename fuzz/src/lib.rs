@@ -21,6 +21,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("bencode", targets::bencode::run),
     ("dht_message", targets::dht_message::run),
     ("dns_answer", targets::dns_answer::run),
+    ("document", targets::document::run),
     ("encrypted_handshake", targets::encrypted_handshake::run),
     ("dont_have_message", targets::dont_have_message::run),
     ("extension_handshake", targets::extension_handshake::run),

@@ -3,6 +3,7 @@
 pub mod bencode;
 pub mod dht_message;
 pub mod dns_answer;
+pub mod document;
 pub mod dont_have_message;
 pub mod encrypted_handshake;
 pub mod extension_handshake;

@@ -6,6 +6,7 @@
 
 mod api;
 mod demo;
+mod documents;
 mod exchange;
 mod watch;
 mod world;
