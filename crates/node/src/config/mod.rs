@@ -232,7 +232,8 @@ section! {
     /// What is kept of what there is to find: names, tags and descriptions of what the members of the overlay
     /// publish, and what stands in documents that you publish yourself.
     pub struct Search("search") {
-        /// Whether there is an index on disk. There is none while this peer takes no part in the overlay.
+        /// Whether there is an index on disk. There is none while this peer neither takes part in the
+        /// overlay nor crawls.
         pub index: bool = true,
         /// Whether documents in torrents that you publish are read, so that others find them by what they
         /// say: text, Markdown, HTML, EPUB and PDF.
@@ -255,7 +256,7 @@ const INDEX_MIB_MIN: u32 = 16;
 impl Config {
     /// Whether there is to be an index.
     pub(crate) fn has_index(&self) -> bool {
-        self.search.index && self.overlay.enabled
+        self.search.index && (self.overlay.enabled || self.crawler.enabled)
     }
 }
 
@@ -288,7 +289,7 @@ section! {
     /// and puts the names into the index, from which this peer answers others. Nothing is fetched but names,
     /// and no torrent is announced; but whoever is asked sees this machine's address.
     pub struct Crawler("crawler") {
-        /// Whether it runs. It needs the DHT and the index (`overlay.enabled`, `search.index`).
+        /// Whether it runs. It needs the DHT and the index (`search.index`).
         pub enabled: bool = false,
         /// Questions to nodes of the DHT a second, 1 to 10.
         pub questions_per_s: u32 = 2,

@@ -3,7 +3,7 @@
 //!
 //! Nothing gets into it that is not shared: listings come from the overlay's shelf, where the user's own stand
 //! because the user has published them, and documents are those of torrents that are listed there by the user. It
-//! is open only while the overlay is, so that whoever does without pays nothing for it.
+//! is open only while the overlay or the crawler is, so that whoever does without pays nothing for it.
 
 mod documents;
 mod limits;

@@ -5,7 +5,7 @@ use crate::support::{Files, Node, config, torrent};
 use althing_bittorrent::metainfo::Format;
 use althing_index::{IndexHit, Query, Source};
 use althing_node::Config;
-use althing_node::session::TorrentId;
+use althing_node::session::{FindKind, FindOptions, TorrentId};
 use std::net::SocketAddr;
 
 /// Settings of a session that knows these peers.
@@ -123,4 +123,48 @@ async fn documents_that_are_published_are_found_by_what_they_say() {
     found(&node, "harbour", 1).await;
     assert_eq!(node.session.index().expect("there is one").stats.passages, 0);
     node.session.shutdown().await;
+}
+
+#[tokio::test]
+async fn others_find_what_documents_say() {
+    let asks = Node::with(settings(&[])).await;
+    let has = Node::with(settings(&[asks.addr()])).await;
+    let files: Files = vec![
+        ("book.epub", include_bytes!("documents/book.epub").to_vec()),
+        ("paper.pdf", include_bytes!("documents/paper.pdf").to_vec()),
+        ("notes/log.md", b"# The log\n\nNobody forgets the *monsoon* of that year.".to_vec()),
+    ];
+    publish(&has, "Shelf of a harbour", &files).await;
+    for (words, path, sentence) in [
+        (
+            "lighthouse keeper counted swallows",
+            "book.epub",
+            "The lighthouse keeper counted swallows.",
+        ),
+        ("carpenter sang anchors", "paper.pdf", "The carpenter sang of silver anchors."),
+        ("monsoon forgets", "notes/log.md", "Nobody forgets the monsoon of that year."),
+    ] {
+        found(&has, words, 1).await;
+        let what = format!("{words} are found by the other");
+        let page = until(&what, async || {
+            let options = FindOptions {
+                words: words.to_owned(),
+                kind: FindKind::Pages,
+                ..FindOptions::default()
+            };
+            let find = asks.session.find(options).await.expect("it looks");
+            let mut listener = find.listen();
+            while listener.next().await.is_some() {}
+            let answers = find.answers();
+            answers.into_iter().find_map(|answer| answer.pages.into_iter().next())
+        })
+        .await;
+        assert_eq!(page.path, path);
+        // Where a PDF ends its lines is for its reader to say.
+        let snippet = page.snippet.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(snippet.contains(sentence), "{snippet}");
+    }
+    for node in [asks, has] {
+        node.session.shutdown().await;
+    }
 }
