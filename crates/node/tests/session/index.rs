@@ -5,7 +5,7 @@ use crate::support::{Files, Node, config, torrent};
 use althing_bittorrent::metainfo::Format;
 use althing_index::{IndexHit, Query, Source};
 use althing_node::Config;
-use althing_node::session::{FindKind, FindOptions, TorrentId};
+use althing_node::session::{FindKind, FindOptions, FindVia, TorrentId};
 use std::net::SocketAddr;
 
 /// Settings of a session that knows these peers.
@@ -150,7 +150,9 @@ async fn others_find_what_documents_say() {
             let options = FindOptions {
                 words: words.to_owned(),
                 kind: FindKind::Pages,
-                ..FindOptions::default()
+                via: FindVia::Auto,
+                wanted: 5,
+                watch: false,
             };
             let find = asks.session.find(options).await.expect("it looks");
             let mut listener = find.listen();
