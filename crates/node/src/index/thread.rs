@@ -14,7 +14,7 @@ use crate::session::shared::Shared;
 use crate::session::{Event, TorrentState};
 use althing_base::Instant;
 use althing_base::machine::is_due;
-use althing_index::{Held, Index, IndexError, Listing, Page, Source};
+use althing_index::{Held, Index, IndexError, Listing, Page, Source, torrent_key};
 use althing_overlay::NodeId;
 use althing_overlay::records::{Change, InfoHash, Record, Why};
 use std::collections::{BTreeSet, VecDeque};
@@ -67,7 +67,7 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             event = events.recv() => {
-                keeper.heard(event);
+                keeper.heard(event, &shared);
             }
             count = told.recv_many(&mut batch, TOLD_PER_TURN) => if count == 0 {
                 return keeper.end();
@@ -300,14 +300,24 @@ impl Keeper {
     }
 
     /// Hears what has happened in the session: a torrent that is complete now may be one of ours.
-    fn heard(&mut self, event: Result<Event, RecvError>) {
-        match event {
+    fn heard(&mut self, event: Result<Event, RecvError>, shared: &Weak<Shared>) {
+        let id = match event {
             Ok(
-                Event::Completed { .. } | Event::StateChanged { state: TorrentState::Seeding, .. },
-            )
-            | Err(RecvError::Lagged(_)) => self.unread.clone_from(&self.own),
-            _ => {}
+                Event::Completed { id } | Event::StateChanged { id, state: TorrentState::Seeding },
+            ) => id,
+            Err(RecvError::Lagged(_)) => return self.unread.clone_from(&self.own),
+            _ => return,
+        };
+        if self.own.is_empty() {
+            return;
         }
+        let Some(entry) = shared.upgrade().and_then(|shared| shared.torrents.by_id(id)) else {
+            return;
+        };
+        let hashes: Vec<_> =
+            entry.snapshot().info_hashes.short_hashes().map(|hash| hash.0).collect();
+        let is_it = |hash: &&InfoHash| hashes.contains(&torrent_key(hash));
+        self.unread.extend(self.own.iter().filter(is_it).copied());
     }
 
     /// Looks for documents in torrents of ours.
