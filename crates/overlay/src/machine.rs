@@ -15,8 +15,8 @@ use crate::mail::{self, Mail, Now};
 use crate::membership::{Membership, Views};
 use crate::records::{Caps, RawRecord, Read, Record, Refused, Shelf, Standing};
 use crate::search::hit::RawHit;
-use crate::search::{Role, Search};
-use crate::sink::{Change, Sink};
+use crate::search::{Role, Search, Setup};
+use crate::sink::{Change, Sink, Wish};
 use crate::wire::Message;
 use althing_base::machine::is_due;
 use althing_base::{Instant, Machine, Rng, Seed, UnixTime};
@@ -155,8 +155,9 @@ pub enum Reason {
 impl Overlay {
     /// A node that knows nobody. It looks for others when it is first woken.
     pub fn new(now: Instant, config: Config) -> Self {
-        let Config { seed, me, network, verify, read, caps, is_super, consults, terms: _, mail } =
+        let Config { seed, me, network, verify, read, caps, is_super, consults, terms, mail } =
             config;
+        let setup = Setup { network, is_super, consults, terms };
         let mut shelf = Shelf::new(caps);
         shelf.regard(me, Standing::Own);
         let mut overlay = Overlay {
@@ -168,7 +169,7 @@ impl Overlay {
             tree: Broadcast::new(),
             shelf,
             compare: Compare::default(),
-            search: Search::new(now, seed.fork("search", 0), is_super, consults),
+            search: Search::new(now, seed.fork("search", 0), setup),
             mail: Mail::new(me, network, seed.fork("mail", 0), mail, is_super),
             clock: (now, UnixTime(0)),
             compare_at: None,
@@ -283,7 +284,14 @@ impl Overlay {
                 let score = self.mail.deposited(both, link, *deposit, sink);
                 self.regard(now, link, score);
             }
-            Message::Query(question) => self.search.question(now, link, *question, sink),
+            Message::Query(question) => {
+                self.members.visited(link);
+                if !self.members.is_watched(link) {
+                    self.search.visitor_asks(now, link, &question, sink);
+                } else {
+                    self.search.question(now, link, *question, sink);
+                }
+            }
             Message::Answer { id, hits } => self.answer(now, link, id, hits),
             other => self.members.message(now, link, other, sink),
         }
@@ -404,9 +412,19 @@ impl Overlay {
     /// Tells the parts what has become of links, and hands out what has become of records.
     fn settle(&mut self, now: Instant) {
         let both = self.both(now);
-        let mut at = 0;
-        while let Some(change) = self.sink.changes.get(at).copied() {
-            at += 1;
+        let (mut changed, mut wished) = (0, 0);
+        loop {
+            if let Some(wish) = self.sink.wishes.get(wished).copied() {
+                wished += 1;
+                match wish {
+                    Wish::Seek(addr) => self.members.seek(now, addr, &mut self.sink),
+                    Wish::LetGo(link) if self.search.is_visiting(link) => {}
+                    Wish::LetGo(link) => self.members.let_go(now, link, &mut self.sink),
+                }
+                continue;
+            }
+            let Some(change) = self.sink.changes.get(changed).copied() else { break };
+            changed += 1;
             match change {
                 Change::Up { link, ours } => {
                     self.tree.up(now, link);
@@ -423,10 +441,13 @@ impl Overlay {
                 Change::Visit(link) => {
                     self.compare.start(now, link, &self.shelf, &mut self.sink);
                 }
+                Change::Sought { addr, link } => {
+                    self.search.sought(now, addr, link, &mut self.sink);
+                }
                 Change::Down { link, died, active } => {
                     self.tree.down(now, link);
                     self.compare.down(link);
-                    self.search.down(now, link);
+                    self.search.down(now, link, &mut self.sink);
                     self.mail.down(link);
                     if died && active && self.compare_at.is_none() {
                         let wait = AFTER_DEATH.mul_f64(1.0 + self.rng.unit());
@@ -436,6 +457,7 @@ impl Overlay {
             }
         }
         self.sink.changes.clear();
+        self.sink.wishes.clear();
         if let Some(terms) = self.mail.terms() {
             self.search.also(now, terms);
         }
@@ -499,11 +521,13 @@ impl Machine for Overlay {
             Input::Publish(record) => self.publish(now, &record),
             Input::Offer(record) => self.search.offer(now, &record),
             Input::Find(find) => self.search.find(now, &find, &mut self.sink),
-            Input::StopFinding { id } => self.search.stop(id),
+            Input::StopFinding { id } => self.search.stop(now, id, &mut self.sink),
             Input::Consulted { ask, hits } => {
                 self.search.consulted(now, ask, &hits, &mut self.sink);
             }
-            Input::TermFound { .. } => {}
+            Input::TermFound { id, key, addrs } => {
+                self.search.term_found(now, id, key, &addrs, &mut self.sink);
+            }
             Input::Mail(told) => {
                 let both = self.both(now);
                 self.mail.told(both, *told, &self.search, &mut self.sink);

@@ -4,12 +4,23 @@ use crate::io::{CloseReason, LinkId, Output};
 use crate::search::Role;
 use crate::wire::Message;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 /// What the machine hands out, and what has become of links.
 #[derive(Debug, Default)]
 pub(crate) struct Sink {
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) changes: Vec<Change>,
+    pub(crate) wishes: Vec<Wish>,
+}
+
+/// What a part wants of links that are not there, or not for long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wish {
+    /// Somebody at this address is to be asked something: answered by [`Change::Sought`].
+    Seek(SocketAddr),
+    /// He has been asked.
+    LetGo(LinkId),
 }
 
 /// What has become of a link.
@@ -25,6 +36,8 @@ pub(crate) enum Change {
     Visit(LinkId),
     /// One indexes for the other now.
     Leans { link: LinkId, role: Role },
+    /// Somebody who was to be asked something is there, or nobody is.
+    Sought { addr: SocketAddr, link: Option<LinkId> },
     /// It is gone, or about to be closed.
     Down {
         link: LinkId,

@@ -9,7 +9,7 @@ use super::peer::{Peer, Stage};
 use super::{Membership, subnet};
 use crate::id::{Contact, NodeId};
 use crate::io::{CloseReason, LinkId, Output};
-use crate::sink::Sink;
+use crate::sink::{Change, Sink};
 use crate::wire::{Message, is_sound};
 use althing_base::machine::is_due;
 use althing_base::time::Duration;
@@ -25,6 +25,8 @@ pub(super) enum Purpose {
     Visit,
     /// To index for us.
     Lean,
+    /// To be asked something and let go.
+    Seek,
 }
 
 /// A call under way.
@@ -71,9 +73,27 @@ impl Calls {
         self.under_way.iter().any(|call| call.addr == addr)
     }
 
-    /// How many are called to index for us.
-    pub(super) fn leaning(&self) -> usize {
-        self.under_way.iter().filter(|call| call.purpose == Purpose::Lean).count()
+    /// How many are called for some purpose.
+    pub(super) fn count(&self, purpose: Purpose) -> usize {
+        self.under_way.iter().filter(|call| call.purpose == purpose).count()
+    }
+
+    /// How many are called to be more than asked something.
+    fn lasting(&self) -> usize {
+        self.under_way.len() - self.count(Purpose::Seek)
+    }
+
+    /// Calls somebody.
+    pub(super) fn begin(
+        &mut self,
+        now: Instant,
+        addr: SocketAddr,
+        node: Option<NodeId>,
+        purpose: Purpose,
+        sink: &mut Sink,
+    ) {
+        self.under_way.push(Call { addr, since: now, purpose });
+        sink.outputs.push_back(Output::Dial { addr, node });
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -100,10 +120,24 @@ impl Membership {
 
     /// Nobody answered.
     pub(crate) fn dial_failed(&mut self, now: Instant, addr: SocketAddr, sink: &mut Sink) {
-        self.calls.done(addr);
+        let call = self.calls.done(addr);
+        self.in_vain(now, addr, call.map(|call| call.purpose), sink);
+        self.mend(now, sink);
+    }
+
+    /// Nobody has answered there, who was called for some purpose.
+    fn in_vain(
+        &mut self,
+        now: Instant,
+        addr: SocketAddr,
+        purpose: Option<Purpose>,
+        sink: &mut Sink,
+    ) {
+        if purpose == Some(Purpose::Seek) {
+            sink.changes.push(Change::Sought { addr, link: None });
+        }
         self.leaning.forget(addr);
         self.passive.failed(now, &mut self.rng, addr);
-        self.mend(now, sink);
     }
 
     /// How many neighbours answer: those that we called, and all.
@@ -134,7 +168,7 @@ impl Membership {
 
     /// Calls others if neighbours are missing.
     pub(super) fn mend(&mut self, now: Instant, sink: &mut Sink) {
-        self.give_up_calls(now);
+        self.give_up_calls(now, sink);
         let missing = self.missing(now);
         let (outgoing, all) = self.sure();
         if outgoing >= OUT_WANTED && all >= ACTIVE_WANTED {
@@ -144,7 +178,7 @@ impl Membership {
         }
         let mut nobody = false;
         for _ in 0..missing {
-            if self.calls.under_way.len() >= DIALS_MAX {
+            if self.calls.lasting() >= DIALS_MAX {
                 break;
             }
             let Some(known) = self.candidate(now) else {
@@ -163,12 +197,11 @@ impl Membership {
     }
 
     /// Calls that the driver has said nothing about for too long.
-    fn give_up_calls(&mut self, now: Instant) {
+    fn give_up_calls(&mut self, now: Instant, sink: &mut Sink) {
         let over = |call: &Call| now.since(call.since) >= DIAL_TIMEOUT;
         while let Some(at) = self.calls.under_way.iter().position(over) {
             let call = self.calls.under_way.swap_remove(at);
-            self.leaning.forget(call.addr);
-            self.passive.failed(now, &mut self.rng, call.addr);
+            self.in_vain(now, call.addr, Some(call.purpose), sink);
         }
     }
 
@@ -214,8 +247,7 @@ impl Membership {
         if !self.calls.tokens.take(now, 1) {
             return false;
         }
-        self.calls.under_way.push(Call { addr, since: now, purpose });
-        sink.outputs.push_back(Output::Dial { addr, node });
+        self.calls.begin(now, addr, node, purpose, sink);
         true
     }
 
@@ -237,7 +269,7 @@ impl Membership {
             self.calls.meet_wait = MEET_FIRST;
             self.meet(now, sink);
         }
-        if self.calls.under_way.len() >= DIALS_MAX {
+        if self.calls.lasting() >= DIALS_MAX {
             return;
         }
         let peers = &self.peers;

@@ -87,7 +87,7 @@ impl Membership {
     pub(super) fn lean(&mut self, now: Instant, sink: &mut Sink) {
         let wanted = if self.hello.is_super { MESH_WANTED } else { SUPERS_WANTED };
         let leans = |peer: &&Peer| matches!(peer.stage, Stage::Leaning | Stage::Bidding);
-        let have = self.peers.iter().filter(leans).count() + self.calls.leaning();
+        let have = self.peers.iter().filter(leans).count() + self.calls.count(Purpose::Lean);
         if have >= wanted {
             self.leaning.next = None;
             return;

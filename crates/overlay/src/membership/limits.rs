@@ -195,6 +195,14 @@ pub const LEAVES_MAX: usize = 512;
 /// Others who index that may lean on one that does; past them who asks is refused.
 pub const MESH_MAX: usize = 32;
 
+/// Peers at a time that are called, or were, to be asked something and let go; past them the next is not
+/// called. They take no neighbour's place.
+pub const SEEKS_MAX: usize = 16;
+
+/// Calls of that kind a second, and at once: what somebody who has strangers named in the DHT can have a node
+/// send them.
+pub const SEEKS_PER_S: (u64, u64) = (4, 32);
+
 /// Peers that index of which a node knows; past them one gives way by chance.
 pub const SUPERS_KNOWN_MAX: usize = 16;
 

@@ -19,7 +19,8 @@ mod leaning;
 pub mod limits;
 mod passive;
 mod peer;
-mod subnet;
+mod seek;
+pub(crate) mod subnet;
 mod walks;
 
 use crate::id::{Contact, NodeId};
@@ -51,6 +52,7 @@ pub(crate) struct Membership {
     peers: Peers,
     passive: Passive,
     calls: calls::Calls,
+    seeks: seek::Seeks,
     walks: walks::Walks,
     leaning: leaning::Leaning,
     banned: VecDeque<(NodeId, Instant)>,
@@ -89,6 +91,7 @@ impl Membership {
             peers: Peers::default(),
             passive: Passive::default(),
             calls: calls::Calls::new(now),
+            seeks: seek::Seeks::new(now),
             walks: walks::Walks::new(now, &mut rng),
             leaning: leaning::Leaning::new(now, rng.unit()),
             banned: VecDeque::new(),
@@ -130,6 +133,11 @@ impl Membership {
         self.position(link).is_some_and(|at| self.peers[at].is_active())
     }
 
+    /// Whether a link is a neighbour's, or of somebody who indexes for us or for whom we do.
+    pub(crate) fn is_watched(&self, link: LinkId) -> bool {
+        self.position(link).is_some_and(|at| self.peers[at].is_watched())
+    }
+
     /// Who is at the other end of a link.
     pub(crate) fn node(&self, link: LinkId) -> Option<NodeId> {
         self.position(link).map(|at| self.peers[at].node)
@@ -155,12 +163,23 @@ impl Membership {
         sink: &mut Sink,
     ) {
         let call = outgoing.then(|| self.calls.done(addr)).flatten();
+        let is_sought = call.is_some_and(|call| call.purpose == Purpose::Seek);
         let refusal = self.refusal(now, &node, &addr, outgoing);
         if let Some(reason) = refusal {
             if reason == CloseReason::Myself || reason == CloseReason::Banned {
                 self.passive.forget(&node, Some(addr));
             }
             sink.close(link, false, reason);
+            if is_sought {
+                sink.changes.push(Change::Sought { addr, link: None });
+            }
+            return;
+        }
+        if let Some(old) = self.peers.iter().find(|peer| is_sought && peer.node == node) {
+            // It is known by another address: the link that there is will do.
+            let old = old.link;
+            sink.close(link, false, CloseReason::Duplicate);
+            sink.changes.push(Change::Sought { addr, link: Some(old) });
             return;
         }
         if let Some(at) = self.peers.iter().position(|peer| peer.node == node) {
@@ -181,11 +200,15 @@ impl Membership {
             _ if !outgoing => Stage::Greeting,
             Some(Purpose::Visit) => Stage::Visiting,
             Some(Purpose::Lean) => Stage::Bidding,
+            Some(Purpose::Seek) => Stage::Seeking,
             Some(Purpose::Neighbour) | None => Stage::Asking,
         };
         let mut peer = Peer::new(now, (link, node, addr), outgoing, stage);
         if outgoing {
             self.passive.answered(node, addr);
+        }
+        if is_sought {
+            sink.changes.push(Change::Sought { addr, link: Some(link) });
         }
         match stage {
             Stage::Asking if self.passive.len() < limits::PASSIVE_FEW => {
@@ -203,7 +226,7 @@ impl Membership {
                 return;
             }
             Stage::Bidding => sink.send(link, Message::Lean),
-            Stage::Greeting | Stage::Active | Stage::Leaning | Stage::Serving => {}
+            Stage::Greeting | Stage::Active | Stage::Leaning | Stage::Serving | Stage::Seeking => {}
         }
         self.push(peer);
     }
@@ -284,6 +307,7 @@ impl Membership {
         self.leans_no_longer(now, &peer);
         sink.close(peer.link, peer.is_active(), reason);
         match reason {
+            _ if peer.stage == Stage::Seeking && reason == CloseReason::Visited => {}
             CloseReason::Protocol | CloseReason::Flood | CloseReason::Banned => {
                 if self.banned.len() == BANNED_MAX {
                     self.banned.pop_front();
@@ -407,7 +431,8 @@ impl Membership {
                 self.mend(now, sink);
             }
             Message::Disconnect => {
-                let is_visit = self.peers[at].stage == Stage::Visiting;
+                let stage = self.peers[at].stage;
+                let is_visit = matches!(stage, Stage::Visiting | Stage::Seeking);
                 let reason =
                     if is_visit { CloseReason::Visited } else { CloseReason::Disconnected };
                 self.close(now, at, reason, sink);
@@ -530,7 +555,7 @@ impl Membership {
                 Some(Due::End) => {
                     let reason = match peer.stage {
                         Stage::Active | Stage::Leaning | Stage::Serving => CloseReason::Silent,
-                        Stage::Visiting => CloseReason::Visited,
+                        Stage::Visiting | Stage::Seeking => CloseReason::Visited,
                         Stage::Greeting | Stage::Asking | Stage::Bidding => CloseReason::Idle,
                     };
                     self.close(now, at, reason, sink);

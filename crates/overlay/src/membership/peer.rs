@@ -22,8 +22,10 @@ pub(super) enum Stage {
     Asking,
     /// Neighbours.
     Active,
-    /// Made to compare records only.
+    /// Made to compare records only, or by somebody who asks us something.
     Visiting,
+    /// We have called to ask something.
+    Seeking,
     /// We have called and asked to lean on the peer, which indexes for others.
     Bidding,
     /// We lean on it.
@@ -188,7 +190,7 @@ impl Peer {
     pub(super) fn deadline(&self) -> Option<Instant> {
         Some(match self.stage {
             Stage::Greeting | Stage::Asking | Stage::Bidding => self.since + GREETING_TIMEOUT,
-            Stage::Visiting => self.since + VISIT_TIMEOUT,
+            Stage::Visiting | Stage::Seeking => self.since + VISIT_TIMEOUT,
             Stage::Active | Stage::Leaning | Stage::Serving => match self.silence {
                 Silence::None => return None,
                 Silence::Since(at) => at + SILENCE_ASK,

@@ -3,8 +3,8 @@
 use super::Search;
 use super::hit::{Hit, RawHit, What, is_answer};
 use super::limits::{
-    ANSWERS_OF_NODE_MAX, ANSWERS_PASSED_MAX, CONSULT_WAIT, CONSULTS_MAX, CONSULTS_PER_S,
-    PAGES_OF_RECORD_MAX,
+    ANSWERS_OF_NODE_MAX, CONSULT_WAIT, CONSULTS_MAX, CONSULTS_PER_S, PAGES_OF_RECORD_MAX,
+    VISITOR_QUESTIONS_MAX, VISITORS_MAX,
 };
 use super::words::Word;
 use crate::id::NodeId;
@@ -30,6 +30,8 @@ struct Consult {
     ask: u64,
     question: u64,
     until: Instant,
+    /// A visitor who is told when there is nothing.
+    visitor: Option<LinkId>,
 }
 
 impl Consults {
@@ -56,26 +58,28 @@ impl Search {
         found.into_iter().cloned().collect()
     }
 
-    /// Asks the index on disk, if there is one and it is not asked too much.
+    /// Asks the index on disk, if there is one and it is not asked too much. Whether it is asked.
     pub(super) fn consult(
         &mut self,
         now: Instant,
         question: &Question,
         wanted: u8,
+        visitor: Option<LinkId>,
         sink: &mut Sink,
-    ) {
-        let Some(consults) = &mut self.consults else { return };
+    ) -> bool {
+        let Some(consults) = &mut self.consults else { return false };
         consults.forget(now);
         if consults.open.len() >= CONSULTS_MAX || !consults.rate.take(now, 1) {
-            return;
+            return false;
         }
         let ask = consults.next;
         consults.next += 1;
         let until = now + CONSULT_WAIT;
-        consults.open.push_back(Consult { ask, question: question.id, until });
+        consults.open.push_back(Consult { ask, question: question.id, until, visitor });
         let words = question.words.iter().map(|word| word.as_str().to_owned()).collect();
         let wanted = wanted.min(ANSWERS_OF_NODE_MAX as u8);
         sink.outputs.push_back(Output::Consult { ask, words, what: question.what, wanted });
+        true
     }
 
     /// The index on disk has found something, or nothing.
@@ -96,7 +100,50 @@ impl Search {
                 good.push(RawHit::from(hit));
             }
         }
-        self.pass_back(consult.question, good, sink);
+        match consult.visitor {
+            Some(visitor) => answer(visitor, consult.question, good, sink),
+            None => self.pass_back(consult.question, good, sink),
+        }
+    }
+
+    /// Somebody has called to ask this, and nobody else.
+    pub(crate) fn visitor_asks(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        question: &Question,
+        sink: &mut Sink,
+    ) {
+        let at = self.visitors.iter().position(|(visitor, _)| *visitor == link);
+        let at = match at {
+            None if self.visitors.len() >= VISITORS_MAX => return,
+            None => {
+                self.visitors.push((link, 0));
+                self.visitors.len() - 1
+            }
+            Some(at) => at,
+        };
+        let asked = &mut self.visitors[at].1;
+        if *asked >= VISITOR_QUESTIONS_MAX {
+            return;
+        }
+        *asked += 1;
+        // It may have come another way before.
+        if self.seen.came(now, link, question).is_none() {
+            return;
+        }
+        let found = self.offered(&question.words, question.what, question.wanted.into());
+        let wanted = question.wanted.saturating_sub(found.len() as u8);
+        self.seen.has_given(question.id, found.iter().map(|record| record.id()));
+        let hits: Vec<_> = found.iter().map(RawHit::from).collect();
+        let is_empty = hits.is_empty();
+        if !is_empty {
+            answer(link, question.id, hits, sink);
+        }
+        let is_asked = wanted > 0 && self.consult(now, question, wanted, Some(link), sink);
+        if is_empty && !is_asked {
+            answer(link, question.id, Vec::new(), sink);
+        }
     }
 
     /// Sends answers back on the way that the question came.
@@ -118,6 +165,9 @@ impl Search {
         check: impl Fn(&RawRecord) -> Result<Record, i32>,
         sink: &mut Sink,
     ) -> i32 {
+        if self.is_test(now, link, id) {
+            return 0;
+        }
         // It may be late.
         let Some(way) = self.seen.way(id) else { return 0 };
         if !way.sent.contains(&link) {
@@ -150,9 +200,13 @@ impl Search {
                 Err(harm) => score += harm,
             }
         }
+        if !good.is_empty()
+            && let Some(other) = self.links.iter_mut().find(|other| other.link == link)
+        {
+            other.trust.brings();
+        }
         if way.is_ours {
-            self.heard(id, bytes);
-            self.found(now, id, good, sink);
+            self.heard(now, (id, link), bytes, good, sink);
         } else {
             let good = good.iter().map(RawHit::from).collect();
             self.pass_back(id, good, sink);
@@ -177,5 +231,3 @@ pub(super) fn answer(link: LinkId, id: u64, hits: Vec<RawHit>, sink: &mut Sink) 
     }
     sink.send(link, Message::Answer { id, hits: fitting });
 }
-
-const _: () = assert!(ANSWERS_OF_NODE_MAX <= ANSWERS_PASSED_MAX);

@@ -1,35 +1,93 @@
-//! Questions of our own: asked with little at first, and again with more.
+//! Questions of our own: which way they go, with little at first, and again with more.
 
 use super::Search;
 use super::hit::{Hit, What};
-use super::limits::{ASKING_MAX, QUERY_WORDS_MAX, ROUNDS, WANTED_MAX};
-use super::words::{Word, words};
-use crate::io::{Cost, Find, LinkId, Output, Via};
+use super::limits::{ASKING_MAX, DHT_PATIENCE, QUERY_WORDS_MAX, ROUNDS, WANTED_MAX};
+use super::structured::Lookup;
+use super::words::{Term, Word, words};
+use crate::io::{Cost, Find, LinkId, Output, Page, Via};
+use crate::machine::Terms;
 use crate::records::Slot;
 use crate::sink::Sink;
 use crate::wire::{Message, Question};
 use althing_base::Instant;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Bytes of an answer besides what was found: its type and the question's number.
 const ANSWER_OVERHEAD_BYTES: usize = 9;
 
+/// What is done about a question, one after the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    /// It walks over neighbours, with the budget of this round.
+    Walk(usize),
+    /// It goes to those who index for us, with the budget of this round.
+    Super(usize),
+    /// Those are asked whom the DHT names.
+    Dht,
+}
+
 /// A question that is not answered yet.
 #[derive(Debug)]
 pub(super) struct Asking {
-    id: u64,
-    words: Vec<Word>,
+    pub(super) id: u64,
+    pub(super) words: Vec<Word>,
     wanted: u8,
-    via: Via,
     what: What,
     cost: Cost,
     /// Links on which it was asked.
     asked: Vec<LinkId>,
     /// What was found, by what it is about: two who have the same are one answer.
-    found: BTreeSet<Slot>,
-    round: usize,
-    /// When it is asked again.
-    pub(super) next: Instant,
+    found: BTreeSet<(Slot, Option<Page>)>,
+    steps: VecDeque<Step>,
+    /// When the next step is taken.
+    next: Instant,
+    pub(super) lookup: Lookup,
+}
+
+impl Asking {
+    /// Whether there is as much as was wanted.
+    pub(super) fn is_satisfied(&self) -> bool {
+        self.found.len() >= self.wanted.into()
+    }
+
+    /// How many answers are missing.
+    pub(super) fn missing(&self) -> usize {
+        usize::from(self.wanted).saturating_sub(self.found.len())
+    }
+
+    /// The question as it is said to others.
+    pub(super) fn question(&self, budget: u16, width: u8) -> Question {
+        // No more than were wanted.
+        let missing = self.missing() as u8;
+        Question {
+            id: self.id,
+            budget,
+            width,
+            wanted: missing.max(1),
+            what: self.what,
+            receipt: false,
+            words: self.words.clone(),
+        }
+    }
+
+    /// A question has gone out on some links, with so much of a budget on each.
+    pub(super) fn has_sent(&mut self, question: &Question, sent: &[(LinkId, u16)]) {
+        let len = Message::Query(Box::new(question.clone())).encoded_len() as u64;
+        for (link, budget) in sent {
+            self.cost.messages += u64::from(*budget);
+            self.cost.bytes += len;
+            if !self.asked.contains(link) {
+                self.asked.push(*link);
+                self.cost.peers += 1;
+            }
+        }
+    }
+
+    /// When something is to be done about it.
+    pub(super) fn deadline(&self) -> Instant {
+        self.lookup.deadline().map_or(self.next, |at| at.min(self.next))
+    }
 }
 
 impl Search {
@@ -45,49 +103,100 @@ impl Search {
             return;
         }
         if self.asking.len() >= ASKING_MAX {
-            let Asking { id, cost, .. } = self.asking.remove(0);
-            sink.outputs.push_back(Output::Searched { id, cost });
+            let mut oldest = self.asking.remove(0);
+            self.end(now, &mut oldest, sink);
         }
         let wanted = wanted.min(WANTED_MAX);
         let here = self.offered(&words, what, wanted.into());
+        let steps = self.steps(&words, via);
         self.asking.push(Asking {
             id,
             words,
             wanted,
-            via,
             what,
             cost: Cost::default(),
             asked: Vec::new(),
             found: BTreeSet::new(),
-            round: 0,
+            steps,
             next: now,
+            lookup: Lookup::default(),
         });
         let here = here.into_iter().map(|record| Hit { record, page: None, from: None });
         self.found(now, id, here.collect(), sink);
         self.ask_again(now, sink);
     }
 
-    /// The user has seen enough.
-    pub(crate) fn stop(&mut self, id: u64) {
-        self.asking.retain(|asking| asking.id != id);
+    /// Which ways a question goes, one after the other.
+    ///
+    /// What some neighbour offers, or leads to, is a few messages away, and nothing is cheaper. What none of
+    /// forty nodes around us has is rare: those who index for others know of it for some ten messages, and the
+    /// DHT for some forty wherever it is; to walk to it costs hundreds.
+    fn steps(&self, words: &[Word], via: Via) -> VecDeque<Step> {
+        let walks = (0..ROUNDS.len()).map(Step::Walk);
+        match via {
+            Via::Walk => walks.collect(),
+            Via::Super => (0..ROUNDS.len()).map(Step::Super).collect(),
+            Via::Dht => [Step::Dht].into(),
+            Via::Auto => {
+                let terms: Vec<Term> = words.iter().map(Word::term).collect();
+                let is_near = self.links.iter().any(|other| other.has_near(&terms));
+                let near = is_near.then_some(Step::Walk(0));
+                let up = self.leans().then_some([Step::Super(0), Step::Super(1)]);
+                let dht = (self.structured.terms != Terms::None).then_some(Step::Dht);
+                let rest = walks.skip(usize::from(is_near));
+                near.into_iter().chain(up.into_iter().flatten()).chain(dht).chain(rest).collect()
+            }
+        }
     }
 
-    /// An answer to a question of ours has come, of so many bytes of what was found.
-    pub(super) fn heard(&mut self, id: u64, bytes: usize) {
+    /// The user has seen enough.
+    pub(crate) fn stop(&mut self, now: Instant, id: u64, sink: &mut Sink) {
+        if let Some(mut asking) = self.take_asking(id) {
+            self.end_lookup(now, &mut asking, sink);
+        }
+    }
+
+    pub(super) fn take_asking(&mut self, id: u64) -> Option<Asking> {
+        let at = self.asking.iter().position(|asking| asking.id == id)?;
+        Some(self.asking.remove(at))
+    }
+
+    fn end(&mut self, now: Instant, asking: &mut Asking, sink: &mut Sink) {
+        self.end_lookup(now, asking, sink);
+        sink.outputs.push_back(Output::Searched { id: asking.id, cost: asking.cost });
+    }
+
+    /// An answer to a question of ours has come on a link, of so many bytes of what was found.
+    pub(super) fn heard(
+        &mut self,
+        now: Instant,
+        (id, link): (u64, LinkId),
+        bytes: usize,
+        hits: Vec<Hit>,
+        sink: &mut Sink,
+    ) {
+        let was_good = !hits.is_empty();
         if let Some(asking) = self.asking.iter_mut().find(|asking| asking.id == id) {
             asking.cost.messages += 1;
             asking.cost.bytes += (ANSWER_OVERHEAD_BYTES + bytes) as u64;
         }
+        self.found(now, id, hits, sink);
+        if let Some(mut asking) = self.take_asking(id) {
+            self.visited(now, &mut asking, link, was_good, sink);
+            self.asking.push(asking);
+        }
+        self.ask_again(now, sink);
     }
 
     /// What answers a question of ours.
-    pub(super) fn found(&mut self, now: Instant, id: u64, hits: Vec<Hit>, sink: &mut Sink) {
+    fn found(&mut self, now: Instant, id: u64, hits: Vec<Hit>, sink: &mut Sink) {
         let asking = self.asking.iter_mut().find(|asking| asking.id == id);
         if let Some(asking) = asking {
-            asking.found.extend(hits.iter().map(|hit| hit.record.key().slot));
-            if asking.found.len() >= asking.wanted.into() {
+            let names = hits.iter().map(|hit| (hit.record.key().slot, hit.page.clone()));
+            asking.found.extend(names);
+            if asking.is_satisfied() {
                 asking.next = now;
-                asking.round = ROUNDS.len();
+                asking.steps.clear();
             }
         }
         for hit in hits {
@@ -95,59 +204,40 @@ impl Search {
         }
     }
 
-    /// Asks again what has not been answered, or gives it up.
+    /// Takes the next step with what has not been answered, or gives it up.
     pub(super) fn ask_again(&mut self, now: Instant, sink: &mut Sink) {
-        let mut due = Vec::new();
-        self.asking.retain_mut(|asking| {
-            if asking.next > now {
-                return true;
-            }
-            let Some((budget, width, wait)) = ROUNDS.get(asking.round) else {
-                let (id, cost) = (asking.id, asking.cost);
-                sink.outputs.push_back(Output::Searched { id, cost });
-                return false;
-            };
-            asking.round += 1;
-            asking.next = now + *wait;
-            let had = asking.found.len() as u8;
-            // Who indexes may be gone, or not mean it: from the second round on neighbours are asked, too.
-            let via = match asking.via {
-                Via::Auto if asking.round.is_multiple_of(2) => Via::Walk,
-                via => via,
-            };
-            let question = Question {
-                id: asking.id,
-                budget: *budget,
-                width: *width,
-                wanted: asking.wanted.saturating_sub(had).max(1),
-                what: asking.what,
-                receipt: false,
-                words: asking.words.clone(),
-            };
-            due.push((question, via));
-            true
-        });
-        for (question, via) in due {
-            let sent = self.walk(None, &question, via, sink);
-            let asking = self.asking.iter_mut().find(|asking| asking.id == question.id);
-            if let Some(asking) = asking {
-                asking.has_sent(&question, &sent);
+        for mut asking in std::mem::take(&mut self.asking) {
+            self.end_visits(now, &mut asking, sink);
+            while asking.next <= now && self.step(now, &mut asking, sink) {}
+            let is_over = asking.steps.is_empty()
+                && asking.next <= now
+                && (asking.is_satisfied() || !asking.lookup.is_open());
+            match is_over {
+                true => self.end(now, &mut asking, sink),
+                false => self.asking.push(asking),
             }
         }
     }
-}
 
-impl Asking {
-    /// A question has gone out on some links, with so much of a budget on each.
-    fn has_sent(&mut self, question: &Question, sent: &[(LinkId, u16)]) {
-        let len = Message::Query(Box::new(question.clone())).encoded_len() as u64;
-        for (link, budget) in sent {
-            self.cost.messages += u64::from(*budget);
-            self.cost.bytes += len;
-            if !self.asked.contains(link) {
-                self.asked.push(*link);
-                self.cost.peers += 1;
+    /// Takes the next step. Whether there was one.
+    fn step(&mut self, now: Instant, asking: &mut Asking, sink: &mut Sink) -> bool {
+        let Some(step) = asking.steps.pop_front() else { return false };
+        let (round, via) = match step {
+            Step::Walk(round) => (round, Via::Walk),
+            Step::Super(round) => (round, Via::Super),
+            Step::Dht => {
+                self.look_up(now, asking, sink);
+                // What comes of it later is welcome, but others are asked meanwhile.
+                asking.next = now + DHT_PATIENCE;
+                return true;
             }
-        }
+        };
+        let (budget, width, wait) = ROUNDS[round];
+        let question = asking.question(budget, width);
+        let sent = self.walk(None, &question, via, sink);
+        asking.has_sent(&question, &sent);
+        // Who has nobody to ask need not wait.
+        asking.next = if sent.is_empty() { now } else { now + wait };
+        true
     }
 }

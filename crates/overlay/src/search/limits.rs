@@ -86,6 +86,103 @@ pub const ASKING_MAX: usize = 64;
 /// Distinct answers that are wanted at the most.
 pub const WANTED_MAX: u8 = 64;
 
+/// How long after a link is made its peer is tested for the first time: whether it says that it has heard a
+/// question. Every neighbour's first test is over before it matters.
+pub const TEST_FIRST: Duration = Duration::from_secs(8);
+
+/// How long it has to say so: a line whose queues hold seconds gets over it.
+pub const TEST_WAIT: Duration = Duration::from_secs(4);
+
+/// How often it is tested, if it does. A test and its answer are 35 bytes.
+pub const TEST_EVERY: Duration = Duration::from_secs(600);
+
+/// And how soon after it did not, twice as late each time. Until it does it gets no questions.
+pub const TEST_RETRY: Duration = Duration::from_secs(30);
+
+/// Questions that were given to a neighbour to walk on without any answer, after which others come first. One
+/// in ten questions or so is answered through a given neighbour, so that of those who do their part one in
+/// thirty is wronged, and no more than in that it is chosen last (guess).
+pub const BRINGS_NOTHING_AFTER: u32 = 32;
+
+/// Questions after which those before count for half.
+pub const TESTED_ALIKE: u32 = 256;
+
+/// How long a question that may go other ways, too, waits for what comes by way of the DHT before it does: a
+/// look into the DHT takes a second (half of them, 0.2 s: Jimenez 2011), a call and a question half a second.
+pub const DHT_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Words of a question of which the DHT is asked who has them, the rarest first; the second only if nobody
+/// was found by the first.
+pub const KEYS_OF_QUESTION_MAX: usize = 2;
+
+/// How long the DHT has time to name anybody; past it the key is taken for one at which nobody is.
+pub const TERM_WAIT: Duration = Duration::from_secs(12);
+
+/// Addresses that the DHT names for one question; further ones are not looked at.
+pub const CANDIDATES_MAX: usize = 1_024;
+
+/// Those of them that are called for one question, chosen by chance; past them it is taken for answered.
+pub const VISITS_OF_QUESTION: usize = 24;
+
+/// Those of them that are called at the same time, and no more than one beyond what is wanted; who does not
+/// answer for [`VISIT_PATIENCE`] does not count.
+pub const VISITS_AT_ONCE: usize = 6;
+
+/// See [`VISITS_AT_ONCE`].
+pub const VISIT_PATIENCE: Duration = Duration::from_millis(1_200);
+
+/// Those of one network (/24, or /48 of IPv6) that are called: who has one address has its neighbours, and
+/// can have each of them named.
+pub const VISITS_OF_NETWORK: usize = 2;
+
+/// How long somebody has who is called, until there is a link, and who is asked, until he answers.
+pub const VISIT_CALL: Duration = Duration::from_secs(7);
+
+/// See [`VISIT_CALL`]. It is longer than his index on disk has.
+pub const VISIT_ANSWER: Duration = Duration::from_secs(3);
+
+/// How long somebody who has answered is waited for because there may be more, if more is wanted.
+pub const VISIT_LINGER: Duration = Duration::from_millis(1_500);
+
+/// Addresses that are not called for some time because nobody answered there, or nothing; past them the
+/// oldest is forgotten.
+pub const BARREN_MAX: usize = 256;
+
+/// See [`BARREN_MAX`].
+pub const BARREN_TIME: Duration = Duration::from_secs(600);
+
+/// Questions of one visitor; further ones on the same link are not answered. Several may have been waiting
+/// for the link.
+pub const VISITOR_QUESTIONS_MAX: u8 = 4;
+
+/// Visitors at a time whose questions are counted; a further one is not answered. There are no more links
+/// of this kind.
+pub const VISITORS_MAX: usize = 32;
+
+/// Words for which a node has itself named in a DHT that belongs to everybody: some fourteen calls each, every
+/// half hour, is one in four seconds (guess).
+pub const ANNOUNCED_RARE_MAX: usize = 32;
+
+/// Of so many neighbours that offer a word, or lead to somebody who does, it is still rare: with some forty
+/// nodes around, of a word that one node of a hundred has 93 % say so, and of one that one of ten has 8 %.
+pub const RARE_SEEN_MAX: usize = 1;
+
+/// Words of one listing among them, the rarest.
+pub const WORDS_OF_LISTING_ANNOUNCED: usize = 2;
+
+/// Words for which a node has itself named in a DHT of a group's own.
+pub const ANNOUNCED_ALL_MAX: usize = 4_096;
+
+/// Listings whose words are looked at for that.
+pub const ANNOUNCED_OF_LISTINGS: usize = 4_096;
+
+/// How long after something is offered, or neighbours have told what they have, it is looked at which words
+/// are to be announced: by then most have told.
+pub const ANNOUNCE_AFTER: Duration = Duration::from_secs(45);
+
+/// And how long until it is looked at again.
+pub const ANNOUNCE_EVERY: Duration = Duration::from_secs(600);
+
 /// How a question goes out: so many messages, on so many ways, and so long is waited before the next time, if
 /// it is not answered. What is near or common is found by the first. Few
 /// ways, that go far, find more than many: whatever spreads around who asks has been there before (of single
@@ -99,4 +196,7 @@ pub const ROUNDS: [(u16, u8, Duration); 5] = [
 ];
 
 const _: () = assert!(ANSWERS_OF_NODE_MAX <= ANSWERS_PASSED_MAX);
+const _: () = assert!(BRINGS_NOTHING_AFTER < TESTED_ALIKE / 2);
+const _: () = assert!(VISITS_AT_ONCE <= VISITS_OF_QUESTION);
+const _: () = assert!(WORDS_OF_LISTING_ANNOUNCED <= ANNOUNCED_RARE_MAX);
 const _: () = assert!(TERMS_MAX[0] <= TERMS_MAX[1]);

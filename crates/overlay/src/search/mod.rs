@@ -24,11 +24,15 @@ pub mod hit;
 pub mod limits;
 pub(crate) mod offers;
 mod seen;
+mod structured;
 pub mod terms;
+mod trust;
 mod walk;
 pub mod words;
 
+use crate::id::NetworkKey;
 use crate::io::{LinkId, Via};
+use crate::machine::Terms;
 use crate::records::Record;
 use crate::sink::Sink;
 use crate::wire::{Message, Question};
@@ -40,8 +44,14 @@ use hit::RawHit;
 use limits::{BUDGET_PER_S, TELL_AFTER, TERMS_MAX, TERMS_PER_S};
 use offers::Offers;
 use seen::Seen;
+<<<<<<< HEAD
 use std::collections::BTreeMap;
 use terms::TermSet;
+=======
+use structured::Structured;
+use terms::TermSet;
+use trust::Trust;
+>>>>>>> f3c3a83 (Find what is rare by way of the DHT, and test whether neighbours pass questions on)
 use words::Term;
 
 /// What a peer is to the other, as far as questions go.
@@ -72,6 +82,7 @@ impl Role {
 #[derive(Debug)]
 pub(crate) struct Search {
     rng: Rng,
+    network: NetworkKey,
     /// It indexes for others.
     is_super: bool,
     links: Vec<Neighbour>,
@@ -82,10 +93,22 @@ pub(crate) struct Search {
     tell_at: [Option<Instant>; 2],
     seen: Seen,
     asking: Vec<Asking>,
+    structured: Structured,
+    /// Who has called to ask something, and how often he has.
+    visitors: Vec<(LinkId, u8)>,
     /// Questions for the index on disk, if there is one.
     consults: Option<Consults>,
     /// Terms of what is here and is no listing.
     also: TermSet,
+}
+
+/// What a node is like, as far as it concerns questions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) network: NetworkKey,
+    pub(crate) is_super: bool,
+    pub(crate) consults: bool,
+    pub(crate) terms: Terms,
 }
 
 /// What a neighbour has told and was told.
@@ -97,6 +120,7 @@ struct Neighbour {
     told: [TermSet; 2],
     terms: TokenBucket,
     budget: TokenBucket,
+    trust: Trust,
 }
 
 /// A peer tells more than anybody has: it is to be parted with.
@@ -104,9 +128,11 @@ struct Neighbour {
 pub(crate) struct TooMuch;
 
 impl Search {
-    pub(crate) fn new(now: Instant, seed: Seed, is_super: bool, consults: bool) -> Self {
+    pub(crate) fn new(now: Instant, seed: Seed, setup: Setup) -> Self {
+        let Setup { network, is_super, consults, terms } = setup;
         Search {
             rng: Rng::new(seed),
+            network,
             is_super,
             links: Vec::new(),
             offers: Offers::default(),
@@ -114,6 +140,8 @@ impl Search {
             tell_at: [None; 2],
             seen: Seen::default(),
             asking: Vec::new(),
+            structured: Structured::new(terms),
+            visitors: Vec::new(),
             consults: consults.then(|| Consults::new(now)),
             also: TermSet::default(),
         }
@@ -141,6 +169,7 @@ impl Search {
     pub(crate) fn offer(&mut self, now: Instant, record: &Record) {
         if self.offers.put(record) {
             self.plan(now, 0);
+            self.structured.plan(now);
         }
     }
 
@@ -159,14 +188,20 @@ impl Search {
                 told: Default::default(),
                 terms: TokenBucket::new(now, TERMS_PER_S.0, TERMS_PER_S.1),
                 budget: TokenBucket::new(now, BUDGET_PER_S.0, BUDGET_PER_S.1),
+                trust: Trust::new(now, role, &mut self.rng),
             });
             self.plan(now, 0);
             self.plan(now, 1);
         }
     }
 
-    /// And is so no longer.
-    pub(crate) fn down(&mut self, now: Instant, link: LinkId) {
+    /// And is so no longer; or whoever was asked something on it is gone.
+    pub(crate) fn down(&mut self, now: Instant, link: LinkId, sink: &mut Sink) {
+        self.visitors.retain(|(visitor, _)| *visitor != link);
+        for mut asking in std::mem::take(&mut self.asking) {
+            self.visited(now, &mut asking, link, false, sink);
+            self.asking.push(asking);
+        }
         if let Some(at) = self.position(link) {
             let gone = self.links.swap_remove(at);
             if !gone.theirs[0].is_empty() {
@@ -190,18 +225,33 @@ impl Search {
     /// Tells all neighbours what they do not know of an index.
     fn tell(&mut self, which: usize, sink: &mut Sink) {
         let most = TERMS_MAX[which];
+        let mut alone = TermSet::default();
         self.ours[which] = match which {
+<<<<<<< HEAD
             0 if self.also.is_empty() => self.offers.terms(most),
             0 => TermSet::joined([&self.also, &self.offers.terms(most)].into_iter(), most),
             _ => TermSet::joined(self.links.iter().map(|other| &other.theirs[0]), most),
+=======
+            0 => self.offers.terms(most),
+            _ => {
+                let (all, once) =
+                    TermSet::joined(self.links.iter().map(|other| &other.theirs[0]), most);
+                alone = once;
+                all
+            }
+>>>>>>> f3c3a83 (Find what is rare by way of the DHT, and test whether neighbours pass questions on)
         };
-        let now = &self.ours[which];
         for other in self.links.iter_mut().filter(|other| other.role.is_told(which)) {
+            // What only its own peer offers leads nowhere from there.
+            let now = match which {
+                0 => self.ours[0].clone(),
+                _ => self.ours[1].without(&other.theirs[0].common(&alone)),
+            };
             let toggled = now.toggled(&other.told[which]);
             for toggled in toggled.parts() {
                 sink.send(other.link, Message::Terms { is_near: which == 1, toggled });
             }
-            other.told[which] = now.clone();
+            other.told[which] = now;
         }
     }
 
@@ -221,6 +271,7 @@ impl Search {
             return Err(TooMuch);
         }
         other.theirs[which] = set;
+        self.structured.plan(now);
         if !is_near {
             self.plan(now, 1);
         }
@@ -257,7 +308,7 @@ impl Search {
         // It was no more than the question's.
         if let Some(wanted) = u8::try_from(wanted).ok().filter(|wanted| *wanted > 0) {
             if is_new {
-                self.consult(now, &question, wanted, sink);
+                self.consult(now, &question, wanted, None, sink);
             }
             let from = Some((link, self.links[at].role));
             self.walk(from, &Question { budget, wanted, ..question }, Via::Auto, sink);
@@ -265,8 +316,10 @@ impl Search {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let asking = self.asking.iter().map(|asking| asking.next);
-        asking.chain(self.tell_at.into_iter().flatten()).min()
+        let asking = self.asking.iter().map(Asking::deadline);
+        let told = self.tell_at.into_iter().flatten();
+        let tests = self.links.iter().filter_map(|other| other.trust.deadline());
+        asking.chain(told).chain(tests).chain(self.structured.deadline()).min()
     }
 
     pub(crate) fn timeout(&mut self, now: Instant, sink: &mut Sink) {
@@ -276,7 +329,22 @@ impl Search {
                 self.tell(which, sink);
             }
         }
+        self.test(now, sink);
+        self.announce(now, sink);
         self.ask_again(now, sink);
+    }
+
+    /// Whether somebody indexes for us.
+    fn leans(&self) -> bool {
+        let up = if self.is_super { Role::Mesh } else { Role::Index };
+        self.links.iter().any(|other| other.role == up)
+    }
+}
+
+impl Neighbour {
+    /// Whether it offers all of some terms, or has neighbours who do, as far as it can be believed.
+    fn has_near(&self, terms: &[Term]) -> bool {
+        !self.trust.swallows() && self.theirs.iter().any(|set| set.has_all(terms))
     }
 }
 

@@ -59,6 +59,14 @@ impl Offers {
         self.by_term.keys().take(most).copied().collect()
     }
 
+    /// The words of each listing.
+    pub(crate) fn words(&self) -> impl Iterator<Item = Vec<Word>> + '_ {
+        self.records.values().map(|record| match record.body() {
+            Body::Listing(listing) => words_of(&listing),
+            _ => Vec::new(),
+        })
+    }
+
     /// Listings with all of some words, at most so many.
     pub(crate) fn find(&self, words: &[Word], most: usize) -> Vec<&Record> {
         let sets: Option<Vec<_>> =

@@ -87,14 +87,36 @@ impl TermSet {
         TermSet::sorted(all)
     }
 
-    /// All terms of some sets, the least `most` of them.
-    pub fn joined<'a>(sets: impl Iterator<Item = &'a TermSet>, most: usize) -> TermSet {
+    /// All terms of some sets, the least `most` of them; and those that only one of the sets has.
+    pub fn joined<'a>(sets: impl Iterator<Item = &'a TermSet>, most: usize) -> (TermSet, TermSet) {
         let mut all = Vec::new();
         sets.for_each(|set| all.extend_from_slice(set.terms()));
         all.sort_unstable();
+        let once = all.chunk_by(|a, b| a == b).filter_map(|same| match same {
+            [alone] => Some(*alone),
+            _ => None,
+        });
+        let once = TermSet::sorted(once.collect());
         all.dedup();
         all.truncate(most);
-        TermSet::sorted(all)
+        (TermSet::sorted(all), once)
+    }
+
+    /// Those that another set has, too.
+    pub fn common(&self, other: &TermSet) -> TermSet {
+        let has = other.terms();
+        let common = self.terms().iter().filter(|term| has.binary_search(term).is_ok());
+        TermSet::sorted(common.copied().collect())
+    }
+
+    /// Those that another set has not.
+    pub fn without(&self, other: &TermSet) -> TermSet {
+        if other.is_empty() {
+            return self.clone();
+        }
+        let has = other.terms();
+        let left = self.terms().iter().filter(|term| has.binary_search(term).is_err());
+        TermSet::sorted(left.copied().collect())
     }
 
     /// In parts that fit a message each.
@@ -262,8 +284,11 @@ mod tests {
             let between = one.toggled(&two);
             prop_assert_eq!(one.toggled(&between), two.clone());
             prop_assert_eq!(two.toggled(&between), one.clone());
-            let all = TermSet::joined([&one, &two].into_iter(), usize::MAX);
+            let (all, once) = TermSet::joined([&one, &two].into_iter(), usize::MAX);
             prop_assert!(all.has_all(one.terms()) || one.is_empty());
+            prop_assert_eq!(&once, &between);
+            prop_assert_eq!(all.without(&once), one.common(&two));
+            prop_assert_eq!(one.without(&two), one.common(&between));
         }
     }
 }

@@ -34,6 +34,12 @@ fn listing(who: u8, name: &str) -> Record {
     draft.sign(&Keys::from_secret(&[who; 32]), &NetworkKey::public()).unwrap()
 }
 
+fn node(seed: u64) -> Search {
+    let (network, terms) = (NetworkKey::public(), Terms::None);
+    let setup = Setup { network, is_super: false, consults: false, terms };
+    Search::new(Instant::ORIGIN, Seed::from_u64(seed), setup)
+}
+
 fn check(raw: &RawRecord) -> Result<Record, i32> {
     raw.check(&NetworkKey::public(), crate::NodeId::has_signed).map_err(|_| SCORE_INVALID)
 }
@@ -41,9 +47,7 @@ fn check(raw: &RawRecord) -> Result<Record, i32> {
 impl Web {
     fn new(nodes: usize, links: &[(usize, usize)]) -> Web {
         let mut web = Web {
-            nodes: (0..nodes as u64)
-                .map(|at| Search::new(Instant::ORIGIN, Seed::from_u64(at), false, false))
-                .collect(),
+            nodes: (0..nodes as u64).map(node).collect(),
             links: links.to_vec(),
             now: Instant::ORIGIN,
             queue: VecDeque::new(),
@@ -258,8 +262,7 @@ fn answers_go_back_on_another_way_if_the_first_is_gone() {
         web.hears(3, LinkId(link), Message::Query(Box::new(question(7, 10, "debian"))));
     }
     web.queue.clear();
-    let now = web.now;
-    web.nodes[3].down(now, LinkId(2));
+    web.does(3, |node, now, sink| node.down(now, LinkId(2), sink));
     let way = web.nodes[3].seen.way(7).unwrap();
     way.sent.push(LinkId(3));
     let record = listing(3, "Debian");
@@ -270,7 +273,7 @@ fn answers_go_back_on_another_way_if_the_first_is_gone() {
 
 #[test]
 fn indexes_without_end_are_not_kept() {
-    let mut node = Search::new(Instant::ORIGIN, Seed::from_u64(1), false, false);
+    let mut node = node(1);
     let now = Instant::ORIGIN;
     node.up(now, LinkId(1), Role::Peer);
     let mut told = 0;

@@ -1,5 +1,6 @@
 //! Where a question goes on.
 
+use super::hit::What;
 use super::limits::NEAR_BUDGET;
 use super::words::{Term, Word};
 use super::{Neighbour, Role, Search};
@@ -24,12 +25,12 @@ impl Search {
         let (mut fresh, stale): (Vec<&Neighbour>, Vec<_>) = self
             .links
             .iter()
+            // Who swallows questions gets none, and whatever he says of indexes leads nowhere.
+            .filter(|other| !other.trust.swallows())
             .partition(|other| !way.sent.contains(&other.link) && !way.from.contains(&other.link));
         self.rng.shuffle(&mut fresh);
         let mut budget = question.budget;
         let mut wanted = question.wanted;
-        // What we offer ourselves is in the index of each neighbour's neighbours.
-        let is_near_known = !self.ours[0].has_all(&terms);
         let mut rest = Vec::with_capacity(fresh.len());
         let mut send = |link: LinkId, budget: u16, width: u8, wanted: u8| {
             if !way.sent.contains(&link) {
@@ -39,8 +40,10 @@ impl Search {
             let question = Question { budget, width, wanted, ..question.clone() };
             sink.send(link, Message::Query(Box::new(question)));
         };
+        // In the text of pages there are words that no index of terms tells of.
+        let is_told = question.what != What::Pages;
         for other in fresh {
-            if other.theirs[0].has_all(&terms) && budget > 0 && wanted > 0 {
+            if is_told && other.theirs[0].has_all(&terms) && budget > 0 && wanted > 0 {
                 send(other.link, 1, 1, wanted);
                 (budget, wanted) = (budget - 1, wanted - 1);
             } else {
@@ -48,7 +51,7 @@ impl Search {
             }
         }
         rest.retain(|other| {
-            let leads = is_near_known && other.theirs[1].has_all(&terms);
+            let leads = is_told && other.theirs[1].has_all(&terms);
             if !leads || budget < 2 || wanted == 0 {
                 return true;
             }
@@ -69,12 +72,21 @@ impl Search {
             self.rng.shuffle(&mut again);
             rest.extend(again);
         }
+        // Who was given many questions and never brought anything comes last.
+        rest.sort_by_key(|other| other.trust.brings_nothing());
         let width = u16::from(question.width).min(budget);
         let count = width.min(rest.len() as u16);
+        let mut walked = Vec::with_capacity(count.into());
         for (other, number) in rest.into_iter().zip(0..count) {
             let part = |of: u16| of / count + u16::from(number < of % count);
             // A part of a width of 64 is no more than that.
             send(other.link, part(budget), part(width).max(1) as u8, wanted);
+            walked.push(other.link);
+        }
+        for other in &mut self.links {
+            if walked.contains(&other.link) {
+                other.trust.is_given();
+            }
         }
         sent
     }
@@ -85,7 +97,7 @@ impl Search {
         let up: &[Role] = if self.is_super { &[Role::Mesh] } else { &[Role::Index] };
         let is_up = self.links.iter().any(|other| up.contains(&other.role));
         match (from, via) {
-            (None, Via::Walk) | (Some(Role::Peer), _) => &[Role::Peer],
+            (None, Via::Walk | Via::Dht) | (Some(Role::Peer), _) => &[Role::Peer],
             (None, Via::Auto | Via::Super) | (Some(Role::Leaf | Role::Mesh), _) if is_up => up,
             _ => &[Role::Peer],
         }
