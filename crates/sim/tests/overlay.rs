@@ -148,3 +148,14 @@ fn mail_comes_to_who_is_there_and_to_who_is_not() {
     let away = mail::absent(7, 150, with(0.1), 20, Duration::from_secs(3_600));
     assert!(away.came >= 0.9 && away.known >= 0.9, "{away:?}");
 }
+
+#[test]
+fn what_is_rare_is_found_by_way_of_the_dht() {
+    let conditions = Conditions { dht: true, ..Conditions::default() };
+    let mut library = search::library(11, 150, conditions);
+    for copies in [2, 1] {
+        let cost = search::ask(&mut library, copies, 60, Via::Dht);
+        assert!(cost.found >= 0.95, "{copies} copies: {cost:?}");
+        assert!(cost.messages.0 <= 70.0, "{copies} copies: {cost:?}");
+    }
+}

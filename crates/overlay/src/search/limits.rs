@@ -163,9 +163,10 @@ pub const VISITORS_MAX: usize = 32;
 /// half hour, is one in four seconds (guess).
 pub const ANNOUNCED_RARE_MAX: usize = 32;
 
-/// Of so many neighbours that offer a word, or lead to somebody who does, it is still rare: with some forty
-/// nodes around, of a word that one node of a hundred has 93 % say so, and of one that one of ten has 8 %.
-pub const RARE_SEEN_MAX: usize = 1;
+/// Of so many neighbours that offer a word, or lead to somebody who does, it is still rare: with some thirty
+/// nodes around, of a word that one node of a hundred has nearly all say so, and of one that one of three has one in
+/// a hundred. In a group of a hundred, of whom two have something, both may be neighbours.
+pub const RARE_SEEN_MAX: usize = 2;
 
 /// Words of one listing among them, the rarest.
 pub const WORDS_OF_LISTING_ANNOUNCED: usize = 2;

@@ -44,14 +44,10 @@ use hit::RawHit;
 use limits::{BUDGET_PER_S, TELL_AFTER, TERMS_MAX, TERMS_PER_S};
 use offers::Offers;
 use seen::Seen;
-<<<<<<< HEAD
 use std::collections::BTreeMap;
-use terms::TermSet;
-=======
 use structured::Structured;
 use terms::TermSet;
 use trust::Trust;
->>>>>>> f3c3a83 (Find what is rare by way of the DHT, and test whether neighbours pass questions on)
 use words::Term;
 
 /// What a peer is to the other, as far as questions go.
@@ -227,19 +223,14 @@ impl Search {
         let most = TERMS_MAX[which];
         let mut alone = TermSet::default();
         self.ours[which] = match which {
-<<<<<<< HEAD
             0 if self.also.is_empty() => self.offers.terms(most),
-            0 => TermSet::joined([&self.also, &self.offers.terms(most)].into_iter(), most),
-            _ => TermSet::joined(self.links.iter().map(|other| &other.theirs[0]), most),
-=======
-            0 => self.offers.terms(most),
+            0 => TermSet::joined([&self.also, &self.offers.terms(most)].into_iter(), most).0,
             _ => {
                 let (all, once) =
                     TermSet::joined(self.links.iter().map(|other| &other.theirs[0]), most);
                 alone = once;
                 all
             }
->>>>>>> f3c3a83 (Find what is rare by way of the DHT, and test whether neighbours pass questions on)
         };
         for other in self.links.iter_mut().filter(|other| other.role.is_told(which)) {
             // What only its own peer offers leads nowhere from there.

@@ -23,8 +23,8 @@ const VOCABULARY: usize = 20_000;
 /// Different things of each number of copies.
 const THINGS: usize = 50;
 
-/// How long indexes are given to come round.
-const SETTLE: Duration = Duration::from_secs(60);
+/// How long indexes are given to come round, and, where there is a DHT, rare words to be announced there.
+const SETTLE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(180));
 
 /// How long a question is given.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -117,7 +117,7 @@ impl Library {
             }
             self.things.push((*copies, of));
         }
-        self.net.run(SETTLE);
+        self.net.run(if self.net.dht.is_some() { SETTLE.1 } else { SETTLE.0 });
     }
 
     /// Somebody has ten things of words of usual frequency.
