@@ -86,7 +86,11 @@ impl Asking {
 
     /// When something is to be done about it.
     pub(super) fn deadline(&self) -> Instant {
-        self.lookup.deadline().map_or(self.next, |at| at.min(self.next))
+        match self.lookup.deadline() {
+            // Nothing else is left to be done.
+            Some(at) if self.steps.is_empty() => at,
+            at => at.into_iter().fold(self.next, Instant::min),
+        }
     }
 }
 
