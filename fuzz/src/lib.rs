@@ -36,6 +36,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("overlay_reconcile", targets::overlay_reconcile::run),
     ("overlay_record", targets::overlay_record::run),
     ("overlay_shelf", targets::overlay_shelf::run),
+    ("overlay_words", targets::overlay_words::run),
     ("overlay_mail", targets::overlay_mail::run),
     ("overlay_message", targets::overlay_message::run),
     ("peer_message", targets::peer_message::run),

@@ -20,6 +20,7 @@ pub mod overlay_message;
 pub mod overlay_reconcile;
 pub mod overlay_record;
 pub mod overlay_shelf;
+pub mod overlay_words;
 pub mod peer_message;
 pub mod pex_message;
 pub mod port_mapping;

@@ -40,6 +40,14 @@ pub(super) struct Asking {
     /// What was found, by what it is about: two who have the same are one answer.
     found: BTreeSet<(Slot, Option<Page>)>,
     steps: VecDeque<Step>,
+    /// The ways were chosen by us.
+    is_auto: bool,
+    /// The DHT was asked.
+    was_looked_up: bool,
+    /// How much was known here.
+    own: usize,
+    /// How much was known when the last step was taken.
+    before: usize,
     /// When the next step is taken.
     next: Instant,
     pub(super) lookup: Lookup,
@@ -84,6 +92,18 @@ impl Asking {
         }
     }
 
+    /// Leaves out what would bring little: if what is rare was found by way of the DHT, which names all who have it,
+    /// and if the last of several steps has brought nothing that was not known before.
+    fn is_enough(&mut self) {
+        if self.is_auto
+            && self.found.len() > self.own
+            && self.was_looked_up
+            && !self.lookup.is_open()
+        {
+            self.steps.clear();
+        }
+    }
+
     /// When something is to be done about it.
     pub(super) fn deadline(&self) -> Instant {
         match self.lookup.deadline() {
@@ -122,19 +142,26 @@ impl Search {
             asked: Vec::new(),
             found: BTreeSet::new(),
             steps,
+            is_auto: via == Via::Auto,
+            was_looked_up: false,
+            own: 0,
+            before: 0,
             next: now,
             lookup: Lookup::default(),
         });
         let here = here.into_iter().map(|record| Hit { record, page: None, from: None });
         self.found(now, id, here.collect(), sink);
+        if let Some(asking) = self.asking.last_mut() {
+            asking.own = asking.found.len();
+        }
         self.ask_again(now, sink);
     }
 
     /// Which ways a question goes, one after the other.
     ///
-    /// What some neighbour offers, or leads to, is a few messages away, and nothing is cheaper. What none of
-    /// forty nodes around us has is rare: those who index for others know of it for some ten messages, and the
-    /// DHT for some forty wherever it is; to walk to it costs hundreds.
+    /// Those who index for others know of everything for some ten messages. Without them, what some neighbour offers
+    /// or leads to is a few messages away, and nothing is cheaper; what none of forty nodes around us has is
+    /// rare, and the DHT names who has it for some forty messages, wherever that is; to walk to it costs hundreds.
     fn steps(&self, words: &[Word], via: Via) -> VecDeque<Step> {
         let walks = (0..ROUNDS.len()).map(Step::Walk);
         match via {
@@ -144,8 +171,11 @@ impl Search {
             Via::Auto => {
                 let terms: Vec<Term> = words.iter().map(Word::term).collect();
                 let is_near = self.links.iter().any(|other| other.has_near(&terms));
+                let leans = self.leans();
+                // On their way to those who index, questions go to neighbours who have the answer, too.
+                let is_near = is_near && !leans;
                 let near = is_near.then_some(Step::Walk(0));
-                let up = self.leans().then_some([Step::Super(0), Step::Super(1)]);
+                let up = leans.then_some([Step::Super(0), Step::Super(1)]);
                 let dht = (self.structured.terms != Terms::None).then_some(Step::Dht);
                 let rest = walks.skip(usize::from(is_near));
                 near.into_iter().chain(up.into_iter().flatten()).chain(dht).chain(rest).collect()
@@ -212,6 +242,7 @@ impl Search {
     pub(super) fn ask_again(&mut self, now: Instant, sink: &mut Sink) {
         for mut asking in std::mem::take(&mut self.asking) {
             self.end_visits(now, &mut asking, sink);
+            asking.is_enough();
             while asking.next <= now && self.step(now, &mut asking, sink) {}
             let is_over = asking.steps.is_empty()
                 && asking.next <= now
@@ -225,11 +256,16 @@ impl Search {
 
     /// Takes the next step. Whether there was one.
     fn step(&mut self, now: Instant, asking: &mut Asking, sink: &mut Sink) -> bool {
+        let had = std::mem::replace(&mut asking.before, asking.found.len());
+        if asking.is_auto && asking.before > asking.own && had == asking.before {
+            asking.steps.clear();
+        }
         let Some(step) = asking.steps.pop_front() else { return false };
         let (round, via) = match step {
             Step::Walk(round) => (round, Via::Walk),
             Step::Super(round) => (round, Via::Super),
             Step::Dht => {
+                asking.was_looked_up = true;
                 self.look_up(now, asking, sink);
                 // What comes of it later is welcome, but others are asked meanwhile.
                 asking.next = now + DHT_PATIENCE;

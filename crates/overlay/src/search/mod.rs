@@ -23,6 +23,7 @@ mod asking;
 pub mod hit;
 pub mod limits;
 pub(crate) mod offers;
+pub mod rank;
 mod seen;
 mod structured;
 pub mod terms;

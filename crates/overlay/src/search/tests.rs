@@ -1,5 +1,7 @@
 //! Some nodes that ask each other, without anything else around them.
 
+mod ways;
+
 use super::*;
 use crate::id::{Keys, NetworkKey};
 use crate::io::{Find, Output};
@@ -22,6 +24,8 @@ struct Web {
     queue: VecDeque<(usize, LinkId, Message)>,
     /// Questions and answers that were sent.
     sent: usize,
+    /// Questions alone.
+    questions: usize,
     found: Vec<(usize, Record)>,
     searched: usize,
     scores: Vec<(usize, i32)>,
@@ -52,6 +56,7 @@ impl Web {
             now: Instant::ORIGIN,
             queue: VecDeque::new(),
             sent: 0,
+            questions: 0,
             found: Vec::new(),
             searched: 0,
             scores: Vec::new(),
@@ -77,6 +82,7 @@ impl Web {
             match output {
                 Output::Send { link, message } => {
                     self.sent += usize::from(!matches!(message, Message::Terms { .. }));
+                    self.questions += usize::from(matches!(message, Message::Query(_)));
                     let (one, two) = self.links[link.0 as usize];
                     let to = if one == at { two } else { one };
                     self.queue.push_back((to, link, message));

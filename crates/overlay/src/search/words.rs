@@ -5,8 +5,10 @@ use crate::id::NetworkKey;
 use crate::records::Listing;
 use althing_base::hash::{Sha1Digest, sha1, sha256};
 use std::fmt;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 
-/// A word: letters and digits in lower case, at most [`WORD_BYTES_MAX`] bytes.
+/// A word: letters, digits and marks in lower case, at most [`WORD_BYTES_MAX`] bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Word(Box<str>);
 
@@ -63,36 +65,56 @@ impl fmt::Debug for Word {
     }
 }
 
-/// Writing in which words are not set apart: each character is taken for one.
-fn is_word_itself(character: char) -> bool {
+/// Writing in which words are not set apart by spaces: Thai, Lao, Burmese and Khmer, Japanese and Chinese.
+fn is_unspaced(character: char) -> bool {
     matches!(character,
-        '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
+        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
+        | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
         | '\u{20000}'..='\u{3ffff}')
 }
 
-/// A mark on the letter before.
-fn is_mark(character: char) -> bool {
-    matches!(character, '\u{300}'..='\u{36f}')
+/// A mark that people leave out: accents, and the vowels of Hebrew and Arabic. Those of Indian, Thai and
+/// Japanese writing are none of them, for without them it is another word.
+fn is_accent(character: char) -> bool {
+    matches!(character,
+        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{487}' | '\u{591}'..='\u{5c7}'
+        | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6ed}'
+        | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}'
+        | '\u{fe20}'..='\u{fe2f}')
 }
 
-/// The words of a text, in its order, each as often as it stands there: whatever lies between what is
-/// neither letter nor digit, in lower case, without marks that stand apart from their letters, cut to
-/// [`WORD_BYTES_MAX`]. Single letters are no words, but for those of writing without spaces.
+/// The words of a text, in its order, each as often as it stands there.
+///
+/// The text is taken apart (NFKD), put in lower case, freed of [accents](is_accent) and put together again (NFC),
+/// so that however it is written it is the same; a word is what lies between characters that are neither letters,
+/// digits nor marks, cut to [`WORD_BYTES_MAX`]. Single letters are no words. Where words are not set apart, each two
+/// characters that follow each other are one, or the one that stands alone.
 pub fn words(text: &str) -> Vec<Word> {
+    let lower = text.nfkd().flat_map(char::to_lowercase).nfkd();
+    let plain = lower.filter(|character| !is_accent(*character)).nfc();
     let mut words = Vec::new();
     let mut word = String::new();
-    for character in text.chars().flat_map(char::to_lowercase) {
-        let is_alone = is_word_itself(character);
-        if is_mark(character) {
+    let mut run: Vec<char> = Vec::new();
+    for character in plain {
+        if is_unspaced(character) && (character.is_alphanumeric() || is_combining_mark(character)) {
+            finish(&mut word, &mut words);
+            match run.as_slice() {
+                [.., last] => words.push(Word([*last, character].iter().collect())),
+                [] => {}
+            }
+            run.push(character);
             continue;
         }
-        if is_alone || !character.is_alphanumeric() {
+        finish_run(&mut run, &mut words);
+        let is_part =
+            character.is_alphanumeric() || is_combining_mark(character) && !word.is_empty();
+        if !is_part {
             finish(&mut word, &mut words);
-            words.extend(is_alone.then(|| Word(character.to_string().into())));
         } else if word.len() + character.len_utf8() <= WORD_BYTES_MAX {
             word.push(character);
         }
     }
+    finish_run(&mut run, &mut words);
     finish(&mut word, &mut words);
     words
 }
@@ -103,6 +125,14 @@ fn finish(word: &mut String, words: &mut Vec<Word>) {
         words.push(Word(word.as_str().into()));
     }
     word.clear();
+}
+
+/// Writing without spaces ends: if it was one character, that is a word.
+fn finish_run(run: &mut Vec<char>, words: &mut Vec<Word>) {
+    if let [alone] = run.as_slice() {
+        words.push(Word(alone.to_string().into()));
+    }
+    run.clear();
 }
 
 /// The words by which a listing is found: those of its name, its tags and its description, the first
@@ -120,6 +150,17 @@ pub fn words_of(listing: &Listing) -> Vec<Word> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_a_word_is_read_as_that_word(text in any::<String>()) {
+            for word in words(&text) {
+                prop_assert!(word.as_str().len() <= WORD_BYTES_MAX);
+                prop_assert_eq!(Word::parse(word.as_str()), Some(word));
+            }
+        }
+    }
 
     fn check(text: &str, expected: &[&str]) {
         let words = words(text);
@@ -133,9 +174,17 @@ mod tests {
     #[test]
     fn words_are_what_publishers_and_askers_mean() {
         check("Debian-12.5.0_amd64 (NETINST).iso", &["debian", "12", "amd64", "netinst", "iso"]);
-        check("ÜBER Größe\tИгра ΣΊΣΥΦΟΣ", &["über", "größe", "игра", "σίσυφοσ"]);
-        check("cafe\u{301} \u{130}stanbul", &["cafe", "istanbul"]);
-        check("東京 Tower 2", &["東", "京", "tower"]);
+        check("ÜBER Größe\tИгра ΣΊΣΥΦΟΣ", &["uber", "große", "игра", "σισυφοσ"]);
+        check("cafe\u{301} café \u{130}stanbul", &["cafe", "cafe", "istanbul"]);
+        check("ﬁlm Ｆｕｌｌ №5", &["film", "full", "no5"]);
+        check("東京 Tower 2", &["東京", "tower"]);
+        check("東京都タワー 東", &["東京", "京都", "都タ", "タワ", "ワー", "東"]);
+        check("がぎ", &["がぎ"]);
+        check("か\u{3099}", &["が"]);
+        check("한국어", &["한국어"]);
+        check("हिन्दी", &["हिन्दी"]);
+        check("ไทย", &["ไท", "ทย"]);
+        check("שָׁלוֹם مُحَمَّد", &["שלום", "محمد"]);
         check("", &[]);
         check("a - b", &[]);
         let long = "x".repeat(100);
