@@ -44,6 +44,8 @@ pub(super) struct Asking {
     is_auto: bool,
     /// The DHT was asked.
     was_looked_up: bool,
+    /// And the next step is not taken before it has answered, or for some time.
+    waits_for_dht: bool,
     /// How much was known here.
     own: usize,
     /// How much was known when the last step was taken.
@@ -94,7 +96,11 @@ impl Asking {
 
     /// Leaves out what would bring little: if what is rare was found by way of the DHT, which names all who have it,
     /// and if the last of several steps has brought nothing that was not known before.
-    fn is_enough(&mut self) {
+    fn is_enough(&mut self, now: Instant) {
+        if self.waits_for_dht && !self.lookup.is_open() {
+            self.waits_for_dht = false;
+            self.next = self.next.min(now);
+        }
         if self.is_auto
             && self.found.len() > self.own
             && self.was_looked_up
@@ -144,6 +150,7 @@ impl Search {
             steps,
             is_auto: via == Via::Auto,
             was_looked_up: false,
+            waits_for_dht: false,
             own: 0,
             before: 0,
             next: now,
@@ -242,7 +249,7 @@ impl Search {
     pub(super) fn ask_again(&mut self, now: Instant, sink: &mut Sink) {
         for mut asking in std::mem::take(&mut self.asking) {
             self.end_visits(now, &mut asking, sink);
-            asking.is_enough();
+            asking.is_enough(now);
             while asking.next <= now && self.step(now, &mut asking, sink) {}
             let is_over = asking.steps.is_empty()
                 && asking.next <= now
@@ -265,13 +272,14 @@ impl Search {
             Step::Walk(round) => (round, Via::Walk),
             Step::Super(round) => (round, Via::Super),
             Step::Dht => {
-                asking.was_looked_up = true;
+                (asking.was_looked_up, asking.waits_for_dht) = (true, true);
                 self.look_up(now, asking, sink);
                 // What comes of it later is welcome, but others are asked meanwhile.
                 asking.next = now + DHT_PATIENCE;
                 return true;
             }
         };
+        asking.waits_for_dht = false;
         let (budget, width, wait) = ROUNDS[round];
         let question = asking.question(budget, width);
         let sent = self.walk(None, &question, via, sink);

@@ -94,10 +94,12 @@ pub fn words(text: &str) -> Vec<Word> {
     let plain = lower.filter(|character| !is_accent(*character)).nfc();
     let mut words = Vec::new();
     let mut word = String::new();
+    let mut is_cut = false;
     let mut run: Vec<char> = Vec::new();
     for character in plain {
         if is_unspaced(character) && (character.is_alphanumeric() || is_combining_mark(character)) {
             finish(&mut word, &mut words);
+            is_cut = false;
             match run.as_slice() {
                 [.., last] => words.push(Word([*last, character].iter().collect())),
                 [] => {}
@@ -110,8 +112,11 @@ pub fn words(text: &str) -> Vec<Word> {
             character.is_alphanumeric() || is_combining_mark(character) && !word.is_empty();
         if !is_part {
             finish(&mut word, &mut words);
-        } else if word.len() + character.len_utf8() <= WORD_BYTES_MAX {
+            is_cut = false;
+        } else if !is_cut && word.len() + character.len_utf8() <= WORD_BYTES_MAX {
             word.push(character);
+        } else {
+            is_cut = true;
         }
     }
     finish_run(&mut run, &mut words);
