@@ -100,9 +100,8 @@ pub fn words(text: &str) -> Vec<Word> {
         if is_unspaced(character) && (character.is_alphanumeric() || is_combining_mark(character)) {
             finish(&mut word, &mut words);
             is_cut = false;
-            match run.as_slice() {
-                [.., last] => words.push(Word([*last, character].iter().collect())),
-                [] => {}
+            if let Some(last) = run.last() {
+                words.push(Word([*last, character].iter().collect()));
             }
             run.push(character);
             continue;
