@@ -9,7 +9,7 @@ use crate::screen::{Screen, text, units};
 use althing_node::api::types::{MailInfo, MailRequest, MailState, MailWay};
 use http::Method;
 use std::io::Read as _;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Characters of a message that are shown in the list.
 const SHOWN_CHARS: usize = 48;
@@ -121,9 +121,8 @@ fn shown(mail: &MailInfo) -> &str {
 }
 
 fn age(unix_s: i64) -> String {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let then = Duration::from_secs(u64::try_from(unix_s).unwrap_or(0));
-    units::duration(Duration::from_secs(now.saturating_sub(then).as_secs()))
+    let passed = althing_node::clock::unix_now().0.saturating_sub(unix_s);
+    units::duration(Duration::from_secs(u64::try_from(passed).unwrap_or(0)))
 }
 
 fn state(mail: &MailInfo) -> String {

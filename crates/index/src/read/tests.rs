@@ -144,7 +144,7 @@ fn pdf(lines: &[&str]) -> Vec<u8> {
     }
     let xref = out.len();
     write!(out, "xref\n0 {}\n0000000000 65535 f \n", places.len() + 1).unwrap();
-    places.iter().for_each(|place| write!(out, "{place:010} 00000 n \n").unwrap());
+    places.iter().for_each(|place| writeln!(out, "{place:010} 00000 n ").unwrap());
     let count = places.len() + 1;
     write!(out, "trailer\n<< /Size {count} /Root 1 0 R /Info 6 0 R >>\nstartxref\n{xref}\n%%EOF\n")
         .unwrap();

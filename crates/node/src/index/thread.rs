@@ -67,7 +67,7 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             event = events.recv() => {
-                keeper.heard(event, &shared);
+                keeper.heard(&event, &shared);
             }
             count = told.recv_many(&mut batch, TOLD_PER_TURN) => if count == 0 {
                 return keeper.end();
@@ -300,11 +300,11 @@ impl Keeper {
     }
 
     /// Hears what has happened in the session: a torrent that is complete now may be one of ours.
-    fn heard(&mut self, event: Result<Event, RecvError>, shared: &Weak<Shared>) {
+    fn heard(&mut self, event: &Result<Event, RecvError>, shared: &Weak<Shared>) {
         let id = match event {
             Ok(
                 Event::Completed { id } | Event::StateChanged { id, state: TorrentState::Seeding },
-            ) => id,
+            ) => *id,
             Err(RecvError::Lagged(_)) => return self.unread.clone_from(&self.own),
             _ => return,
         };
