@@ -138,6 +138,7 @@ fn tidied(text: &str) -> String {
     let mut tidied = String::with_capacity(text.len().min(TEXT_BYTES_MAX));
     let mut empty = 0;
     for line in text.lines() {
+        let line: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
         let line = line.trim();
         if line.is_empty() {
             empty += 1;
@@ -147,7 +148,7 @@ fn tidied(text: &str) -> String {
             tidied.push_str(if empty > 0 { "\n\n" } else { "\n" });
         }
         empty = 0;
-        tidied.extend(line.chars().filter(|c| !c.is_control() || *c == '\t'));
+        tidied.push_str(line);
         if tidied.len() > TEXT_BYTES_MAX {
             break;
         }
