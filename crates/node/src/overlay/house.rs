@@ -4,6 +4,7 @@
 use super::Told;
 use super::limits::CONSULTED_WITHIN;
 use crate::session::dht;
+use crate::session::index::is_blocked;
 use crate::session::shared::Shared;
 use crate::udp::DhtRequest;
 use althing_base::Sha1Digest;
@@ -60,12 +61,15 @@ impl House {
     /// Looks into the index on disk for what somebody else asks; what is found comes to the thread as
     /// [`Told::Consulted`].
     pub(super) fn consult(&self, ask: u64, query: Query) {
-        let index = self.shared.upgrade().and_then(|shared| shared.index.clone());
+        let Some(shared) = self.shared.upgrade() else { return };
+        let Some(index) = shared.index.clone() else { return };
+        let filter = shared.blocks.filter();
         let told = self.told.clone();
-        let Some(index) = index else { return };
         tokio::spawn(async move {
             match index.search(query, CONSULTED_WITHIN).await {
-                Ok(found) => {
+                Ok(mut found) => {
+                    // What our user does not want to carry is not named to others either.
+                    found.hits.retain(|hit| !is_blocked(&filter, hit));
                     if let Some(told) = told.upgrade() {
                         // An error means that the thread has ended.
                         let _ = told.send(Told::Consulted { ask, hits: found.hits });

@@ -49,3 +49,9 @@ pub(super) const CONNECTIONS_MAX_SUPER: u32 = 704;
 const _: () = assert!(FRAME_BYTES_MAX <= APPLICATION_BYTES_MAX);
 const _: () = assert!(LINKS_MAX < CONNECTIONS_MAX as usize);
 const _: () = assert!(LINKS_MAX_SUPER < CONNECTIONS_MAX_SUPER as usize);
+
+/// The tag of a listing that says what was met in the DHT, and not that its author has it.
+pub(super) const CRAWLED: &str = "crawled";
+
+/// Seconds for which such a listing lives: it is an answer, which nobody keeps (guess).
+pub(super) const CRAWLED_LIFETIME_S: i64 = 3_600;

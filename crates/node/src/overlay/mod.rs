@@ -394,7 +394,9 @@ async fn run(
         for told in batch.drain(..) {
             match told {
                 Told::TermFound { id, key, addrs } => side.term_found(now, id, key, addrs),
-                Told::Consulted { ask, hits } => side.consulted(now, ask, hits),
+                Told::Consulted { ask, hits } => {
+                    side.consulted(now, clock::unix_now(), ask, hits);
+                }
                 Told::Swarm(event) => {
                     if let ApplicationEvent::Said { payload, .. } = &event {
                         waiting.fetch_sub(payload.len(), Ordering::Relaxed);

@@ -1,7 +1,10 @@
 //! Links and the machine, without threads or clocks: what the swarm of the meeting place says goes in, and
 //! what is wished of it comes out.
 
-use super::limits::{COMING_MAX, HANDSHAKE_WITHIN, LAPSED_MAX, LINKS_MAX, LINKS_MAX_SUPER};
+use super::limits::{
+    COMING_MAX, CRAWLED, CRAWLED_LIFETIME_S, HANDSHAKE_WITHIN, LAPSED_MAX, LINKS_MAX,
+    LINKS_MAX_SUPER,
+};
 use althing_base::machine::is_due;
 use althing_base::{Instant, Machine as _, Seed, Sha1Digest, UnixTime};
 use althing_bittorrent::InfoHashes;
@@ -12,7 +15,7 @@ use althing_overlay::link::{Event, Link};
 use althing_overlay::machine::{Config, Overlay, Stats};
 use althing_overlay::mail::io::{Told, Wish};
 use althing_overlay::records::{
-    Body, Change, Draft, InfoHash, Key, Kind, Record, Refused, Slot, Standing, Text, Why,
+    Body, Change, Draft, InfoHash, Key, Kind, Listing, Record, Refused, Slot, Standing, Text, Why,
 };
 use althing_overlay::wire::Message;
 use althing_overlay::{Keys, NetworkKey, NodeId};
@@ -253,25 +256,45 @@ impl Side {
         self.input(now, Input::TermFound { id, key, addrs });
     }
 
-    /// The index on disk has found something for somebody else: each with a listing that stands on the shelf,
-    /// for others want it signed.
-    pub(super) fn consulted(&mut self, now: Instant, ask: u64, found: Vec<IndexHit>) {
+    /// The index on disk has found something for somebody else: each with a listing, for others want it
+    /// signed: one that stands on the shelf, or, of what was met in the DHT, one of our own.
+    pub(super) fn consulted(
+        &mut self,
+        now: Instant,
+        unix: UnixTime,
+        ask: u64,
+        found: Vec<IndexHit>,
+    ) {
         let me = self.keys.node();
         let hits = found.into_iter().filter_map(|hit| {
             let slot = slot_of(hit.hash);
             // Documents are those of our own torrents.
-            let record = hit.authors.iter().chain([&me]).find_map(|author| {
+            let held = hit.authors.iter().chain([&me]).find_map(|author| {
                 let key = Key { author: *author, kind: Kind::LISTING, slot };
                 self.overlay.shelf().newest(&key).filter(|record| !record.is_withdrawal())
-            })?;
+            });
+            let record = match held {
+                Some(record) => record.clone(),
+                None if hit.source == Source::Crawled => self.crawled(unix, &hit)?,
+                None => return None,
+            };
             let page = hit.page.map(|page| Page {
                 path: Text::cleaned(&page.path),
                 snippet: Text::cleaned(&page.snippet),
             });
-            Some(Hit { record: record.clone(), page, from: None })
+            Some(Hit { record, page, from: None })
         });
         let hits = hits.collect();
         self.input(now, Input::Consulted { ask, hits });
+    }
+
+    /// A listing of something that was met in the DHT. It is an answer, which nobody keeps, and says by a tag
+    /// that we only know of it.
+    fn crawled(&self, unix: UnixTime, hit: &IndexHit) -> Option<Record> {
+        let listing = Listing::new(hit.hash, Text::cleaned(&hit.name), hit.size, hit.files).ok()?;
+        let listing = listing.with_content(hit.content).with_tags(vec![Text::cleaned(CRAWLED)]);
+        let draft = Draft::listing(listing, unix, CRAWLED_LIFETIME_S);
+        draft.sign(&self.keys, &self.network).ok()
     }
 
     /// Where somebody can be called with whom there is a link.
@@ -562,8 +585,7 @@ impl Side {
                     What::Pages => althing_index::What::Pages,
                 };
                 let query = Query::new(&words.join(" ")).for_what(what).wanted(wanted.into());
-                // Nobody has signed what was met in the DHT.
-                let query = Box::new(query.among(&[Source::Own, Source::Shelf]));
+                let query = Box::new(query);
                 self.news.push_back(News::Consult { ask, query });
             }
             Output::AnnounceTerms(keys) => self.news.push_back(News::AnnounceTerms(keys)),

@@ -14,7 +14,7 @@ mod event;
 pub(crate) mod find;
 mod follow;
 mod id;
-mod index;
+pub(crate) mod index;
 mod listings;
 mod live;
 mod load;

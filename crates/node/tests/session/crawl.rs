@@ -1,10 +1,11 @@
 //! A session that finds out which torrents others have in a DHT of their own, on the loopback.
 
 use crate::dht::{nodes_of, settings, until};
+use crate::find::found;
 use crate::support::{Node, gauge, some_files, torrent};
 use althing_bittorrent::metainfo::Format;
 use althing_index::{Query, Source};
-use althing_node::session::AddOptions;
+use althing_node::session::{AddOptions, FindVia};
 use althing_overlay::blocks::Entry;
 use althing_overlay::records::Text;
 
@@ -59,6 +60,12 @@ async fn names_are_found_out_and_nothing_is_announced_or_fetched() {
     assert!(find("pills").await.is_empty());
     let hit = find("newer lecture").await.remove(0);
     assert_eq!((hit.size, hit.hash.v2()), (size, newer.info_hashes().v2()));
+    // Others hear of them when they ask, and that it only knows of them.
+    let asker = Node::with(crate::overlay::settings(&[crawler.addr()])).await;
+    let (_, answer) = found(&asker, "newer lecture", FindVia::Walk).await;
+    assert_eq!((answer.size_bytes, answer.info_hashes.v2()), (size, newer.info_hashes().v2()));
+    assert_eq!(answer.tags, ["crawled"]);
+    asker.session.shutdown().await;
     // Nobody hears that it has them or wants them, and nothing of them has come.
     for node in others {
         for metainfo in [&wanted, &newer, &blocked] {

@@ -22,7 +22,7 @@ async fn over(find: &Arc<Find>) -> Vec<Answer> {
 }
 
 /// Searches until somebody else answers: indexes are told now and then.
-async fn found(node: &Node, words: &str, via: FindVia) -> (Arc<Find>, Answer) {
+pub(crate) async fn found(node: &Node, words: &str, via: FindVia) -> (Arc<Find>, Answer) {
     until("somebody answers", async || {
         let find = node.session.find(options(words, via)).await.expect("it is begun");
         let answers = over(&find).await;
