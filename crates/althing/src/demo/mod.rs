@@ -36,7 +36,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 const LINE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long a peer may take to announce itself in the DHT; it goes on without after that.
-const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
+const ANNOUNCED_WITHIN: Duration = Duration::from_secs(40);
 
 /// When nobody has received anything for so long, something is broken.
 const STALL_LIMIT: Duration = Duration::from_secs(60);

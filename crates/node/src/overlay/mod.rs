@@ -237,6 +237,11 @@ impl Handle {
         &self.gauges
     }
 
+    /// Whether there is nobody who could answer any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.told.is_closed()
+    }
+
     /// Says something that is not answered.
     pub(crate) fn say(&self, request: Request) {
         let _ = self.told.send(Told::Request(request));

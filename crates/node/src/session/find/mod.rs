@@ -397,7 +397,9 @@ impl Session {
     /// # Errors
     /// If this session takes no part in the overlay, there is no word, or too many searches are open.
     pub async fn find(&self, options: FindOptions) -> Result<Arc<Find>, FindError> {
-        self.overlay_handle()?;
+        if self.overlay_handle()?.has_ended() {
+            return Err(OverlayError::Stopping.into());
+        }
         let find = self.shared.finds.open(options)?;
         // Nothing has been told yet.
         let _ = find.blocks.set(Arc::clone(&self.shared.blocks));
