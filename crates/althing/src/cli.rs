@@ -36,7 +36,7 @@ answers, 5 no such torrent, 130 interrupted before it was done.";
 
 /// One peer for files, search, money and trade, with no server in the middle.
 ///
-/// This version shares files with every BitTorrent program there is.
+/// This version shares files with every BitTorrent program there is, and finds by words what others have.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "althing", version, styles = STYLES, after_help = AFTER_HELP)]
 #[command(propagate_version = true, infer_subcommands = false, max_term_width = 100)]

@@ -100,8 +100,8 @@ impl Asking {
                     path: page.path.as_str().to_owned(),
                     snippet: page.snippet.as_str().to_owned(),
                 });
-                let (record, source) = (Box::new(hit.record), Source::Network);
-                open.find.tell(Told::Listing { record, source, page, peers });
+                let (record, source, from) = (Box::new(hit.record), Source::Network, hit.from);
+                open.find.tell(Told::Listing { record, source, page, peers, from });
             }
             News::Searched { id, cost } => {
                 let Some(open) = self.open.remove(&id) else { return };
@@ -128,7 +128,8 @@ impl Asking {
                 let peers = side.callable(&record.author());
                 let record = Box::new(record.clone());
                 let source = Source::Here;
-                watch.find.tell(Told::Listing { record, source, page: None, peers });
+                let told = Told::Listing { record, source, page: None, peers, from: None };
+                watch.find.tell(told);
             }
         }
     }

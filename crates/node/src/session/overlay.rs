@@ -44,7 +44,7 @@ pub struct OverlayLink {
 pub enum OverlayError {
     /// This session takes no part in it.
     #[error(
-        "this peer takes no part in the overlay; set overlay.enabled = true in config.toml and restart it"
+        "this peer takes no part in the overlay; type `althing config set overlay.enabled true` and restart it"
     )]
     Off,
     /// The record cannot be made.

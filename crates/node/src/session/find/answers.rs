@@ -33,6 +33,8 @@ pub struct Answer {
     pub authors: Vec<NodeId>,
     /// When one of them last said so.
     pub created: UnixTime,
+    /// Peers of ours that answered with it.
+    pub brought_by: Vec<NodeId>,
     /// We knew of it without asking anybody.
     pub here: bool,
     /// Others have answered with it.
@@ -91,6 +93,8 @@ pub(crate) enum Told {
         page: Option<AnswerPage>,
         /// Where whoever has it listens, if that is known.
         peers: Vec<SocketAddr>,
+        /// Who answered, if somebody did and it is known.
+        from: Option<NodeId>,
     },
     /// What the index on disk has found.
     Indexed(Box<IndexHit>),
@@ -116,7 +120,7 @@ impl Answers {
     pub(super) fn tell(&mut self, told: Told, version: u64, after: Duration) -> bool {
         match told {
             Told::Indexed(hit) => self.indexed(*hit, version, after),
-            Told::Listing { record, source, page, peers } => {
+            Told::Listing { record, source, page, peers, from } => {
                 let Body::Listing(listing) = record.body() else { return false };
                 let hash = listing.info_hash();
                 let Some(info_hashes) = InfoHashes::new(hash.v1(), hash.v2()) else {
@@ -138,6 +142,7 @@ impl Answers {
                             tags: listing.tags().map(str::to_owned).collect(),
                             about: listing.about().to_owned(),
                             authors: Vec::new(),
+                            brought_by: Vec::new(),
                             created: record.created(),
                             here: false,
                             network: false,
@@ -171,6 +176,10 @@ impl Answers {
                     Source::Network => answer.network = true,
                 }
                 let is_news = *answer != before || before.authors.is_empty();
+                // It counts for its place, and is nothing to tell.
+                if let Some(from) = from {
+                    put(&mut answer.brought_by, from, AUTHORS_MAX);
+                }
                 if is_news {
                     answer.changed = version;
                 }
@@ -203,6 +212,7 @@ impl Answers {
                     tags: hit.tags,
                     about: String::new(),
                     authors: hit.authors.into_iter().take(AUTHORS_MAX).collect(),
+                    brought_by: Vec::new(),
                     created: UnixTime(i64::try_from(hit.seen).unwrap_or(i64::MAX)),
                     here: false,
                     network: false,

@@ -79,7 +79,8 @@ pub(super) fn stop(shared: &Shared, id: u64) {
 fn look_through(records: Vec<Record>, find: &Find) {
     for record in records.into_iter().filter(|record| has_words(record, find.words())) {
         let record = Box::new(record);
-        find.tell(Told::Listing { record, source: Source::Here, page: None, peers: Vec::new() });
+        let (source, page, peers) = (Source::Here, None, Vec::new());
+        find.tell(Told::Listing { record, source, page, peers, from: None });
     }
 }
 

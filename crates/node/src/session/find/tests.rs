@@ -1,7 +1,7 @@
 use super::*;
 use althing_base::{Sha1Digest, UnixTime};
 use althing_overlay::records::{Draft, InfoHash, Listing, Record, Text};
-use althing_overlay::{Keys, NetworkKey};
+use althing_overlay::{Keys, NetworkKey, NodeId};
 
 fn listing(author: u8, hash: u8, name: &str) -> Box<Record> {
     let hash = InfoHash::V1(Sha1Digest([hash; 20]));
@@ -17,7 +17,7 @@ fn options(words: &str) -> FindOptions {
 }
 
 fn told(record: Box<Record>, source: Source) -> Told {
-    Told::Listing { record, source, page: None, peers: Vec::new() }
+    Told::Listing { record, source, page: None, peers: Vec::new(), from: None }
 }
 
 #[test]
@@ -35,6 +35,27 @@ fn what_several_have_is_one_answer_and_numbers_stay() {
     assert!(answers[1].here && answers[1].network);
     assert_eq!(find.answer(2).unwrap().name, "engine lectures");
     assert_eq!((find.answer(0), find.answer(3)), (None, None));
+}
+
+#[test]
+fn what_one_neighbour_invents_is_below_what_has_the_words() {
+    let find = Finds::default().open(options("engine lectures")).unwrap();
+    let from = |record, page, from| Told::Listing {
+        record,
+        source: Source::Network,
+        page,
+        peers: Vec::new(),
+        from: Some(NodeId([from; 32])),
+    };
+    // A page that nobody has signed, of a thing that forty made-up authors list.
+    let page = AnswerPage { path: "engine lectures".into(), snippet: "engine lectures".into() };
+    for author in 1..40 {
+        find.tell(from(listing(author, 1, "buy this"), Some(page.clone()), 1));
+    }
+    find.tell(from(listing(50, 2, "engine lectures and much else that is bait"), None, 1));
+    find.tell(from(listing(51, 3, "lectures on the engine"), None, 2));
+    let shown: Vec<_> = find.answers().into_iter().map(|answer| answer.number).collect();
+    assert_eq!(shown, [3, 2, 1]);
 }
 
 #[tokio::test]
