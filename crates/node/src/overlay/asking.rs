@@ -27,6 +27,8 @@ struct Open {
     find: Arc<Find>,
     /// Who waits until it is answered.
     done: Option<oneshot::Sender<()>>,
+    /// Messages to and from nodes of the DHT.
+    looked_up: u64,
 }
 
 /// A search that stands.
@@ -67,7 +69,7 @@ impl Asking {
         };
         let (words, wanted) = (options.words.clone(), options.wanted);
         let question = Question { id, words, wanted, via, what };
-        self.open.insert(id, Open { find, done });
+        self.open.insert(id, Open { find, done, looked_up: 0 });
         side.find(now, question);
     }
 
@@ -90,6 +92,13 @@ impl Asking {
         }
     }
 
+    /// The DHT was asked for those who may answer a question, with so many messages.
+    pub(super) fn looked_up(&mut self, id: u64, messages: u64) {
+        if let Some(open) = self.open.get_mut(&id) {
+            open.looked_up = open.looked_up.saturating_add(messages);
+        }
+    }
+
     /// The machine says something of a question.
     pub(super) fn hear(&mut self, news: News, side: &Side) {
         match news {
@@ -106,7 +115,7 @@ impl Asking {
             News::Searched { id, cost } => {
                 let Some(open) = self.open.remove(&id) else { return };
                 open.find.spent(FindCost {
-                    messages: cost.messages,
+                    messages: cost.messages.saturating_add(open.looked_up),
                     bytes: cost.bytes,
                     peers: cost.peers.into(),
                 });

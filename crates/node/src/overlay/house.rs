@@ -36,25 +36,28 @@ impl House {
     pub(super) fn find_term(&self, id: u64, key: Sha1Digest) {
         let (shared, told) = (self.shared.clone(), self.told.clone());
         tokio::spawn(async move {
-            let addrs = match shared.upgrade() {
-                Some(shared) => match dht::search(&shared, Goal::Peers(NodeId::from(key))).await {
-                    Ok(found) => found.peers,
-                    Err(error) => {
-                        debug!(%error, "nobody is found by a word");
-                        Vec::new()
-                    }
-                },
-                None => Vec::new(),
+            let found = match shared.upgrade() {
+                Some(shared) => dht::search(&shared, Goal::Peers(NodeId::from(key))).await,
+                None => return,
+            };
+            let (addrs, messages) = match found {
+                Ok(found) => (found.peers, u64::from(found.cost.asked + found.cost.answered)),
+                Err(error) => {
+                    debug!(%error, "nobody is found by a word");
+                    (Vec::new(), 0)
+                }
             };
             let Some(told) = told.upgrade() else { return };
-            let say = |addrs: Vec<SocketAddr>| {
+            let say = |addrs: Vec<SocketAddr>, messages| {
                 // An error means that the thread has ended.
-                let _ = told.send(Told::TermFound { id, key, addrs });
+                let _ = told.send(Told::TermFound { id, key, addrs, messages });
             };
             if !addrs.is_empty() {
-                say(addrs);
+                say(addrs, messages);
+                say(Vec::new(), 0);
+            } else {
+                say(addrs, messages);
             }
-            say(Vec::new());
         });
     }
 

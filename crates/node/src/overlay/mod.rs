@@ -52,7 +52,7 @@ enum Told {
     /// Somebody wants something.
     Request(Request),
     /// Who is at a key in the DHT; nobody at last.
-    TermFound { id: u64, key: Sha1Digest, addrs: Vec<SocketAddr> },
+    TermFound { id: u64, key: Sha1Digest, addrs: Vec<SocketAddr>, messages: u64 },
     /// What the index on disk has found.
     Consulted { ask: u64, hits: Vec<IndexHit> },
 }
@@ -398,7 +398,10 @@ async fn run(
         let mut published = Vec::new();
         for told in batch.drain(..) {
             match told {
-                Told::TermFound { id, key, addrs } => side.term_found(now, id, key, addrs),
+                Told::TermFound { id, key, addrs, messages } => {
+                    asking.looked_up(id, messages);
+                    side.term_found(now, id, key, addrs);
+                }
                 Told::Consulted { ask, hits } => {
                     side.consulted(now, clock::unix_now(), ask, hits);
                 }
