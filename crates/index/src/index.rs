@@ -75,7 +75,7 @@ pub struct Held {
     pub version: u64,
 }
 
-/// See the [module](self).
+/// What there is to find, on disk: it is put in, taken out and searched.
 pub struct Index {
     path: PathBuf,
     bounds: Bounds,

@@ -23,16 +23,22 @@ pub fn share(
     order.rotate_left(first);
     if available / count < quantum {
         let mut left = available;
-        for &at in &order {
-            let grant = wants[at].min(quantum);
-            if grant > left {
-                return at;
+        loop {
+            let mut is_done = true;
+            for &at in &order {
+                let grant = (wants[at] - grants[at]).min(quantum);
+                if grant > left {
+                    return at;
+                }
+                grants[at] += grant;
+                left -= grant;
+                is_done &= grant == 0;
             }
-            grants[at] = grant;
-            left -= grant;
+            if is_done {
+                return start;
+            }
+            // Some wanted little, and have left something for those who want more than they got.
         }
-        // All of them wanted little.
-        return start;
     }
     // Those that want least are satisfied first; what they leave raises the share of the others.
     let mut by_want = order.clone();
@@ -91,6 +97,12 @@ mod tests {
             totals.iter_mut().zip(&grants).for_each(|(total, grant)| *total += grant);
         }
         assert_eq!(totals, [200; 3]);
+    }
+
+    #[test]
+    fn what_those_leave_who_want_little_goes_to_those_who_want_more() {
+        assert_eq!(shared(216, &[1, 111, 1, 60], 55, 0).0, [1, 111, 1, 60]);
+        assert_eq!(shared(140, &[1, 111, 1, 60], 55, 0).0, [1, 55, 1, 55]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What this peer does not want to carry: the user's own entries, lists of others that he follows, and
 //! the filter that is made of both (decision 0033).
 //!
-//! Whoever shows, answers with, offers or fetches something asks [`Desk::filter`] and nothing else.
+//! Whoever shows, answers with, offers or fetches something asks `Desk::filter` and nothing else.
 
 mod file;
 pub(crate) mod limits;

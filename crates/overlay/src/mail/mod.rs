@@ -14,7 +14,7 @@
 //! * Carriers look for each other now and then, and place further copies if few are left.
 //!
 //! Nothing here can open an envelope: that is for the driver, which has the keys, and to which
-//! [`Wish`](io::Wish) and [`Told`](io::Told) go. Nothing is told to others before the driver says that it is
+//! [`Wish`] and [`Told`](io::Told) go. Nothing is told to others before the driver says that it is
 //! on disk.
 //!
 //! [`mailbox`] is what a user has.

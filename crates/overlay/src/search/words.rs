@@ -85,7 +85,7 @@ fn is_accent(character: char) -> bool {
 
 /// The words of a text, in its order, each as often as it stands there.
 ///
-/// The text is taken apart (NFKD), put in lower case, freed of [accents](is_accent) and put together again (NFC),
+/// The text is taken apart (NFKD), put in lower case, freed of accents and put together again (NFC),
 /// so that however it is written it is the same; a word is what lies between characters that are neither letters,
 /// digits nor marks, cut to [`WORD_BYTES_MAX`]. Single letters are no words. Where words are not set apart, each two
 /// characters that follow each other are one, or the one that stands alone.
