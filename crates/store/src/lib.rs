@@ -53,6 +53,7 @@
 
 pub mod atomic;
 pub mod create;
+mod engine;
 pub mod files;
 mod hash;
 pub mod limits;

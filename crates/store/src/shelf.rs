@@ -4,7 +4,7 @@
 //! Changes are noted one by one and written together; only the last of a key counts. What could not be
 //! written is kept and written the next time.
 
-use crate::limits::{RECORDS_CACHE_BYTES, RECORDS_MEMTABLE_BYTES, RECORDS_OPEN_FILES_MAX};
+use crate::engine::{self, failed, plain};
 use crate::mail::{self, LoadedMail, MailNote, Room};
 use crate::records::RecordError;
 use althing_base::UnixTime;
@@ -12,16 +12,13 @@ use althing_overlay::NodeId;
 use althing_overlay::records::{
     Change, Key, Kind, Memory, RawRecord, Record, RecordId, Slot, Version,
 };
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Keyspace, PersistMode};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The format of what is written.
 const VERSION: u64 = 1;
-
-/// The key of the format's version.
-const FORMAT: &[u8] = b"format";
 
 /// Bytes of a key: author, kind, slot.
 const KEY_LEN: usize = 32 + 1 + 32;
@@ -226,35 +223,10 @@ impl ShelfStore {
     }
 }
 
-fn failed(path: &Path, error: fjall::Error) -> RecordError {
-    match error {
-        fjall::Error::Locked => RecordError::InUse { path: path.to_owned() },
-        error => RecordError::Engine { path: path.to_owned(), error },
-    }
-}
-
 impl Engine {
     fn open(path: &Path) -> Result<Engine, RecordError> {
         let failed = |error| failed(path, error);
-        let database = Database::builder(path)
-            .cache_size(RECORDS_CACHE_BYTES)
-            .max_cached_files(Some(RECORDS_OPEN_FILES_MAX))
-            .worker_threads(1)
-            .open()
-            .map_err(failed)?;
-        let plain = || KeyspaceCreateOptions::default().max_memtable_size(RECORDS_MEMTABLE_BYTES);
-        let meta = database.keyspace("meta", plain).map_err(failed)?;
-        match meta.get(FORMAT).map_err(failed)? {
-            None => meta.insert(FORMAT, VERSION.to_string()).map_err(failed)?,
-            Some(found) => {
-                let found = std::str::from_utf8(&found).ok().and_then(|text| text.parse().ok());
-                let found = found.unwrap_or(u64::MAX);
-                if found > VERSION {
-                    let path = path.to_owned();
-                    return Err(RecordError::Newer { path, found, known: VERSION });
-                }
-            }
-        }
+        let database = engine::open(path, VERSION)?;
         Ok(Engine {
             records: database.keyspace("records", plain).map_err(failed)?,
             memories: database.keyspace("memories", plain).map_err(failed)?,

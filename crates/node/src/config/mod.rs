@@ -1,6 +1,7 @@
 //! `config.toml`: every setting, its default and what it does, said once. The structs, their
 //! defaults and the reference page all come from the same lines below.
 
+mod choice;
 mod dht;
 mod hours;
 mod multiple;
@@ -10,6 +11,7 @@ mod proxy;
 mod reference;
 mod section;
 
+pub use choice::{AfterAdding, Allocation, Encryption, Prefer, Reach, Then};
 pub use dht::{NodeName, ReadOnly};
 pub use hours::{Day, Hours, LocalTime, TimeOfDay};
 pub use multiple::Multiple;
@@ -18,7 +20,6 @@ pub use policy::{Policy, SeedingPolicy};
 pub use proxy::ProxySetting;
 
 use althing_bittorrent::webseed::limits;
-use althing_bittorrent::wire::mse::Methods;
 use althing_store::records::Label;
 use section::section;
 use serde::{Deserialize, Serialize};
@@ -396,95 +397,6 @@ pub struct Config {
     pub api: Api,
     /// Threads and the like.
     pub runtime: Runtime,
-}
-
-/// What happens to a torrent that has been given to others for long enough.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Then {
-    /// It rests.
-    #[default]
-    Pause,
-    /// It is taken out of the list; its files stay.
-    Remove,
-}
-
-/// What happens to a file in the watched folder after its torrent has been added.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AfterAdding {
-    /// It is moved to the folder `added` beside it.
-    #[default]
-    Keep,
-    /// It is deleted.
-    Delete,
-}
-
-/// When downloads take their space on disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Allocation {
-    /// As they come.
-    #[default]
-    Sparse,
-    /// All of it before they begin.
-    Full,
-}
-
-/// Whom this node may talk to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reach {
-    /// Everybody.
-    #[default]
-    Any,
-    /// Peers and trackers on this machine only: tests and the demo never address anything beyond.
-    Loopback,
-}
-
-/// Over what peers are tried first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Prefer {
-    /// TCP.
-    #[default]
-    Tcp,
-    /// uTP.
-    Utp,
-}
-
-/// Whether connections to peers are encrypted (docs/decisions/0006).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Encryption {
-    /// Never, in either direction.
-    Plain,
-    /// Handshakes where the peer can; everything where it wants that.
-    #[default]
-    Preferred,
-    /// Everything, always: no other connection is made or taken.
-    Required,
-}
-
-impl Encryption {
-    /// What is fine with us in an encrypted handshake; `None` if that itself is not.
-    pub(crate) fn methods(self) -> Option<Methods> {
-        match self {
-            Encryption::Plain => None,
-            Encryption::Preferred => Some(Methods::Either),
-            Encryption::Required => Some(Methods::Rc4),
-        }
-    }
-}
-
-impl Reach {
-    /// Whether `ip` may be talked to.
-    pub fn allows(self, ip: IpAddr) -> bool {
-        match self {
-            Reach::Any => true,
-            Reach::Loopback => ip.to_canonical().is_loopback(),
-        }
-    }
 }
 
 /// Settings that cannot be used.

@@ -8,12 +8,12 @@ use super::limits::{CONNECTIONS_MAX, CONNECTIONS_MAX_SUPER};
 use crate::clock;
 use crate::session::shared::{self, Entry, Shared};
 use crate::session::{StartError, TorrentState, shard_of};
-use crate::shard::{Command, NewTorrent, Spent, Start, Totals};
+use crate::shard::{Command, NewTorrent, Start};
 use althing_base::Sha256Digest;
 use althing_base::hash::Sha256;
 use althing_bittorrent::PieceIndex;
 use althing_bittorrent::metainfo::{Builder, Format, Metainfo, PieceDigests};
-use althing_bittorrent::swarm::{FilePriorities, Source};
+use althing_bittorrent::swarm::Source;
 use althing_overlay::NetworkKey;
 use althing_store::atomic::{self, Access};
 use althing_store::files::Location;
@@ -87,26 +87,9 @@ impl Meeting {
             let error = std::io::Error::other("a torrent of the same info-hash is there already");
             return Err(failed(error));
         }
-        let new = NewTorrent {
-            entry: Arc::clone(&entry),
-            source: Source::Metainfo(Arc::clone(&self.metainfo)),
-            trackers: Vec::new(),
-            paused: false,
-            waits: false,
-            location,
-            start: Start::Look,
-            ticket: None,
-            link_wants: FilePriorities::default(),
-            peers: Vec::new(),
-            before: Totals::default(),
-            spent: Spent::default(),
-            settings,
-            note: None,
-            partials: Vec::new(),
-            moving: None,
-            check_paused: false,
-            application: Some(EXTENSION),
-        };
+        let source = Source::Metainfo(Arc::clone(&self.metainfo));
+        let new = NewTorrent::new(Arc::clone(&entry), source, location, Start::Look, settings);
+        let new = NewTorrent { application: Some(EXTENSION), ..new };
         shared.send(&entry, Command::Add(Box::new(new)));
         Ok(entry)
     }

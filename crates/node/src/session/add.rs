@@ -8,7 +8,7 @@ use super::{AddError, AddOptions, AddSource, Event, TorrentId, TorrentState};
 use crate::clock;
 use crate::config::{NodeName, Reach};
 use crate::limits::{DHT_NODES_PER_TORRENT, NAMED_PEERS_MAX, TORRENTS_MAX};
-use crate::shard::{Command, NewTorrent, Spent, Start, Totals};
+use crate::shard::{Command, NewTorrent, Start};
 use crate::udp::{DhtRequest, may_look_up};
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::metainfo::{Magnet, Metainfo, PeerAddress};
@@ -101,26 +101,9 @@ pub(super) async fn add(
     let waits = !options.trusted && shared.queue_full.load(Ordering::Relaxed);
     entry.waits.store(waits, Ordering::Relaxed);
     let start = if options.trusted { Start::Complete } else { Start::Look };
-    let new = NewTorrent {
-        entry: Arc::clone(&entry),
-        source,
-        trackers,
-        paused: options.paused,
-        waits,
-        location,
-        start,
-        ticket: None,
-        link_wants,
-        peers,
-        before: Totals::default(),
-        spent: Spent::default(),
-        settings,
-        note: None,
-        partials: Vec::new(),
-        moving: None,
-        check_paused: false,
-        application: None,
-    };
+    let paused = options.paused;
+    let new = NewTorrent::new(Arc::clone(&entry), source, location, start, settings);
+    let new = NewTorrent { trackers, paused, waits, link_wants, peers, ..new };
     if let Source::Metainfo(metainfo) = &new.source {
         ask_nodes(shared, metainfo);
     }

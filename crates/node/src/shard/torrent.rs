@@ -63,6 +63,38 @@ pub(crate) struct NewTorrent {
     pub(crate) application: Option<&'static str>,
 }
 
+impl NewTorrent {
+    /// One that nobody has had before.
+    pub(crate) fn new(
+        entry: Arc<Entry>,
+        source: Source,
+        location: Location,
+        start: Start,
+        settings: Arc<TorrentSettings>,
+    ) -> Self {
+        NewTorrent {
+            entry,
+            source,
+            trackers: Vec::new(),
+            paused: false,
+            waits: false,
+            location,
+            start,
+            ticket: None,
+            link_wants: FilePriorities::default(),
+            peers: Vec::new(),
+            before: Totals::default(),
+            spent: Spent::default(),
+            settings,
+            note: None,
+            partials: Vec::new(),
+            moving: None,
+            check_paused: false,
+            application: None,
+        }
+    }
+}
+
 /// What is known of a torrent's files when it is taken in.
 #[derive(Clone, Debug)]
 pub(crate) enum Start {

@@ -3,14 +3,14 @@
 use super::codec::{self, DecodeError, VERSION};
 use super::error::RecordError;
 use super::record::{Record, Resume};
-use crate::limits::{RECORDS_CACHE_BYTES, RECORDS_MEMTABLE_BYTES, RECORDS_OPEN_FILES_MAX};
+use crate::engine::{self, failed, plain};
 use crate::mutex::guard;
 use crate::pieces::{BeforeWrite, Durable};
 use althing_base::Sha1Digest;
 use althing_bittorrent::Bitfield;
 use althing_bittorrent::swarm::StorageFault;
 use bytes::Bytes;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
+use fjall::{Database, Keyspace, KvSeparationOptions, PersistMode};
 use std::fmt;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
@@ -47,9 +47,6 @@ pub struct Stored {
     /// Which pieces are claimed; `None` if none ever were.
     pub resume: Option<Resume>,
 }
-
-/// The key of the format's version.
-const FORMAT: &[u8] = b"format";
 
 impl Records {
     /// Opens the records in the folder `path`; creates them if there are none.
@@ -304,35 +301,10 @@ impl Records {
 
 impl Engine {
     fn open(path: &Path) -> Result<Engine, RecordError> {
-        let failed = |error| match error {
-            fjall::Error::Locked => RecordError::InUse { path: path.to_owned() },
-            error => RecordError::Engine { path: path.to_owned(), error },
-        };
-        let database = Database::builder(path)
-            .cache_size(RECORDS_CACHE_BYTES)
-            .max_cached_files(Some(RECORDS_OPEN_FILES_MAX))
-            .worker_threads(1)
-            .open()
-            .map_err(failed)?;
-        let plain = || KeyspaceCreateOptions::default().max_memtable_size(RECORDS_MEMTABLE_BYTES);
+        let failed = |error| failed(path, error);
+        let database = engine::open(path, VERSION)?;
         // .torrent files are written once: compaction has no reason to move them.
         let large = || plain().with_kv_separation(Some(KvSeparationOptions::default()));
-        let meta = database.keyspace("meta", plain).map_err(failed)?;
-        match meta.get(FORMAT).map_err(failed)? {
-            None => meta.insert(FORMAT, VERSION.to_string()).map_err(failed)?,
-            Some(found) => {
-                let found = std::str::from_utf8(&found).ok().and_then(|text| text.parse().ok());
-                let found = found.unwrap_or(u64::MAX);
-                if found > VERSION {
-                    let path = path.to_owned();
-                    return Err(RecordError::Newer { path, found, known: VERSION });
-                }
-                if found < VERSION {
-                    // What is written from now on, older software must not touch.
-                    meta.insert(FORMAT, VERSION.to_string()).map_err(failed)?;
-                }
-            }
-        }
         Ok(Engine {
             torrents: database.keyspace("torrents", large).map_err(failed)?,
             records: database.keyspace("records", plain).map_err(failed)?,

@@ -61,6 +61,30 @@ pub struct AnswerPage {
 }
 
 impl Answer {
+    /// One of which nothing is known but how it is fetched.
+    fn blank(info_hashes: InfoHashes, created: UnixTime, after: Duration, changed: u64) -> Self {
+        Answer {
+            number: 0,
+            info_hashes,
+            name: String::new(),
+            size_bytes: 0,
+            files: 0,
+            content: Content::OTHER,
+            tags: Vec::new(),
+            about: String::new(),
+            authors: Vec::new(),
+            brought_by: Vec::new(),
+            created,
+            here: false,
+            network: false,
+            pages: Vec::new(),
+            seeders: None,
+            peers: Vec::new(),
+            after,
+            changed,
+        }
+    }
+
     /// What fetches it.
     pub fn magnet(&self) -> Magnet {
         Magnet {
@@ -126,36 +150,17 @@ impl Answers {
                 let Some(info_hashes) = InfoHashes::new(hash.v1(), hash.v2()) else {
                     return false;
                 };
-                let at = match self.position(info_hashes) {
-                    Some(at) => at,
-                    None if self.0.len() >= ANSWERS_MAX => return false,
-                    None => {
-                        self.0.push(Answer {
-                            number: u32::try_from(self.0.len())
-                                .unwrap_or(u32::MAX)
-                                .saturating_add(1),
-                            info_hashes,
-                            name: listing.name().to_owned(),
-                            size_bytes: listing.size(),
-                            files: listing.files(),
-                            content: listing.content(),
-                            tags: listing.tags().map(str::to_owned).collect(),
-                            about: listing.about().to_owned(),
-                            authors: Vec::new(),
-                            brought_by: Vec::new(),
-                            created: record.created(),
-                            here: false,
-                            network: false,
-                            pages: Vec::new(),
-                            seeders: None,
-                            peers: Vec::new(),
-                            after,
-                            changed: version,
-                        });
-                        self.0.len() - 1
-                    }
+                let created = record.created();
+                let new = || Answer {
+                    name: listing.name().to_owned(),
+                    size_bytes: listing.size(),
+                    files: listing.files(),
+                    content: listing.content(),
+                    tags: listing.tags().map(str::to_owned).collect(),
+                    about: listing.about().to_owned(),
+                    ..Answer::blank(info_hashes, created, after, version)
                 };
-                let Some(answer) = self.0.get_mut(at) else { return false };
+                let Some(answer) = self.of(info_hashes, new) else { return false };
                 let before = answer.clone();
                 // Hybrid torrents are listed by some under one name alone.
                 answer.info_hashes = InfoHashes::new(
@@ -198,34 +203,17 @@ impl Answers {
     /// Takes what the index on disk has found.
     fn indexed(&mut self, hit: IndexHit, version: u64, after: Duration) -> bool {
         let Some(info_hashes) = InfoHashes::new(hit.hash.v1(), hit.hash.v2()) else { return false };
-        let at = match self.position(info_hashes) {
-            Some(at) => at,
-            None if self.0.len() >= ANSWERS_MAX => return false,
-            None => {
-                self.0.push(Answer {
-                    number: u32::try_from(self.0.len()).unwrap_or(u32::MAX).saturating_add(1),
-                    info_hashes,
-                    name: hit.name,
-                    size_bytes: hit.size,
-                    files: hit.files,
-                    content: hit.content,
-                    tags: hit.tags,
-                    about: String::new(),
-                    authors: hit.authors.into_iter().take(AUTHORS_MAX).collect(),
-                    brought_by: Vec::new(),
-                    created: UnixTime(i64::try_from(hit.seen).unwrap_or(i64::MAX)),
-                    here: false,
-                    network: false,
-                    pages: Vec::new(),
-                    seeders: None,
-                    peers: Vec::new(),
-                    after,
-                    changed: version,
-                });
-                self.0.len() - 1
-            }
+        let seen = UnixTime(i64::try_from(hit.seen).unwrap_or(i64::MAX));
+        let new = || Answer {
+            name: hit.name,
+            size_bytes: hit.size,
+            files: hit.files,
+            content: hit.content,
+            tags: hit.tags,
+            authors: hit.authors.into_iter().take(AUTHORS_MAX).collect(),
+            ..Answer::blank(info_hashes, seen, after, version)
         };
-        let Some(answer) = self.0.get_mut(at) else { return false };
+        let Some(answer) = self.of(info_hashes, new) else { return false };
         let pages = answer.pages.len();
         if let Some(PageHit { path, snippet, .. }) = hit.page {
             put(&mut answer.pages, AnswerPage { path, snippet }, PAGES_MAX);
@@ -236,6 +224,19 @@ impl Answers {
             answer.changed = version;
         }
         is_news
+    }
+
+    /// The answer of a torrent; a new one, with the next number, if there is none yet and there is room.
+    fn of(&mut self, info_hashes: InfoHashes, new: impl FnOnce() -> Answer) -> Option<&mut Answer> {
+        let at = self.position(info_hashes).unwrap_or(self.0.len());
+        if at == self.0.len() {
+            if at >= ANSWERS_MAX {
+                return None;
+            }
+            let number = u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1);
+            self.0.push(Answer { number, ..new() });
+        }
+        self.0.get_mut(at)
     }
 
     fn position(&self, hashes: InfoHashes) -> Option<usize> {
