@@ -29,6 +29,7 @@ mod among_the_others {
         libtorrent_to_transmission_v1_magnet: Exchange::new(Libtorrent, Transmission).by_magnet();
         transmission_to_libtorrent_v1_udp: Exchange::new(Transmission, Libtorrent).over_udp();
         libtorrent_to_qbittorrent_v2_magnet: Exchange::new(Libtorrent, Qbittorrent).format(V2).by_magnet();
+        libtorrent_to_qbittorrent_hybrid_magnet: Exchange::new(Libtorrent, Qbittorrent).format(Hybrid).by_magnet();
         qbittorrent_to_everybody_v1: Exchange::new(Qbittorrent, Libtorrent).and(&[Transmission, Aria2]);
     }
 }

@@ -186,8 +186,9 @@ impl Searcher {
         if query.words.is_empty() || query.sources.is_empty() || query.wanted == 0 {
             return Ok(found);
         }
-        let candidates = self.candidates(query, is_late, &mut found)?;
+        // One view for both steps: where a candidate is means something else after the next commit.
         let searcher = self.reader.searcher();
+        let candidates = self.candidates(&searcher, query, is_late, &mut found)?;
         // Where the answer about a torrent or document is in what was found.
         let mut places: BTreeMap<([u8; 20], String), usize> = BTreeMap::new();
         let mut pages: BTreeMap<[u8; 20], usize> = BTreeMap::new();
@@ -239,13 +240,13 @@ impl Searcher {
     /// The best candidates, the best first.
     fn candidates(
         &self,
+        searcher: &tantivy::Searcher,
         query: &Query,
         is_late: &dyn Fn() -> bool,
         found: &mut Found,
     ) -> Result<Vec<Candidate>, TantivyError> {
         let most = query.wanted.saturating_mul(CANDIDATES_PER_HIT);
-        let searcher = self.reader.searcher();
-        let scoring = EnableScoring::enabled_from_searcher(&searcher);
+        let scoring = EnableScoring::enabled_from_searcher(searcher);
         let weight = self.engine_query(query).weight(scoring)?;
         let mut best: BinaryHeap<Reverse<Candidate>> = BinaryHeap::with_capacity(most + 1);
         let mut until_asked = ASKED_EVERY;

@@ -1,11 +1,12 @@
 //! What is put is found, what is taken out is not, and nothing that happens to the disk loses more than it must.
 
 use crate::index::Held;
-use crate::limits::{PAGES_PER_TORRENT_MAX, SNIPPET_BYTES_MAX};
+use crate::limits::{ASKED_EVERY, PAGES_PER_TORRENT_MAX, SNIPPET_BYTES_MAX};
 use crate::{Bounds, Index, IndexError, IndexHit, Listing, Page, Query, Source, What};
 use althing_base::{Sha1Digest, Sha256Digest};
 use althing_overlay::NodeId;
 use althing_overlay::records::{Content, InfoHash};
+use std::cell::RefCell;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -174,6 +175,34 @@ fn a_question_that_takes_too_long_is_answered_with_what_there_is() {
     let found = searcher.search(&Query::new("same"), &|| false).unwrap();
     assert!(!found.is_cut);
     assert_eq!(found.matched, 3_000);
+}
+
+#[test]
+fn what_is_committed_while_somebody_asks_does_not_change_the_answer() {
+    let (_folder, index) = new_index();
+    let index = RefCell::new(index);
+    let numbered = |number: u32| {
+        let mut bytes = [0; 20];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        InfoHash::V1(Sha1Digest(bytes))
+    };
+    for number in 0..ASKED_EVERY {
+        let listing = Listing::new(numbered(number), "always the same", Source::Crawled);
+        index.borrow_mut().put_listing(&listing).unwrap();
+    }
+    index.borrow_mut().commit().unwrap();
+    let searcher = index.borrow().searcher();
+    let take_all_out = || {
+        let mut index = index.borrow_mut();
+        for number in 0..ASKED_EVERY {
+            index.remove(&numbered(number), Source::Crawled).unwrap();
+        }
+        index.commit().unwrap();
+        false
+    };
+    let found = searcher.search(&Query::new("same"), &take_all_out).unwrap();
+    assert_eq!((found.matched, found.hits.len()), (u64::from(ASKED_EVERY), 10));
+    assert!(searcher.search(&Query::new("same"), &|| false).unwrap().hits.is_empty());
 }
 
 #[test]
