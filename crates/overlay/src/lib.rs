@@ -22,6 +22,7 @@ pub mod id;
 pub mod io;
 pub mod limits;
 pub mod link;
+mod linked;
 pub mod machine;
 pub mod mail;
 pub mod membership;

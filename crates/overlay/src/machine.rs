@@ -5,6 +5,7 @@
 
 mod compare;
 pub mod limits;
+mod part;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use compare::Compare;
 use limits::{
     AFTER_DEATH, SCORE_FIRST, SCORE_IDLE_STAMP, SCORE_INVALID, SCORE_UNASKED, SCORE_UNKEPT,
 };
+use part::Part;
 use std::time::Duration;
 
 /// How a node is to be.
@@ -84,26 +86,29 @@ impl Config {
 }
 
 /// A node of the overlay. See [`Machine`] for the run loop.
+///
+/// What is looked at with everything that happens comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Overlay {
-    network: NetworkKey,
-    verify: Verify,
-    read: Read,
-    rng: Rng,
-    members: Membership,
-    tree: Broadcast,
-    shelf: Shelf,
-    compare: Compare,
-    search: Search,
-    mail: Mail,
+    members: Part<Membership>,
+    tree: Part<Broadcast>,
+    compare: Part<Compare>,
+    search: Part<Search>,
+    mail: Part<Mail>,
     /// When the clock was last read, and what it said.
     clock: (Instant, UnixTime),
     /// When records are compared with a neighbour because another has died.
     compare_at: Option<Instant>,
     /// When the next record expires.
     expiry: Option<Instant>,
-    stats: Stats,
     sink: Sink,
+    stats: Stats,
+    shelf: Shelf,
+    network: NetworkKey,
+    verify: Verify,
+    read: Read,
+    rng: Rng,
 }
 
 /// What a node has done and has; counts since it was made.
@@ -165,12 +170,12 @@ impl Overlay {
             verify,
             read,
             rng: Rng::new(seed.fork("overlay", 0)),
-            members: Membership::new(now, me, seed.fork("membership", 0), is_super),
-            tree: Broadcast::new(),
+            members: Part::new(Membership::new(now, me, seed.fork("membership", 0), is_super)),
+            tree: Part::new(Broadcast::new()),
             shelf,
-            compare: Compare::default(),
-            search: Search::new(now, seed.fork("search", 0), setup),
-            mail: Mail::new(me, network, seed.fork("mail", 0), mail, is_super),
+            compare: Part::new(Compare::default()),
+            search: Part::new(Search::new(now, seed.fork("search", 0), setup)),
+            mail: Part::new(Mail::new(me, network, seed.fork("mail", 0), mail, is_super)),
             clock: (now, UnixTime(0)),
             compare_at: None,
             expiry: None,
@@ -364,20 +369,12 @@ impl Overlay {
     /// Puts a record on the shelf that came from somebody, if it belongs there.
     fn admit(&mut self, now: Instant, link: LinkId, raw: &RawRecord) -> Option<Record> {
         let unix = self.unix(now);
-        // All that can be told without raising points to powers comes first.
-        let admitted = match self.shelf.judge(unix, raw) {
-            Err(refused) => Err(match refused {
-                Refused::Work { .. } => SCORE_IDLE_STAMP,
-                _ => 0,
-            }),
-            Ok(()) => match raw.check(&self.network, self.verify) {
-                Err(_) => Err(SCORE_INVALID),
-                Ok(record) => match self.shelf.admit(unix, &record) {
-                    Ok(_) => Ok(record),
-                    Err(_) => Err(0),
-                },
-            },
-        };
+        let check = |raw: &RawRecord| raw.check(&self.network, self.verify);
+        let admitted = self.shelf.admit_checked(unix, raw, check).map_err(|why| match why {
+            Err(_) => SCORE_INVALID,
+            Ok(Refused::Work { .. }) => SCORE_IDLE_STAMP,
+            Ok(_) => 0,
+        });
         match admitted {
             Ok(record) => {
                 self.members.score(now, link, SCORE_FIRST, &mut self.sink);
@@ -458,7 +455,9 @@ impl Overlay {
         }
         self.sink.changes.clear();
         self.sink.wishes.clear();
-        if let Some(terms) = self.mail.terms() {
+        if self.mail.has_new_terms()
+            && let Some(terms) = self.mail.terms()
+        {
             self.search.also(now, terms);
         }
         let mut has_changed = false;
@@ -477,6 +476,11 @@ impl Overlay {
                 self.members.sent(now, *link);
             }
         }
+        self.members.look();
+        self.tree.look();
+        self.compare.look();
+        self.search.look();
+        self.mail.look();
     }
 
     /// When the next record expires.
@@ -544,23 +548,23 @@ impl Machine for Overlay {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        if is_due(now, self.members.deadline()) {
+        if is_due(now, self.members.due()) {
             self.members.timeout(now, &mut self.sink);
         }
-        if is_due(now, self.tree.deadline()) {
+        if is_due(now, self.tree.due()) {
             for link in self.tree.timeout(now, &mut self.sink) {
                 self.members.score(now, link, SCORE_UNKEPT, &mut self.sink);
             }
         }
-        if is_due(now, self.compare.deadline()) {
+        if is_due(now, self.compare.due()) {
             for link in self.compare.timeout(now, &mut self.sink) {
                 self.finish_visit(now, link);
             }
         }
-        if is_due(now, self.search.deadline()) {
+        if is_due(now, self.search.due()) {
             self.search.timeout(now, &mut self.sink);
         }
-        if is_due(now, self.mail.deadline()) {
+        if is_due(now, self.mail.due()) {
             let both = self.both(now);
             self.mail.timeout(both, &self.search, &mut self.sink);
         }
@@ -582,13 +586,13 @@ impl Machine for Overlay {
     }
 
     fn poll_timeout(&self) -> Option<(Instant, Reason)> {
-        let compare = self.compare.deadline().into_iter().chain(self.compare_at).min();
+        let compare = self.compare.due().into_iter().chain(self.compare_at).min();
         let deadlines = [
-            (self.members.deadline(), Reason::Members),
-            (self.tree.deadline(), Reason::Tree),
+            (self.members.due(), Reason::Members),
+            (self.tree.due(), Reason::Tree),
             (compare, Reason::Compare),
-            (self.search.deadline(), Reason::Search),
-            (self.mail.deadline(), Reason::Mail),
+            (self.search.due(), Reason::Search),
+            (self.mail.due(), Reason::Mail),
             (self.expiry, Reason::Expiry),
         ];
         deadlines

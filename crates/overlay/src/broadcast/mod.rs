@@ -19,6 +19,7 @@ pub mod limits;
 mod tests;
 
 use crate::io::LinkId;
+use crate::linked::Linked;
 use crate::records::RecordId;
 use crate::sink::Sink;
 use crate::wire::limits::{ANNOUNCED_MAX, ASKED_MAX};
@@ -35,7 +36,7 @@ use std::collections::{BTreeMap, VecDeque};
 /// The tree, as one node sees it. See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Broadcast {
-    sides: Vec<Side>,
+    sides: Linked<Side>,
     missing: BTreeMap<RecordId, Missing>,
     /// The earliest of all that is missing; maybe earlier than that.
     missing_due: Option<Instant>,
@@ -58,6 +59,13 @@ struct Side {
     next_announce: Instant,
     /// Records that are missing and that it was the first to announce.
     missing: usize,
+    /// Apart, because all neighbours are looked at with each record, and this only when one asks.
+    rates: Box<Rates>,
+}
+
+/// How much a neighbour may ask for.
+#[derive(Debug)]
+struct Rates {
     grafts: TokenBucket,
     served: TokenBucket,
 }
@@ -77,7 +85,7 @@ struct Missing {
 impl Broadcast {
     pub(crate) fn new() -> Self {
         Broadcast {
-            sides: Vec::new(),
+            sides: Linked::default(),
             missing: BTreeMap::new(),
             missing_due: None,
             announce_due: None,
@@ -99,25 +107,29 @@ impl Broadcast {
     }
 
     fn side(&mut self, link: LinkId) -> Option<&mut Side> {
-        self.sides.iter_mut().find(|side| side.link == link)
+        let at = self.sides.position(link)?;
+        self.sides.get_mut(at)
     }
 
     /// Somebody is a neighbour now.
     pub(crate) fn up(&mut self, now: Instant, link: LinkId) {
-        self.sides.push(Side {
+        let side = Side {
             link,
             is_eager: false,
             queue: Vec::new(),
             next_announce: now,
             missing: 0,
-            grafts: TokenBucket::new(now, GRAFTS_PER_S.0, GRAFTS_PER_S.1),
-            served: TokenBucket::new(now, SERVED_BYTES_PER_S.0, SERVED_BYTES_PER_S.1),
-        });
+            rates: Box::new(Rates {
+                grafts: TokenBucket::new(now, GRAFTS_PER_S.0, GRAFTS_PER_S.1),
+                served: TokenBucket::new(now, SERVED_BYTES_PER_S.0, SERVED_BYTES_PER_S.1),
+            }),
+        };
+        self.sides.push(link, side);
     }
 
     /// Somebody is a neighbour no longer.
     pub(crate) fn down(&mut self, now: Instant, link: LinkId) {
-        let Some(at) = self.sides.iter().position(|side| side.link == link) else { return };
+        let Some(at) = self.sides.position(link) else { return };
         let side = self.sides.swap_remove(at);
         self.is_orphan |= side.is_eager;
         for missing in self.missing.values_mut() {
@@ -160,7 +172,7 @@ impl Broadcast {
             from == Some(link)
                 || others.is_some_and(|m| m.first == link || m.sources.contains(&link))
         };
-        for side in &mut self.sides {
+        for side in self.sides.iter_mut() {
             if has_it(side.link) {
                 continue;
             }
@@ -229,7 +241,7 @@ impl Broadcast {
         holds: impl Fn(&RecordId) -> bool,
         sink: &mut Sink,
     ) {
-        let Some(at) = self.sides.iter().position(|side| side.link == link) else { return };
+        let Some(at) = self.sides.position(link) else { return };
         let mut wanted = Vec::new();
         for Announced { id, .. } in announced {
             if holds(id) {
@@ -285,15 +297,15 @@ impl Broadcast {
         get: impl Fn(&RecordId) -> Option<Bytes>,
         sink: &mut Sink,
     ) {
-        let Some(at) = self.sides.iter().position(|side| side.link == link) else { return };
+        let Some(at) = self.sides.position(link) else { return };
         let side = &mut self.sides[at];
-        if !side.grafts.take(now, 1) {
+        if !side.rates.grafts.take(now, 1) {
             return;
         }
         side.is_eager = true;
         for id in ids {
             let Some(record) = get(id) else { continue };
-            if !side.served.take(now, record.len() as u64) {
+            if !side.rates.served.take(now, record.len() as u64) {
                 return;
             }
             let hops = self.hops.iter().find(|(known, _)| known == id).map_or(0, |(_, hops)| *hops);

@@ -212,6 +212,11 @@ impl Mail {
         }
     }
 
+    /// Whether what neighbours are to be told has changed.
+    pub(crate) fn has_new_terms(&self) -> bool {
+        self.is_dirty
+    }
+
     /// What neighbours are to be told is here, if that has changed.
     pub(crate) fn terms(&mut self) -> Option<TermSet> {
         if !std::mem::take(&mut self.is_dirty) {

@@ -96,6 +96,11 @@ impl Calls {
         sink.outputs.push_back(Output::Dial { addr, node });
     }
 
+    /// Whether nobody is called, and nobody is missing as far as was last seen.
+    pub(super) fn is_content(&self) -> bool {
+        self.under_way.is_empty() && self.mend_at.is_none() && self.top_up_at.is_none()
+    }
+
     pub(super) fn deadline(&self) -> Option<Instant> {
         let over = self.under_way.iter().map(|call| call.since + DIAL_TIMEOUT).min();
         self.mend_at.into_iter().chain(over).min()

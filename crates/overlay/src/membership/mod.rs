@@ -44,25 +44,27 @@ use std::net::{IpAddr, SocketAddr};
 const VERSION: u8 = 1;
 
 /// The views. See the [module](self).
+/// What is looked at with every message comes first, as in [`Peer`].
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Membership {
-    me: NodeId,
-    rng: Rng,
-    hello: Hello,
     peers: Peers,
-    passive: Passive,
-    calls: calls::Calls,
-    seeks: seek::Seeks,
-    walks: walks::Walks,
-    leaning: leaning::Leaning,
-    banned: VecDeque<(NodeId, Instant)>,
-    joins: TokenBucket,
-    displaced: TokenBucket,
-    /// When a neighbour is asked whether it is there.
-    probe_at: Instant,
     /// When something is due on some link, or earlier: found again when it is over, for it is asked for
     /// with everything that happens.
     links_due: Option<Instant>,
+    /// When a neighbour is asked whether it is there.
+    probe_at: Instant,
+    walks: walks::Walks,
+    leaning: leaning::Leaning,
+    calls: calls::Calls,
+    rng: Rng,
+    hello: Hello,
+    me: NodeId,
+    passive: Passive,
+    seeks: seek::Seeks,
+    banned: VecDeque<(NodeId, Instant)>,
+    joins: TokenBucket,
+    displaced: TokenBucket,
 }
 
 /// What the views are like; for metrics and simulations.
@@ -232,7 +234,7 @@ impl Membership {
     }
 
     fn push(&mut self, peer: Peer) {
-        self.peers.push(peer);
+        self.peers.push(peer.link, peer);
         self.watch(self.peers.len() - 1);
     }
 
@@ -537,31 +539,8 @@ impl Membership {
 
     /// Does what is due.
     pub(crate) fn timeout(&mut self, now: Instant, sink: &mut Sink) {
-        let (mut at, mut doubt) = (0, false);
-        while at < self.peers.len() {
-            let peer = &mut self.peers[at];
-            match peer.due(now) {
-                None => at += 1,
-                Some(Due::Ask) => {
-                    peer.silence = Silence::Asked(now);
-                    sink.send(peer.link, Message::Ping);
-                    at += 1;
-                }
-                Some(Due::Doubt) => {
-                    peer.silence = Silence::Doubted(now);
-                    doubt = true;
-                    at += 1;
-                }
-                Some(Due::End) => {
-                    let reason = match peer.stage {
-                        Stage::Active | Stage::Leaning | Stage::Serving => CloseReason::Silent,
-                        Stage::Visiting | Stage::Seeking => CloseReason::Visited,
-                        Stage::Greeting | Stage::Asking | Stage::Bidding => CloseReason::Idle,
-                    };
-                    self.close(now, at, reason, sink);
-                }
-            }
-        }
+        let links = self.peers.len();
+        let doubt = is_due(now, self.links_due) && self.links_timeout(now, sink);
         if is_due(now, Some(self.probe_at)) {
             // Those on whom we lean apart from neighbours: the more links there are, the later it would be found
             // out that all neighbours are gone.
@@ -589,6 +568,39 @@ impl Membership {
         if is_due(now, self.leaning.deadline()) {
             self.lean(now, sink);
         }
-        self.mend(now, sink);
+        // Where all is well and nobody has gone, there is nothing to mend.
+        if doubt || self.peers.len() != links || !self.calls.is_content() {
+            self.mend(now, sink);
+        }
+    }
+
+    /// Does what is due on links. Whether a peer is doubted now.
+    fn links_timeout(&mut self, now: Instant, sink: &mut Sink) -> bool {
+        let (mut at, mut doubt) = (0, false);
+        while at < self.peers.len() {
+            let peer = &mut self.peers[at];
+            match peer.due(now) {
+                None => at += 1,
+                Some(Due::Ask) => {
+                    peer.silence = Silence::Asked(now);
+                    sink.send(peer.link, Message::Ping);
+                    at += 1;
+                }
+                Some(Due::Doubt) => {
+                    peer.silence = Silence::Doubted(now);
+                    doubt = true;
+                    at += 1;
+                }
+                Some(Due::End) => {
+                    let reason = match peer.stage {
+                        Stage::Active | Stage::Leaning | Stage::Serving => CloseReason::Silent,
+                        Stage::Visiting | Stage::Seeking => CloseReason::Visited,
+                        Stage::Greeting | Stage::Asking | Stage::Bidding => CloseReason::Idle,
+                    };
+                    self.close(now, at, reason, sink);
+                }
+            }
+        }
+        doubt
     }
 }

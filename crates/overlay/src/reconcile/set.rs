@@ -11,6 +11,9 @@ use althing_base::hash::sha256;
 /// Items in a block; one with more is cut in two, and two with less than half of it together are joined.
 const BLOCK_ITEMS_MAX: usize = 256;
 
+/// Items at the end of a block among which one is looked for first.
+const LATEST: usize = 16;
+
 /// Something that is held: when it was made, and its name, which is a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Item {
@@ -66,6 +69,18 @@ impl Block {
         }
         Block { items, sum }
     }
+
+    /// Where an item is, or belongs. Most that come are among the newest, at the end.
+    fn find(&self, item: &Item) -> Result<usize, usize> {
+        let older = self.items.len().saturating_sub(LATEST);
+        match self.items.get(older) {
+            Some(first) if first <= item => {
+                let place = self.items[older..].binary_search(item);
+                place.map(|at| older + at).map_err(|at| older + at)
+            }
+            _ => self.items.binary_search(item),
+        }
+    }
 }
 
 /// See the module. No item is in it twice.
@@ -103,7 +118,7 @@ impl Set {
             self.len += 1;
             return true;
         };
-        let Err(place) = block.items.binary_search(&item) else { return false };
+        let Err(place) = block.find(&item) else { return false };
         block.items.insert(place, item);
         block.sum.add(Sum::of(&item.id));
         self.len += 1;
@@ -120,7 +135,7 @@ impl Set {
     pub fn remove(&mut self, item: &Item) -> bool {
         let at = self.block_of(item);
         let Some(block) = self.blocks.get_mut(at) else { return false };
-        let Ok(place) = block.items.binary_search(item) else { return false };
+        let Ok(place) = block.find(item) else { return false };
         block.items.remove(place);
         block.sum.subtract(Sum::of(&item.id));
         self.len -= 1;
@@ -146,6 +161,10 @@ impl Set {
 
     /// The block in which an item is, or belongs: the last that begins with it or before it, or the first.
     fn block_of(&self, item: &Item) -> usize {
+        let last = self.blocks.last().and_then(|block| block.items.first());
+        if last.is_some_and(|first| first <= item) {
+            return self.blocks.len() - 1;
+        }
         self.blocks.partition_point(|b| b.items.first().is_some_and(|first| first <= item)).max(1)
             - 1
     }

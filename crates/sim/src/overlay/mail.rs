@@ -108,6 +108,7 @@ impl Net {
         let machine = Box::new(Overlay::new(self.now, config));
         let host = &mut self.hosts[at.index()];
         host.machine = Some(machine);
+        self.is_alive[at.index()] = true;
         host.death = None;
         host.wake = NEVER;
         self.drain(at);

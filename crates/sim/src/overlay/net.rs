@@ -75,6 +75,8 @@ pub struct Net {
     /// From it the delay between two hosts follows.
     map: u64,
     pub(super) hosts: Vec<Host>,
+    /// Who is alive: looked at with each message that is sent.
+    pub(super) is_alive: Vec<bool>,
     by_addr: HashMap<SocketAddr, NodeIndex>,
     by_node: HashMap<NodeId, NodeIndex>,
     links: Vec<Link>,
@@ -94,27 +96,30 @@ pub struct Net {
     hash: EventHash,
 }
 
+/// What is looked at with everything that happens comes first, in one line of the processor's memory.
+#[repr(C, align(64))]
 pub(super) struct Host {
-    pub(super) addr: SocketAddr,
-    /// Where it is announced in the DHT.
-    pub(super) terms: Vec<Sha1Digest>,
-    pub(super) node: NodeId,
     /// None of the dead.
     pub(super) machine: Option<Box<Overlay>>,
-    pub(super) death: Option<Death>,
-    pub(super) is_behind_nat: bool,
-    pub(super) is_super: bool,
-    pub(super) disk: Disk,
-    conduct: Conduct,
-    /// In which part it is when the network is split.
-    part: bool,
     /// When it is next to be woken, as far as the queue knows.
     pub(super) wake: Instant,
     /// When it was last woken, and how often then.
     woken: (Instant, u32),
+    pub(super) death: Option<Death>,
+    conduct: Conduct,
+    /// In which part it is when the network is split.
+    part: bool,
+    pub(super) is_behind_nat: bool,
+    pub(super) is_super: bool,
+    pub(super) node: NodeId,
+    pub(super) addr: SocketAddr,
+    /// Where it is announced in the DHT.
+    pub(super) terms: Vec<Sha1Digest>,
+    pub(super) disk: Box<Disk>,
 }
 
 /// A link, or the place of one.
+#[repr(align(64))]
 struct Link {
     /// Counts those that had this place, so that numbers are never given again.
     generation: u32,
@@ -165,6 +170,7 @@ impl Net {
             rng,
             conditions,
             hosts: Vec::with_capacity(count),
+            is_alive: Vec::with_capacity(count),
             by_addr: HashMap::with_capacity(count),
             by_node: HashMap::with_capacity(count),
             links: Vec::new(),
@@ -258,6 +264,7 @@ impl Net {
         if let Some(dht) = &mut self.dht {
             dht.join_beside(self.now, addr.ip(), is_behind_nat, part);
         }
+        self.is_alive.push(true);
         self.hosts.push(Host {
             addr,
             terms: Vec::new(),
@@ -266,7 +273,7 @@ impl Net {
             death: None,
             is_behind_nat,
             is_super,
-            disk,
+            disk: Box::new(disk),
             conduct,
             part,
             wake: NEVER,
@@ -399,6 +406,7 @@ impl Net {
                 continue;
             }
             host.machine = None;
+            self.is_alive[at.index()] = false;
             host.terms = Vec::new();
             host.death = Some(death);
             if let Some(dht) = &mut self.dht {
@@ -708,7 +716,7 @@ impl Net {
         let is_late = self.conditions.loss > 0.0 && self.rng.chance(self.conditions.loss);
         let ends = &mut self.links[place].ends;
         ends[end].is_lost |= is_cut;
-        if ends[end].is_lost || self.hosts[to.index()].machine.is_none() {
+        if ends[end].is_lost || !self.is_alive[to.index()] {
             return;
         }
         let delay = if is_late { latency * 3 + RETRANSMIT_WAIT } else { latency };

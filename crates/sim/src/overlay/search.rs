@@ -1,7 +1,7 @@
 //! What it costs to find something: questions for things that some have, asked of who happens to be near.
 
 use super::net::{Conditions, Net};
-use crate::node::NodeIndex;
+use crate::node::{NEVER, NodeIndex};
 use althing_base::time::Duration;
 use althing_base::{Instant, Rng, Seed};
 use althing_overlay::io::Via;
@@ -261,6 +261,8 @@ pub(super) fn flood_one(
     /// A listing of that name.
     const ANSWER_BYTES: u64 = 1 + 8 + 2 + 230;
     let mut reached = vec![false; graph.len()];
+    // When it comes to each: what comes later is counted, and changes nothing.
+    let mut first_at = vec![NEVER; graph.len()];
     let mut queue = BinaryHeap::from([(Reverse(Instant::ORIGIN), by, 0u32, by)]);
     let (mut messages, mut answers, mut first) = (0, 0, None::<(Duration, u32)>);
     while let Some((Reverse(at), node, links, from)) = queue.pop() {
@@ -279,7 +281,11 @@ pub(super) fn flood_one(
             if *to != from || links == 0 {
                 messages += 1;
                 load[to.index()] += 1;
-                queue.push((Reverse(at + *latency), *to, links + 1, node));
+                let comes = at + *latency;
+                if comes <= first_at[to.index()] {
+                    first_at[to.index()] = comes;
+                    queue.push((Reverse(comes), *to, links + 1, node));
+                }
             }
         }
     }

@@ -5,6 +5,7 @@
 //! which things arrive; and two shelves that were given the same records hold the same, unless a bound
 //! was hit.
 
+mod authors;
 mod order;
 
 use super::{Key, RawRecord, Record, RecordId, Version};
@@ -16,7 +17,8 @@ use crate::limits::{
 };
 use crate::reconcile::{Item, Set};
 use althing_base::UnixTime;
-use order::{ByCreation, ByExpiry, ById, ByKey};
+use authors::Authors;
+use order::{ByExpiry, ById};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How a node regards an author. What has to give way is taken from strangers first.
@@ -158,33 +160,22 @@ struct Remembered {
     may_return: bool,
 }
 
-/// What is there of an author.
-#[derive(Debug, Default)]
-struct Author {
-    standing: Standing,
-    records: ByCreation,
-    bytes: usize,
-    /// Keys that are remembered and not held.
-    remembered: usize,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Shelf {
     caps: Caps,
-    held: BTreeSet<ByKey>,
+    authors: Authors,
     ids: BTreeSet<ById>,
     /// What is remembered of keys of which nothing is held.
     remembered: BTreeMap<Key, Remembered>,
-    authors: BTreeMap<NodeId, Author>,
-    /// Authors by how they are regarded and how many bytes they have here.
-    weights: BTreeSet<(Standing, usize, NodeId)>,
     /// How many authors are known.
     known: usize,
     /// What is held, by when it expires.
     expiring: BTreeSet<ByExpiry>,
     /// What is remembered, by when it is forgotten.
     fading: BTreeSet<(UnixTime, Key)>,
+    /// The first of either: asked for with each record.
+    next_expiry: Option<UnixTime>,
     set: Set,
     bytes: usize,
     unwanted: Unwanted,
@@ -196,14 +187,13 @@ impl Shelf {
     pub fn new(caps: Caps) -> Self {
         Shelf {
             caps,
-            held: BTreeSet::new(),
+            authors: Authors::default(),
             ids: BTreeSet::new(),
             remembered: BTreeMap::new(),
-            authors: BTreeMap::new(),
-            weights: BTreeSet::new(),
             known: 0,
             expiring: BTreeSet::new(),
             fading: BTreeSet::new(),
+            next_expiry: None,
             set: Set::new(),
             bytes: 0,
             unwanted: Unwanted::default(),
@@ -225,6 +215,27 @@ impl Shelf {
         result
     }
 
+    /// Puts a record on the shelf that comes from elsewhere, if `check` finds that its author has signed it: the dearest
+    /// of all there is to look at comes after all else.
+    ///
+    /// # Errors
+    /// Why it does not belong there, or what `check` says.
+    pub fn admit_checked<E>(
+        &mut self,
+        now: UnixTime,
+        raw: &RawRecord,
+        check: impl FnOnce(&RawRecord) -> Result<Record, E>,
+    ) -> Result<Record, Result<Refused, E>> {
+        self.expire(now);
+        self.judge(now, raw).map_err(Ok)?;
+        let record = check(raw).map_err(Err)?;
+        if let Err(refused) = self.place(&record) {
+            self.unwanted.add(record.id());
+            return Err(Ok(refused));
+        }
+        Ok(record)
+    }
+
     fn try_admit(&mut self, now: UnixTime, record: &Record) -> Result<Admitted, Refused> {
         if let Err(refused) = self.judge(now, record) {
             if refused == Refused::Expired {
@@ -232,6 +243,11 @@ impl Shelf {
             }
             return Err(refused);
         }
+        self.place(record)
+    }
+
+    /// Puts a record on the shelf that was judged to belong there.
+    fn place(&mut self, record: &Record) -> Result<Admitted, Refused> {
         let key = record.key();
         let giving_way = self.author_room(record)?;
         let mut admitted = Admitted::default();
@@ -284,10 +300,8 @@ impl Shelf {
                 return Err(Refused::Expired);
             }
         } else {
-            let author = self.authors.get(&key.author);
-            let keys =
-                author.map_or(0, |author| author.records.in_order().len() + author.remembered);
-            if author.is_some() && keys >= self.caps.author_keys {
+            let keys = self.authors.keys(&key.author);
+            if keys > 0 && keys >= self.caps.author_keys {
                 return Err(Refused::AuthorFull);
             }
         }
@@ -324,12 +338,11 @@ impl Shelf {
 
     /// Which of its author's records have to give way to a new one: those created first.
     fn author_room(&self, record: &Record) -> Result<Vec<RecordId>, Refused> {
-        let nobody = Author::default();
-        let author = self.authors.get(&record.author()).unwrap_or(&nobody);
+        let author = record.author();
         let replaced = self.newest(&record.key());
-        let theirs = author.records.in_order();
+        let theirs = self.authors.records(&author);
         let mut records = theirs.len() + 1 - usize::from(replaced.is_some());
-        let mut bytes = author.bytes + size(record) - replaced.map_or(0, size);
+        let mut bytes = self.authors.bytes(&author) + size(record) - replaced.map_or(0, size);
         let mut giving_way = Vec::new();
         for other in theirs {
             if records <= self.caps.author_records && bytes <= self.caps.author_bytes {
@@ -353,13 +366,9 @@ impl Shelf {
 
     /// What gives way next: what was created first by the author who has the most bytes, among strangers
     /// as long as there are any, and then among those who are known.
-    fn victim(&self) -> Option<RecordId> {
-        [Standing::Stranger, Standing::Known].into_iter().find_map(|standing| {
-            let until = (standing, usize::MAX, NodeId([0xff; 32]));
-            let (found, _, author) = self.weights.range(..=until).next_back()?;
-            let oldest = self.authors.get(author)?.records.in_order().first()?;
-            (*found == standing).then(|| oldest.id())
-        })
+    fn victim(&mut self) -> Option<RecordId> {
+        let standings = [Standing::Stranger, Standing::Known];
+        standings.into_iter().find_map(|standing| self.authors.oldest_of_heaviest(standing))
     }
 
     fn evict(&mut self, id: RecordId) -> Option<Record> {
@@ -369,30 +378,27 @@ impl Shelf {
     }
 
     fn put_in(&mut self, record: &Record) {
-        self.held.insert(ByKey(record.clone()));
+        self.authors.insert(record);
         self.ids.insert(ById(record.clone()));
         self.expiring.insert(ByExpiry(record.clone()));
         self.set.insert(item(record));
         self.bytes += size(record);
-        self.weigh(record.author(), |author| {
-            author.records.insert(record);
-            author.bytes += size(record);
-        });
+        self.expects(record.expires());
         self.changes.push_back(Change::Hold(record.clone()));
     }
 
     /// Takes a record from the shelf; unless it was replaced it is remembered.
     fn take_out(&mut self, record: &Record, why: Why) {
         let (key, id) = (record.key(), record.id());
-        self.held.remove(&key);
+        self.authors.remove(record);
         self.ids.remove(&id);
         self.expiring.remove(&ByExpiry(record.clone()));
         self.set.remove(&item(record));
         self.bytes -= size(record);
-        self.weigh(record.author(), |author| {
-            author.records.remove(record);
-            author.bytes -= size(record);
-        });
+        self.is_over(record.expires());
+        if self.ids.len() < self.caps.records / 2 && self.bytes < self.caps.bytes / 2 {
+            self.authors.relax();
+        }
         match why {
             // There is room now for what had none.
             Why::Expired => self.unwanted.clear(),
@@ -409,7 +415,8 @@ impl Shelf {
         let Memory { key, newest, may_return } = memory;
         self.remembered.insert(key, Remembered { newest, may_return });
         self.fading.insert((memory.until(), key));
-        self.weigh(key.author, |author| author.remembered += 1);
+        self.expects(memory.until());
+        self.authors.remember(key.author);
         self.changes.push_back(Change::Remember(memory));
         while self.fading.len() > self.caps.remembered {
             let Some(&(until, key)) = self.fading.first() else { break };
@@ -420,19 +427,22 @@ impl Shelf {
     fn forget(&mut self, until: UnixTime, key: Key) {
         self.fading.remove(&(until, key));
         self.remembered.remove(&key);
-        self.weigh(key.author, |author| author.remembered -= 1);
+        self.is_over(until);
+        self.authors.forget(key.author);
         self.changes.push_back(Change::Forget(key));
     }
 
-    /// Changes what is there of an author, and his place in the order.
-    fn weigh(&mut self, name: NodeId, change: impl FnOnce(&mut Author)) {
-        let author = self.authors.entry(name).or_default();
-        self.weights.remove(&(author.standing, author.bytes, name));
-        change(author);
-        if !author.records.in_order().is_empty() {
-            self.weights.insert((author.standing, author.bytes, name));
-        } else if author.remembered == 0 && author.standing == Standing::Stranger {
-            self.authors.remove(&name);
+    /// Something is to be done then.
+    fn expects(&mut self, at: UnixTime) {
+        self.next_expiry = self.next_expiry.into_iter().chain([at]).min();
+    }
+
+    /// Something that was to be done then is not any more.
+    fn is_over(&mut self, at: UnixTime) {
+        if self.next_expiry.is_some_and(|next| next >= at) {
+            let held = self.expiring.first().map(|ByExpiry(record)| record.expires());
+            let remembered = self.fading.first().map(|(until, _)| *until);
+            self.next_expiry = held.into_iter().chain(remembered).min();
         }
     }
 
@@ -445,17 +455,20 @@ impl Shelf {
         }
         self.known += usize::from(standing != Standing::Stranger);
         self.known -= usize::from(before != Standing::Stranger);
-        self.weigh(name, |author| author.standing = standing);
+        self.authors.regard(name, standing);
     }
 
     /// How an author is regarded.
     pub fn standing(&self, name: &NodeId) -> Standing {
-        self.authors.get(name).map_or(Standing::Stranger, |author| author.standing)
+        self.authors.standing(name)
     }
 
     /// Drops what has expired by `now`, and forgets what need not be remembered longer. Costs nothing if
     /// there is nothing.
     pub fn expire(&mut self, now: UnixTime) {
+        if self.next_expiry.is_none_or(|next| next > now) {
+            return;
+        }
         let is_over = |ByExpiry(record): &&ByExpiry| record.expires() <= now;
         while let Some(ByExpiry(record)) = self.expiring.first().filter(is_over).cloned() {
             self.take_out(&record, Why::Expired);
@@ -467,9 +480,7 @@ impl Shelf {
 
     /// When [`expire`](Shelf::expire) has something to do next.
     pub fn next_expiry(&self) -> Option<UnixTime> {
-        let held = self.expiring.first().map(|ByExpiry(record)| record.expires());
-        let remembered = self.fading.first().map(|(until, _)| *until);
-        held.into_iter().chain(remembered).min()
+        self.next_expiry
     }
 
     /// Takes up again what was remembered before a restart. Records are [admitted](Shelf::admit) anew.
@@ -493,7 +504,7 @@ impl Shelf {
 
     /// The record that is held of a key.
     pub fn newest(&self, key: &Key) -> Option<&Record> {
-        self.held.get(key).map(|ByKey(record)| record)
+        self.authors.newest(key)
     }
 
     /// What is remembered of a key of which nothing is held.
@@ -521,8 +532,7 @@ impl Shelf {
 
     /// What is held of one author, by time of creation and name.
     pub fn records_of(&self, author: &NodeId) -> impl Iterator<Item = &Record> {
-        let author = self.authors.get(author);
-        author.into_iter().flat_map(|author| author.records.in_order())
+        self.authors.records(author).iter()
     }
 
     /// What is remembered of keys of which nothing is held, by key.

@@ -90,7 +90,7 @@ impl Borrow<Key> for ByKey {
 }
 
 /// One author's records by time of creation and name: few as a rule, so that they stand in one piece.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ByCreation(Vec<Record>);
 
 impl ByCreation {
@@ -102,10 +102,6 @@ impl ByCreation {
 
     pub(super) fn insert(&mut self, record: &Record) {
         if let Err(at) = self.find(record) {
-            if self.0.is_empty() {
-                // Most authors have one.
-                self.0.reserve_exact(1);
-            }
             self.0.insert(at, record.clone());
         }
     }

@@ -187,7 +187,7 @@ fn acquaintances_are_bounded_and_forgotten_without_a_trace() {
     for number in 0..=KNOWN_AUTHORS_MAX {
         shelf.regard(name(number), Standing::Stranger);
     }
-    assert!(shelf.authors.is_empty() && shelf.weights.is_empty());
+    assert!(shelf.authors.is_empty());
     shelf.regard(name(7), Standing::Known);
     assert_eq!(shelf.standing(&name(7)), Standing::Known);
 }
@@ -248,16 +248,13 @@ fn check(shelf: &Shelf) {
     assert!(records.is_sorted_by_key(|record| (record.created(), record.id())));
     assert_eq!(shelf.expiring.len(), shelf.len());
     assert_eq!(shelf.fading.len(), shelf.memories().count());
-    assert_eq!(shelf.held.len() + shelf.remembered.len(), shelf.len() + shelf.fading.len());
-    let weighty =
-        shelf.authors.values().filter(|author| !author.records.in_order().is_empty()).count();
-    assert_eq!(shelf.weights.len(), weighty);
+    let known = shelf.authors.len() + shelf.remembered.len();
+    assert_eq!(known, shelf.len() + shelf.fading.len());
+    let held = shelf.expiring.iter().map(|ByExpiry(record)| record.expires());
+    assert_eq!(shelf.next_expiry(), held.chain(shelf.fading.iter().map(|(at, _)| *at)).min());
     assert!(shelf.len() <= shelf.caps.records && shelf.bytes() <= shelf.caps.bytes);
     assert!(shelf.fading.len() <= shelf.caps.remembered);
-    for author in shelf.authors.values() {
-        assert!(author.records.in_order().len() <= shelf.caps.author_records);
-        assert!(author.bytes <= shelf.caps.author_bytes);
-    }
+    shelf.authors.check(shelf.caps.author_records, shelf.caps.author_bytes);
 }
 
 fn any_made() -> impl Strategy<Value = Made> {
