@@ -70,7 +70,8 @@ impl Peers {
         if !self.sources.may(ip) || !self.has_room(me, &info_hash) {
             return false;
         }
-        let peers = self.torrents.entry(info_hash).or_default();
+        // Most torrents have one.
+        let peers = self.torrents.entry(info_hash).or_insert_with(|| Vec::with_capacity(1));
         if peers.len() >= STORED_PEERS_MAX {
             let gone = peers.swap_remove(rng.index(peers.len()));
             self.sources.remove(gone.ip());

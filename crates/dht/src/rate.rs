@@ -8,17 +8,17 @@ use crate::limits::{
 };
 use althing_base::{Instant, TokenBucket};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// What comes in: who says too much is not heard for a while, as libtorrent does it.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    counts: BTreeMap<SocketAddr, u16>,
+    counts: BTreeMap<Place, u16>,
     window_until: Instant,
     /// Whoever makes way has made it: the others that are counted go on being so until the window ends.
     crowded: bool,
-    banned: BTreeMap<SocketAddr, Instant>,
+    banned: BTreeMap<Place, Instant>,
     strangers: TokenBucket,
     short: TokenBucket,
     refusals: TokenBucket,
@@ -36,10 +36,24 @@ pub(crate) enum Leave {
     Silence,
 }
 
+/// An address in 18 bytes: thousands may be counted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Place([u8; 16], [u8; 2]);
+
+impl Place {
+    fn new(ip: IpAddr, port: u16) -> Self {
+        let ip = match ip {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        Place(ip.octets(), port.to_be_bytes())
+    }
+}
+
 /// Sources are addresses; at home, where one may be many nodes, with their ports.
-fn source(addr: SocketAddr) -> SocketAddr {
+fn source(addr: SocketAddr) -> Place {
     let port = if is_exempt(addr.ip()) { addr.port() } else { 0 };
-    SocketAddr::new(addr.ip(), port)
+    Place::new(addr.ip(), port)
 }
 
 impl Incoming {
@@ -142,7 +156,7 @@ pub(crate) enum Held {
 pub(crate) struct Outgoing {
     /// When each node may be asked again, with the questions so far paid for in advance: the time until
     /// which its rate is used up (a leaky bucket in one number).
-    nodes: BTreeMap<SocketAddr, Instant>,
+    nodes: BTreeMap<Place, Instant>,
     /// With so many, those are looked for that may be forgotten.
     forget_at: usize,
     all: TokenBucket,
@@ -166,6 +180,7 @@ impl Outgoing {
         let (rate, burst) = OUT_PER_NODE_PER_S;
         let each = Duration::from_secs(1) / rate as u32;
         let ahead = each * (burst as u32 - 1);
+        let to = Place::new(to.ip(), to.port());
         let used = self.nodes.get(&to).copied().unwrap_or(now).max(now);
         // A clock that jumped back must not silence us.
         let used = used.min(now + ahead + each);
@@ -196,7 +211,6 @@ impl Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::IpAddr;
 
     fn at(millis: u64) -> Instant {
         Instant::ORIGIN + Duration::from_millis(millis)

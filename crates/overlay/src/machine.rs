@@ -85,6 +85,9 @@ impl Config {
     }
 }
 
+/// Outputs for which room is kept when there are none: most of what happens has fewer.
+const OUTPUTS_KEPT: usize = 32;
+
 /// A node of the overlay. See [`Machine`] for the run loop.
 ///
 /// What is looked at with everything that happens comes first.
@@ -582,7 +585,12 @@ impl Machine for Overlay {
     }
 
     fn poll_output(&mut self) -> Option<Output> {
-        self.sink.outputs.pop_front()
+        let output = self.sink.outputs.pop_front();
+        if output.is_none() && self.sink.outputs.capacity() > OUTPUTS_KEPT {
+            // Ten thousand of them may rest in a simulation.
+            self.sink.outputs.shrink_to(OUTPUTS_KEPT / 2);
+        }
+        output
     }
 
     fn poll_timeout(&self) -> Option<(Instant, Reason)> {

@@ -2,13 +2,19 @@
 
 use crate::cli::{Lab, LabCommand, LabFormat, LabOverlays};
 use crate::exit::{Exit, Failure};
+use crate::screen::progress::Progress;
 use crate::screen::{Screen, units};
 use crate::signals::Signals;
-use althing_sim::overlay::lab::{self, Bounded, Format, Report, Scenario, ValueError, Way};
+use althing_sim::overlay::lab::{self, Bounded, Format, Pulse, Report, Scenario, ValueError, Way};
 use serde::Serialize;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// How often somebody who waits is told how far it is.
+const SHOWN_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) async fn lab(args: Lab, screen: &Screen, signals: Signals) -> Result<(), Failure> {
     match args.what {
@@ -90,18 +96,31 @@ async fn overlays(args: LabOverlays, screen: &Screen, mut signals: Signals) -> R
     };
     let begun = Instant::now();
     let (told, mut tell) = mpsc::unbounded_channel();
+    let pulse = Arc::new(Pulse::default());
+    let beats = Arc::clone(&pulse);
     let mut running = tokio::task::spawn_blocking(move || {
-        lab::run(&scenario, &mut |what| {
+        lab::run_watched(&scenario, &beats, &mut |what| {
             // Whoever has been interrupted reads no more.
             let _ = told.send(what.to_owned());
         })
     });
+    let mut progress = Progress::new(screen, "");
+    let mut shown = interval(SHOWN_EVERY);
+    shown.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let report: Report = loop {
         tokio::select! {
             biased;
             Some(what) = tell.recv() => {
                 let passed = units::duration(begun.elapsed());
                 screen.note(&format!("{passed:>8}  {what}"));
+            }
+            _ = shown.tick() => {
+                let passed = units::duration(begun.elapsed());
+                progress.say(&format!(
+                    "{passed:>8}  {} simulated, {:.1} million things have happened",
+                    units::duration(pulse.simulated()),
+                    pulse.events() as f64 / 1e6
+                ));
             }
             done = &mut running => break done.map_err(|error| {
                 Failure::new(format!("the simulation has ended early: {error}"), "")
@@ -111,6 +130,7 @@ async fn overlays(args: LabOverlays, screen: &Screen, mut signals: Signals) -> R
             }
         }
     };
+    progress.clear();
     let passed = begun.elapsed();
     screen.note(&format!(
         "{} things happened in {} ({:.2} million a second)",

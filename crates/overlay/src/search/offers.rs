@@ -12,12 +12,18 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub(crate) struct Offers {
     records: BTreeMap<Key, Record>,
-    by_term: BTreeMap<Term, BTreeSet<Key>>,
+    /// Listings by word, each in the order of their keys. Most words are of one: a set for each would take kilobytes.
+    by_term: BTreeMap<Term, Vec<Record>>,
 }
 
 fn terms_of(record: &RawRecord) -> BTreeSet<Term> {
     let Body::Listing(listing) = record.body() else { return BTreeSet::new() };
     words_of(&listing).iter().map(Word::term).collect()
+}
+
+/// Where the listing of a key is among those of a word, or belongs.
+fn place(listings: &[Record], key: &Key) -> Result<usize, usize> {
+    listings.binary_search_by_key(key, |record| record.key())
 }
 
 impl Offers {
@@ -35,7 +41,10 @@ impl Offers {
             return was_there;
         }
         for term in terms {
-            self.by_term.entry(term).or_default().insert(key);
+            let listings = self.by_term.entry(term).or_insert_with(|| Vec::with_capacity(1));
+            if let Err(at) = place(listings, &key) {
+                listings.insert(at, record.clone());
+            }
         }
         self.records.insert(key, record.clone());
         true
@@ -44,9 +53,11 @@ impl Offers {
     fn remove(&mut self, key: &Key) -> bool {
         let Some(old) = self.records.remove(key) else { return false };
         for term in terms_of(&old) {
-            if let Some(keys) = self.by_term.get_mut(&term) {
-                keys.remove(key);
-                if keys.is_empty() {
+            if let Some(listings) = self.by_term.get_mut(&term) {
+                if let Ok(at) = place(listings, key) {
+                    listings.remove(at);
+                }
+                if listings.is_empty() {
                     self.by_term.remove(&term);
                 }
             }
@@ -69,15 +80,17 @@ impl Offers {
 
     /// Listings with all of some words, at most so many.
     pub(crate) fn find(&self, words: &[Word], most: usize) -> Vec<&Record> {
-        let sets: Option<Vec<_>> =
+        let lists: Option<Vec<_>> =
             words.iter().map(|word| self.by_term.get(&word.term())).collect();
-        let Some(sets) = sets else { return Vec::new() };
+        let Some(lists) = lists else { return Vec::new() };
         // The rarest word first.
-        let Some(least) = sets.iter().min_by_key(|set| set.len()) else { return Vec::new() };
+        let Some(least) = lists.iter().min_by_key(|list| list.len()) else { return Vec::new() };
         let looked_at = least.iter().take(LOOKED_AT_MAX);
         looked_at
-            .filter(|key| sets.iter().all(|set| set.contains(*key)))
-            .filter_map(|key| self.records.get(key))
+            .filter(|record| {
+                let key = record.key();
+                lists.iter().all(|list| place(list, &key).is_ok())
+            })
             // Two words may have one term.
             .filter(|record| is_answer(record, None, words))
             .take(most)

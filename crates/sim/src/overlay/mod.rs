@@ -25,6 +25,7 @@ pub mod search;
 mod structured;
 pub mod tables;
 mod wheel;
+mod who;
 
 pub use crate::node::NodeIndex;
 pub use conduct::Conduct;

@@ -2,6 +2,7 @@
 
 use super::conduct::Conduct;
 use super::finds::Finds;
+use super::lab::Pulse;
 use super::mail::{self, Disk};
 use super::news::{News, NewsId};
 use super::said::{read, tag, verify};
@@ -23,6 +24,7 @@ use althing_overlay::wire::Message;
 use althing_overlay::{NetworkKey, NodeId};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// What the network is like.
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,7 +81,7 @@ pub struct Net {
     pub(super) is_alive: Vec<bool>,
     by_addr: HashMap<SocketAddr, NodeIndex>,
     by_node: HashMap<NodeId, NodeIndex>,
-    links: Vec<Link>,
+    pub(super) links: Vec<Link>,
     free: Vec<u32>,
     queue: Wheel<Event>,
     /// The same hosts' nodes of the DHT.
@@ -94,6 +96,7 @@ pub struct Net {
     pub(super) traffic: Traffic,
     pub(super) mail_cost: mail::Cost,
     hash: EventHash,
+    pulse: Arc<Pulse>,
 }
 
 /// What is looked at with everything that happens comes first, in one line of the processor's memory.
@@ -106,9 +109,9 @@ pub(super) struct Host {
     /// When it was last woken, and how often then.
     woken: (Instant, u32),
     pub(super) death: Option<Death>,
-    conduct: Conduct,
+    pub(super) conduct: Conduct,
     /// In which part it is when the network is split.
-    part: bool,
+    pub(super) part: bool,
     pub(super) is_behind_nat: bool,
     pub(super) is_super: bool,
     pub(super) node: NodeId,
@@ -120,21 +123,24 @@ pub(super) struct Host {
 
 /// A link, or the place of one.
 #[repr(align(64))]
-struct Link {
+pub(super) struct Link {
     /// Counts those that had this place, so that numbers are never given again.
     generation: u32,
-    ends: [End; 2],
+    pub(super) ends: [End; 2],
 }
 
 #[derive(Clone, Copy)]
-struct End {
-    host: NodeIndex,
-    is_open: bool,
+pub(super) struct End {
+    pub(super) host: NodeIndex,
+    pub(super) is_open: bool,
     /// Nothing that was said comes before this.
     last: Instant,
     /// Something that was said is lost for good, and so is all after it.
     is_lost: bool,
 }
+
+/// How often it is said how far it is, in simulated time.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// Each so many messages one is written and parsed.
 const ENCODED_EACH: u64 = 16;
@@ -163,6 +169,16 @@ impl Net {
     /// A network of `count` nodes that have joined one after the other through the meeting place, and have
     /// had some time since.
     pub fn new(seed: u64, count: usize, conditions: Conditions) -> Net {
+        Net::watched(seed, count, conditions, Arc::default())
+    }
+
+    /// The same; how far it is can be seen meanwhile, and later.
+    pub(super) fn watched(
+        seed: u64,
+        count: usize,
+        conditions: Conditions,
+        pulse: Arc<Pulse>,
+    ) -> Net {
         let mut rng = Rng::new(Seed::from_u64(seed).fork("overlay", 0));
         let mut net = Net {
             now: Instant::ORIGIN,
@@ -186,6 +202,7 @@ impl Net {
             traffic: Traffic::default(),
             mail_cost: mail::Cost::default(),
             hash: EventHash::new(),
+            pulse,
         };
         if conditions.dht {
             let Conditions { loss, behind_nat, .. } = conditions;
@@ -322,82 +339,6 @@ impl Net {
         self.hosts[at.index()].machine.as_ref().map(|machine| machine.stats())
     }
 
-    /// Those that are alive.
-    pub fn alive(&self) -> Vec<NodeIndex> {
-        let all = self.hosts.iter().zip(0..);
-        all.filter(|(host, _)| host.machine.is_some()).map(|(_, at)| NodeIndex(at)).collect()
-    }
-
-    /// Those that are alive in one part of a network that is split, or was.
-    pub fn part(&self, part: bool) -> Vec<NodeIndex> {
-        self.alive().into_iter().filter(|at| self.hosts[at.index()].part == part).collect()
-    }
-
-    /// Somebody of some, by chance.
-    pub fn any_of(&mut self, some: &[NodeIndex]) -> NodeIndex {
-        *self.rng.choose(some).expect("there is somebody")
-    }
-
-    /// Who has a link to whom, and how long what is said on it takes: for each node that is alive.
-    pub fn graph(&self) -> Vec<Vec<(NodeIndex, Duration)>> {
-        let mut graph = vec![Vec::new(); self.hosts.len()];
-        for link in &self.links {
-            let [one, two] = link.ends;
-            let is_alive = |end: &End| self.hosts[end.host.index()].machine.is_some();
-            if link.ends.iter().all(|end| end.is_open && is_alive(end)) {
-                let latency = self.latency(one.host, two.host);
-                graph[one.host.index()].push((two.host, latency));
-                graph[two.host.index()].push((one.host, latency));
-            }
-        }
-        graph
-    }
-
-    /// A part of those who are alive dies at once; who was spared.
-    pub fn kill(&mut self, part: f64, death: Death) -> Vec<NodeIndex> {
-        let mut some = self.alive();
-        self.rng.shuffle(&mut some);
-        some.truncate((some.len() as f64 * part).round() as usize);
-        self.kill_these(&some, death);
-        self.alive()
-    }
-
-    /// Those who are alive and index for others.
-    pub fn supers(&self) -> Vec<NodeIndex> {
-        self.alive().into_iter().filter(|at| self.hosts[at.index()].is_super).collect()
-    }
-
-    /// Those who are alive and do as nodes do.
-    pub fn honest(&self) -> Vec<NodeIndex> {
-        let is_honest = |at: &NodeIndex| self.hosts[at.index()].conduct == Conduct::Honest;
-        self.alive().into_iter().filter(is_honest).collect()
-    }
-
-    /// Somebody is told that there is somebody else.
-    pub fn point(&mut self, at: NodeIndex, to: NodeIndex) {
-        let addr = self.hosts[to.index()].addr;
-        self.tell(at, Input::Contacts(vec![addr]));
-    }
-
-    /// Those to whom somebody has a link, be they neighbours or not.
-    pub fn linked(&self, at: NodeIndex) -> Vec<NodeIndex> {
-        let mut linked = Vec::new();
-        for link in &self.links {
-            let [one, two] = link.ends;
-            let is_alive = |end: &End| self.hosts[end.host.index()].machine.is_some();
-            if link.ends.iter().all(|end| end.is_open && is_alive(end)) {
-                linked.extend((one.host == at).then_some(two.host));
-                linked.extend((two.host == at).then_some(one.host));
-            }
-        }
-        linked
-    }
-
-    /// Whether somebody does as nodes do.
-    pub fn is_honest(&self, at: NodeIndex) -> bool {
-        self.hosts[at.index()].conduct == Conduct::Honest
-    }
-
     /// These die at once.
     pub fn kill_these(&mut self, some: &[NodeIndex], death: Death) {
         for at in some {
@@ -438,6 +379,16 @@ impl Net {
     /// Lets time pass.
     pub fn run(&mut self, time: Duration) {
         let until = self.now + time;
+        loop {
+            self.run_until(until.min(self.now + BEAT));
+            self.pulse.beat(self.now, self.traffic.events);
+            if self.now >= until {
+                return;
+            }
+        }
+    }
+
+    fn run_until(&mut self, until: Instant) {
         loop {
             let dht = self.dht.as_ref().and_then(|dht| dht.next()).filter(|next| *next <= until);
             if let Some((at, event)) = self.queue.pop(dht.unwrap_or(until)) {
@@ -483,7 +434,7 @@ impl Net {
     }
 
     /// How long a message is under way between two hosts.
-    fn latency(&self, one: NodeIndex, other: NodeIndex) -> Duration {
+    pub(super) fn latency(&self, one: NodeIndex, other: NodeIndex) -> Duration {
         latency(self.map, one, other)
     }
 

@@ -8,6 +8,7 @@ pub mod limits;
 mod measure;
 mod page;
 mod picture;
+mod pulse;
 mod report;
 mod run;
 mod scenario;
@@ -16,8 +17,9 @@ mod shipped;
 mod values;
 
 pub use measure::{Quantiles, Spreading};
+pub use pulse::Pulse;
 pub use report::{Answers, Fact, Format, Report};
-pub use run::run;
+pub use run::{run, run_watched};
 pub use scenario::{
     Ask, Attack, Churn, Conduct, Eclipse, Grow, How, Kill, Nothing, Number, Publish, Scenario,
     ScenarioError, Step, Who, Wrong,

@@ -1,6 +1,7 @@
 //! Runs a scenario.
 
 use super::measure::{Published, Quantiles, spreading};
+use super::pulse::Pulse;
 use super::report::{Answers, Report};
 use super::scenario::{
     Ask, Attack, Churn, Conduct, Eclipse, How, Kill, Publish, Scenario, Step, Who,
@@ -15,6 +16,7 @@ use althing_base::time::Duration;
 use althing_base::{Instant, Rng, Seed};
 use althing_overlay::io::Via;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// How long after the one before a question is asked if nobody says otherwise.
 const BETWEEN: Duration = Duration::from_millis(100);
@@ -27,6 +29,15 @@ const SIEGE: Duration = Duration::from_secs(10);
 
 /// Runs a scenario. What is being done is told in a few words.
 pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(&str)) -> Report {
+    run_watched(scenario, &Arc::default(), progress)
+}
+
+/// The same; how far it is can be seen meanwhile.
+pub fn run_watched(
+    scenario: &Scenario,
+    pulse: &Arc<Pulse>,
+    progress: &mut dyn FnMut(&str),
+) -> Report {
     progress(&format!("{} nodes join", scenario.nodes.get()));
     let conditions = Conditions {
         loss: scenario.loss.get(),
@@ -36,7 +47,7 @@ pub fn run(scenario: &Scenario, progress: &mut dyn FnMut(&str)) -> Report {
         ..Conditions::default()
     };
     let nodes = scenario.nodes.get();
-    let net = Net::new(scenario.seed, nodes, conditions);
+    let net = Net::watched(scenario.seed, nodes, conditions, Arc::clone(pulse));
     let is_asked = scenario.steps.iter().any(|step| matches!(step.get_ref(), Step::Ask(_)));
     let copies = if is_asked { scenario.copies(nodes) } else { Vec::new() };
     let library = if is_asked {
