@@ -71,6 +71,12 @@ impl NodeId {
 }
 
 impl Distance {
+    /// The name that is so far from another.
+    pub fn seen_from(&self, other: &NodeId) -> NodeId {
+        let Distance(name) = other.distance(&NodeId(self.0));
+        NodeId(name)
+    }
+
     /// Nothing is farther.
     pub const MAX: Distance = Distance([0xff; NodeId::LEN]);
 

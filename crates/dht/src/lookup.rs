@@ -25,6 +25,9 @@ use bytes::Bytes;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+/// For how many more nodes room is made at once.
+const LOOKUP_NODES_MORE: usize = 16;
+
 /// A lookup.
 #[derive(Debug)]
 pub(crate) struct Lookup {
@@ -39,16 +42,24 @@ pub(crate) struct Lookup {
     answered: u32,
 }
 
+/// A node, in 104 bytes: where ten thousand nodes are in one process, these are most of what lookups take.
 #[derive(Debug)]
 struct Candidate {
-    node: Node,
+    addr: SocketAddr,
+    /// From the target: it says what its name is.
     distance: Distance,
     state: State,
     path: u8,
     fits: bool,
-    token: Option<Bytes>,
+    token: Option<Box<Bytes>>,
     /// Since when it could not be asked, for it has been asked much lately.
     postponed: Option<Instant>,
+}
+
+impl Candidate {
+    fn node(&self, target: &NodeId) -> Node {
+        Node { id: self.distance.seen_from(target), addr: self.addr }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,7 +106,7 @@ impl Places {
         if self.unfit >= self.allowance(candidate) {
             return false;
         }
-        if let Some(net) = subnet(candidate.node.addr.ip()) {
+        if let Some(net) = subnet(candidate.addr.ip()) {
             match self.nets.iter_mut().find(|(known, _)| *known == net) {
                 Some((_, count)) if *count >= LOOKUP_SUBNET_MAX => return false,
                 Some((_, count)) => *count += 1,
@@ -175,7 +186,7 @@ impl Lookup {
             Some(at) if in_flight.iter().sum::<usize>() < self.in_flight_max(at) => {
                 self.asked += 1;
                 self.nodes[at].state = State::Asked(now);
-                Next::Ask(self.nodes[at].node)
+                Next::Ask(self.nodes[at].node(&self.target))
             }
             None if !waits => Next::Done,
             _ => wake.map_or(Next::Done, Next::Wait),
@@ -211,7 +222,7 @@ impl Lookup {
     pub(crate) fn postpone(&mut self, now: Instant, addr: SocketAddr, until: Instant) {
         self.asked -= 1;
         let is_other = |other: &&Candidate| {
-            other.node.addr != addr && matches!(other.state, State::New | State::Answered)
+            other.addr != addr && matches!(other.state, State::New | State::Answered)
         };
         let others = self.nodes.iter().filter(is_other).count();
         let Some(candidate) = self.candidate(addr) else { return };
@@ -235,10 +246,9 @@ impl Lookup {
         }
         let path = candidate.path;
         candidate.state = State::Answered;
-        candidate.token = token;
-        if candidate.node.id != id {
+        candidate.token = token.map(Box::new);
+        if candidate.distance != id.distance(&target) {
             // Whoever named it did not know, or lied.
-            candidate.node.id = id;
             candidate.distance = id.distance(&target);
             candidate.fits = id.fits(addr.ip());
             self.nodes.sort_by_key(|candidate| candidate.distance);
@@ -270,14 +280,14 @@ impl Lookup {
                 break;
             }
             if places.take(candidate) {
-                closest.push((candidate.node, candidate.token.clone()));
+                closest.push((candidate.node(&self.target), candidate.token.as_deref().cloned()));
             }
         }
         closest
     }
 
     fn candidate(&mut self, addr: SocketAddr) -> Option<&mut Candidate> {
-        self.nodes.iter_mut().find(|candidate| candidate.node.addr == addr)
+        self.nodes.iter_mut().find(|candidate| candidate.addr == addr)
     }
 
     fn places(&self) -> Places {
@@ -339,14 +349,14 @@ impl Lookup {
     }
 
     fn add(&mut self, node: Node, path: u8) {
-        if self.nodes.iter().any(|known| known.node.addr == node.addr) {
+        if self.nodes.iter().any(|known| known.addr == node.addr) {
             return;
         }
         let distance = node.id.distance(&self.target);
         let at = self.nodes.partition_point(|known| known.distance <= distance);
         let fits = node.id.fits(node.addr.ip());
         let candidate = Candidate {
-            node,
+            addr: node.addr,
             distance,
             state: State::New,
             path,
@@ -354,6 +364,10 @@ impl Lookup {
             token: None,
             postponed: None,
         };
+        if self.nodes.len() == self.nodes.capacity() {
+            // Not twice as many: few lookups come to know all that they may.
+            self.nodes.reserve_exact(LOOKUP_NODES_MORE);
+        }
         self.nodes.insert(at, candidate);
         if self.nodes.len() > LOOKUP_NODES_MAX {
             self.forget_one();

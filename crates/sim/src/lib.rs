@@ -1,7 +1,7 @@
 //! The simulator.
 
 mod behaviour;
-mod chart;
+pub mod chart;
 mod checks;
 pub mod datagrams;
 mod digest;

@@ -4,7 +4,8 @@ use super::crawl::crawl;
 use super::manners::manners;
 use super::net::{Conditions, Net};
 use super::search::{Outcomes, Search};
-use crate::chart::{self, Panel, thousands};
+use crate::chart::lines::{self, Panel};
+use crate::chart::thousands;
 use crate::tables::{head, row};
 use althing_base::time::Duration;
 
@@ -143,7 +144,7 @@ pub fn svg(costs: &[Cost]) -> String {
             lines: vec![("answers included", line(|cost| cost.messages_per_s))],
         },
     ];
-    chart::svg("The DHT from 100 to 100,000 nodes", &panels)
+    lines::svg("The DHT from 100 to 100,000 nodes", &panels)
 }
 
 /// What a network does when it does badly.

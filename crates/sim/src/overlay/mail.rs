@@ -110,6 +110,7 @@ impl Net {
         host.machine = Some(machine);
         self.is_alive[at.index()] = true;
         host.death = None;
+        host.died = None;
         host.wake = NEVER;
         self.drain(at);
         let unix = self.unix();

@@ -109,6 +109,8 @@ pub(super) struct Host {
     /// When it was last woken, and how often then.
     woken: (Instant, u32),
     pub(super) death: Option<Death>,
+    /// When it died last.
+    pub(super) died: Option<Instant>,
     pub(super) conduct: Conduct,
     /// In which part it is when the network is split.
     pub(super) part: bool,
@@ -288,6 +290,7 @@ impl Net {
             node,
             machine: Some(Box::new(Overlay::new(self.now, config))),
             death: None,
+            died: None,
             is_behind_nat,
             is_super,
             disk: Box::new(disk),
@@ -350,6 +353,7 @@ impl Net {
             self.is_alive[at.index()] = false;
             host.terms = Vec::new();
             host.death = Some(death);
+            host.died = Some(self.now);
             if let Some(dht) = &mut self.dht {
                 dht.die(*at);
             }

@@ -163,6 +163,15 @@ fn partition(seed: u64, nodes: usize) -> String {
     text
 }
 
+/// A table of two columns: what, and how much of it.
+fn pairs<const N: usize>(title: &str, rows: [(&str, String); N]) -> String {
+    let mut text = head(&[title, ""]);
+    for (what, cell) in rows {
+        row(&mut text, &[what.to_owned(), cell]);
+    }
+    text
+}
+
 /// What a network costs in which nobody says anything, and what it is like.
 fn rest(seed: u64, nodes: usize) -> String {
     const REST: Duration = Duration::from_secs(1_800);
@@ -194,11 +203,7 @@ fn rest(seed: u64, nodes: usize) -> String {
         ("things that have happened in all", thousands(after.events)),
         ("fingerprint of the run", format!("{:016x}", net.hash())),
     ];
-    let mut text = head(&["at rest", ""]);
-    for (what, cell) in rows {
-        row(&mut text, &[what.to_owned(), cell]);
-    }
-    text
+    pairs("at rest", rows)
 }
 
 /// A network in which five records are published each second, and how much happens.
@@ -231,11 +236,7 @@ fn busy(seed: u64, nodes: usize) -> String {
         ("things that have happened in all", thousands(after.events)),
         ("fingerprint of the run", format!("{:016x}", net.hash())),
     ];
-    let mut text = head(&["five records a second", ""]);
-    for (what, cell) in rows {
-        row(&mut text, &[what.to_owned(), cell]);
-    }
-    text
+    pairs("five records a second", rows)
 }
 
 /// What it costs to find something, and whether it is found.

@@ -3,6 +3,7 @@
 use super::conduct::Conduct;
 use super::net::{Death, End, Net};
 use crate::node::NodeIndex;
+use althing_base::Instant;
 use althing_base::time::Duration;
 use althing_overlay::io::Input;
 
@@ -36,6 +37,11 @@ impl Net {
             }
         }
         graph
+    }
+
+    /// When somebody died, if he is dead.
+    pub fn died(&self, at: NodeIndex) -> Option<Instant> {
+        self.hosts[at.index()].died
     }
 
     /// A part of those who are alive dies at once; who was spared.

@@ -38,8 +38,8 @@ impl Quantiles {
     }
 }
 
-/// How records have spread among those who were there when they were published, without those who died before
-/// it came to them.
+/// How records have spread among those who were there when they were published, without those who died within
+/// a minute and before it came to them.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Spreading {
     /// Which.
@@ -69,14 +69,15 @@ pub struct Spreading {
     pub hops: u8,
 }
 
+/// Who lives so long after a record was published should have it.
+const IN_TIME: Duration = Duration::from_secs(60);
+
 /// A record that was published, and who was there then.
 pub(super) struct Published {
     pub(super) id: NewsId,
     pub(super) nodes: Vec<NodeIndex>,
     /// How often it had been sent when its step was over. Whoever comes later fetches it, too.
     pub(super) copies: Option<u64>,
-    /// Only those count who are alive in the end, not those who had it and died.
-    pub(super) for_living: bool,
 }
 
 /// What has come of some records. `living` are those who are there now, in order.
@@ -102,12 +103,13 @@ pub(super) fn spreading(
         hops: 0,
     };
     let later = |one: Option<f64>, other: Option<f64>| Some(one?.max(other?));
-    for Published { id, nodes, copies, for_living } in some {
+    for Published { id, nodes, copies } in some {
         let news = net.news(*id);
         let all_nodes = nodes.len().max(1) as f64;
-        // Who has died without it could not have it.
+        // Who has died without it, and soon, could not have it.
         let there = |at: &&NodeIndex| {
-            living.binary_search(at).is_ok() || !for_living && news.took(**at).is_some()
+            let had_time = net.died(**at).is_some_and(|died| died.since(news.at) >= IN_TIME);
+            had_time || living.binary_search(at).is_ok() || news.took(**at).is_some()
         };
         let nodes: Vec<_> = nodes.iter().filter(there).copied().collect();
         let count = nodes.len().max(1) as f64;

@@ -1,7 +1,8 @@
 //! A report as one page that needs nothing else: words, the picture, tables.
 
-use super::picture::{escape, svg};
+use super::picture::svg;
 use super::report::Report;
+use crate::chart::escape;
 use std::fmt::Write as _;
 
 const STYLE: &str = "\

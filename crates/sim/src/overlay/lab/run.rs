@@ -297,7 +297,7 @@ impl Run<'_> {
         let nodes = self.library.net.honest();
         let by = *self.rng.choose(&nodes)?;
         let id = self.library.net.publish(by);
-        Some(Published { id, nodes, copies: None, for_living: false })
+        Some(Published { id, nodes, copies: None })
     }
 
     fn publish(&mut self, number: usize, publish: &Publish) -> String {
@@ -338,7 +338,9 @@ impl Run<'_> {
         if let Some(published) = published {
             let how = if death == Death::Silent { "silently" } else { "at once" };
             let label = format!("under way when {} died {how}", kill.part);
-            self.published.push((label, vec![Published { for_living: true, ..published }]));
+            let mut nodes = published.nodes;
+            nodes.retain(|at| net.died(*at).is_none());
+            self.published.push((label, vec![Published { nodes, ..published }]));
         }
         what
     }
