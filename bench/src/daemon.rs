@@ -26,8 +26,8 @@ pub(crate) struct Daemon {
     dir: PathBuf,
 }
 
-/// Settings that leave the DHT alone.
-pub(crate) const NO_DHT: &str = "\n[dht]\nenabled = false\n";
+/// Settings that leave alone the DHT, and the overlay, which the others do not have.
+pub(crate) const WITHOUT_OVERLAYS: &str = "\n[dht]\nenabled = false\n[overlay]\nenabled = false\n";
 
 impl Daemon {
     /// Starts it with the data folder `dir` and these settings, without the DHT, as all others are; it
@@ -40,7 +40,9 @@ impl Daemon {
         // One that was killed leaves it behind.
         let _ = std::fs::remove_file(&addr);
         std::fs::create_dir_all(dir)
-            .and_then(|()| std::fs::write(dir.join("config.toml"), format!("{settings}{NO_DHT}")))
+            .and_then(|()| {
+                std::fs::write(dir.join("config.toml"), format!("{settings}{WITHOUT_OVERLAYS}"))
+            })
             .unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
         let mut command = host.command(program);
         command.arg("--dir").arg(dir).arg("up");

@@ -7,7 +7,7 @@ use std::process::Command;
 use althing_tests::net::Host;
 use althing_tests::torrent::SCRIPT;
 
-use crate::daemon::NO_DHT;
+use crate::daemon::WITHOUT_OVERLAYS;
 use crate::install;
 use crate::measure::Payload;
 use crate::options::Options;
@@ -168,7 +168,7 @@ impl Althing {
             settings.push_str("tcp = false\n");
         }
         std::fs::create_dir_all(&dir)
-            .and_then(|()| std::fs::write(&config, format!("{settings}{NO_DHT}")))
+            .and_then(|()| std::fs::write(&config, format!("{settings}{WITHOUT_OVERLAYS}")))
             .unwrap_or_else(|error| panic!("{}: {error}", config.display()));
         let mut command = bench.host.command(&self.0);
         command.arg("--dir").arg(dir);

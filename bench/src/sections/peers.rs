@@ -11,7 +11,7 @@ use althing_tests::process::Process;
 use althing_tests::scratch::Scratch;
 
 use crate::chart::Panel;
-use crate::daemon::NO_DHT;
+use crate::daemon::WITHOUT_OVERLAYS;
 use crate::measure::{
     END_LIMIT, PIECE_BYTES, Payload, folder, mebibytes, network, payload, settle,
 };
@@ -56,7 +56,7 @@ fn althing(host: &Host, payload: &Payload, peers: usize, own: &Scratch) -> Resul
     let dir = own.dir("althing");
     let settings = format!(
         "[network]\nconnections = {0}\nconnections_per_torrent = {0}\n[sharing]\nupload_slots = {1}\n\
-         upload_slots_total = {1}\n{NO_DHT}",
+         upload_slots_total = {1}\n{WITHOUT_OVERLAYS}",
         peers * 2,
         peers
     );

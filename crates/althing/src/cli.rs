@@ -95,14 +95,14 @@ pub(crate) enum Command {
     /// Send private messages to other peers, and read what they have sent.
     ///
     /// Only the receiver can read a message. He gets it at once if he is there; if not, others carry it
-    /// for up to 15 days. The overlay is off unless `overlay.enabled` is set.
+    /// for up to 15 days.
     Mail(Mail),
 
     /// Find what others have, by words.
     ///
     /// What is known here is shown at once; then others in the overlay are asked, and what they say is
     /// shown as it comes. At the end come all answers, the best first, and what asking has cost. `althing
-    /// get 3` fetches answer 3. The overlay is off unless `overlay.enabled` is set.
+    /// get 3` fetches answer 3.
     Find(Find),
 
     /// Run the daemon: shares and fetches everything in the data folder, until Ctrl-C.
@@ -124,7 +124,7 @@ pub(crate) enum Command {
 
     /// Say how it is with the overlay, or say something in it.
     ///
-    /// In the overlay peers tell each other what they have. It is off unless `overlay.enabled` is set.
+    /// In the overlay peers tell each other what they publish. `overlay.enabled = false` leaves it.
     Overlay(Overlay),
 
     /// Say what is not wanted here, or whose lists of such things count.
@@ -584,7 +584,7 @@ pub(crate) struct Config {
 
 #[derive(Clone, PartialEq, Eq, Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Change a setting of the running daemon, and write it down.
+    /// Change a setting: write it down, and if a daemon is running, tell it.
     Set(ConfigSet),
     /// Show every setting as it is in force; what a bare `config` does.
     Show,

@@ -216,8 +216,9 @@ section! {
     /// The overlay, in which peers tell each other what they have. It rides inside connections to peers of
     /// a small torrent of its own.
     pub struct Overlay("overlay") {
-        /// Whether to take part in it.
-        pub enabled: bool = false,
+        /// Whether to take part in it. Nothing is told to others but what is published; they see this
+        /// machine's address, as peers of any torrent do.
+        pub enabled: bool = true,
         /// The secret that the members of a private network have in common, at least 16 characters: use
         /// random ones, for whoever guesses it is a member. Empty means the public network.
         pub secret: String = String::new(),

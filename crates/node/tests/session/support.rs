@@ -131,6 +131,7 @@ pub(crate) fn config() -> Config {
     config.api.enabled = false;
     // Who meets whom is each test's own business.
     config.dht.enabled = false;
+    config.overlay.enabled = false;
     config.runtime.shards = 2;
     config.storage.threads = 2;
     config
