@@ -3,16 +3,19 @@
 use super::list::short_id;
 use crate::cli::{CategoryArgs, ConfigSet, Global, Limit, QueueArgs, QueueWay, RateArg, Tag};
 use crate::client::{self, Client, torrent_path};
-use crate::daemon::running;
+use crate::daemon::{data_dir, running};
 use crate::exit::{Exit, Failure};
 use crate::screen::{Screen, text, units};
 use althing_node::api::types::{
     Category, ChangeRequest, ConfigChange, ConfigInfo, NoLimit, QueueMove, QueuePlace,
     QueueRequest, RatioLimit, TimeLimit, TorrentDetail,
 };
+use althing_node::config::file::Draft;
+use althing_node::paths::Paths;
 use http::Method;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 pub(super) async fn limit(global: &Global, args: Limit, screen: &Screen) -> Result<(), Failure> {
     let client = running(global).await?;
@@ -252,7 +255,6 @@ fn line(name: &str, category: &Category) -> String {
 }
 
 pub(super) async fn set(global: &Global, args: &ConfigSet, screen: &Screen) -> Result<(), Failure> {
-    let client = running(global).await?;
     let value = match value_of(&args.value) {
         Value::String(path) if PATHS.contains(&args.setting.as_str()) && !path.is_empty() => {
             // The daemon may stand in another folder than whoever types this.
@@ -260,7 +262,11 @@ pub(super) async fn set(global: &Global, args: &ConfigSet, screen: &Screen) -> R
         }
         value => value,
     };
-    let change: ConfigChange = client.patch("/config", &json!({ &args.setting: value })).await?;
+    let dir = data_dir(global)?;
+    let change: ConfigChange = match Client::find(&dir, global.api).await? {
+        Some(client) => client.patch("/config", &json!({ &args.setting: value })).await?,
+        None => write_down(&Paths::new(&dir).config(), &args.setting, value)?,
+    };
     screen.value(&change, false);
     if change.in_force.is_empty() {
         screen
@@ -269,6 +275,21 @@ pub(super) async fn set(global: &Global, args: &ConfigSet, screen: &Screen) -> R
         screen.note(&format!("{} is in force, and written down.", args.setting));
     }
     Ok(())
+}
+
+/// Writes a setting into the file of a daemon that is not running.
+fn write_down(path: &Path, setting: &str, value: Value) -> Result<ConfigChange, Failure> {
+    let value = match value {
+        Value::Null => None,
+        value => Some(toml::Value::try_from(value).map_err(|error| Failure::sentence(&error))?),
+    };
+    let changes = BTreeMap::from([(setting.to_owned(), value)]);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| Failure::sentence(&error))?;
+    }
+    let written = Draft::of(path, &changes).and_then(Draft::write);
+    written.map_err(|error| Failure::sentence(&error))?;
+    Ok(ConfigChange { in_force: Vec::new(), at_next_start: vec![setting.to_owned()] })
 }
 
 /// Settings that are a file or folder.

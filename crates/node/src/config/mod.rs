@@ -3,6 +3,7 @@
 
 mod choice;
 mod dht;
+pub mod file;
 mod hours;
 mod multiple;
 mod overlay;

@@ -5,11 +5,11 @@ use super::settings::change_settings;
 use super::shared::Shared;
 use super::{ChangeConfigError, CommandError, Session};
 use crate::clock;
-use crate::config::{Config, ConfigError, LocalTime};
-use crate::limits::{CONFIG_BYTES_MAX, SCHEDULE_INTERVAL};
+use crate::config::file::{self, Changes, Draft};
+use crate::config::{Config, LocalTime};
+use crate::limits::SCHEDULE_INTERVAL;
 use crate::rates::Limits;
 use crate::shard::Command;
-use althing_store::atomic::{self, Access};
 use althing_store::records::Label;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -58,61 +58,27 @@ impl Session {
     ///
     /// # Errors
     /// If a setting does not exist or cannot have such a value, or `config.toml` cannot be used.
-    pub fn change_config(
-        &self,
-        changes: &BTreeMap<String, Option<toml::Value>>,
-    ) -> Result<ConfigChanged, ChangeConfigError> {
+    pub fn change_config(&self, changes: &Changes) -> Result<ConfigChanged, ChangeConfigError> {
         let path = self.shared.paths.config();
-        let unusable = |reason: String| ChangeConfigError::File { path: path.clone(), reason };
         let _changing = self.shared.changing_config();
-        let before = match std::fs::read_to_string(&path) {
-            Ok(text) if text.len() > CONFIG_BYTES_MAX => {
-                return Err(unusable("it is too large".to_owned()));
-            }
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(unusable(error.to_string())),
-        };
-        let mut document: toml_edit::DocumentMut =
-            before.parse().map_err(|error: toml_edit::TomlError| unusable(error.to_string()))?;
+        let draft = Draft::of(&path, changes)?;
+        let unusable = |reason: String| file::unusable(&path, reason);
         let mut running = toml::Table::try_from(&*self.shared.current())
             .map_err(|error| unusable(error.to_string()))?;
         let mut changed = ConfigChanged::default();
         for (setting, value) in changes {
-            let (section, name) = setting
-                .split_once('.')
-                .ok_or_else(|| ChangeConfigError::Unknown { setting: setting.clone() })?;
-            edit(&mut document, section, name, value.as_ref());
             if is_live(setting) {
+                let (section, name) = file::split(setting)?;
                 set(&mut running, section, name, value.clone());
                 changed.in_force.push(setting.clone());
             } else {
                 changed.at_next_start.push(setting.clone());
             }
         }
-        let text = document.to_string();
-        // As a whole it must be right: what is written is what the next start reads.
-        let bad = |error: ConfigError| {
-            // Where that would stand in the file is of no interest: it does not.
-            let reason = match error {
-                ConfigError::Syntax { error, .. } => {
-                    let names: Vec<&str> = changes.keys().map(String::as_str).collect();
-                    let why = error.message();
-                    format!(
-                        "{} cannot be changed so: {why}; nothing was changed, and `althing config \
-                         reference` lists every setting",
-                        names.join(", ")
-                    )
-                }
-                error => error.to_string(),
-            };
-            ChangeConfigError::Value { reason }
-        };
-        Config::parse(&text, &path).map_err(bad)?;
         let running = toml::to_string(&running).map_err(|error| unusable(error.to_string()))?;
-        let running = Config::parse(&running, &path).map_err(bad)?;
-        let written = atomic::write(&path, text.as_bytes(), Access::OwnerOnly);
-        written.map_err(|error| unusable(error.to_string()))?;
+        let running =
+            Config::parse(&running, &path).map_err(|error| file::refused(error, changes))?;
+        draft.write()?;
         self.shared.set_current(running);
         apply(&self.shared);
         Ok(changed)
@@ -153,28 +119,6 @@ impl Session {
         set.map_err(|reason| CommandError::Storage { reason })?;
         apply(&self.shared);
         Ok(())
-    }
-}
-
-/// Puts a value into the file's text, and leaves everything else in it as it is.
-fn edit(
-    document: &mut toml_edit::DocumentMut,
-    section: &str,
-    name: &str,
-    value: Option<&toml::Value>,
-) {
-    let table = document.entry(section).or_insert_with(toml_edit::table);
-    let Some(table) = table.as_table_like_mut() else { return };
-    match value {
-        None => drop(table.remove(name)),
-        Some(value) => {
-            // A value's own text is TOML again, so both libraries agree on what it is.
-            let item = match value.to_string().parse::<toml_edit::Value>() {
-                Ok(value) => toml_edit::Item::Value(value),
-                Err(_) => toml_edit::value(value.to_string()),
-            };
-            table.insert(name, item);
-        }
     }
 }
 
@@ -278,17 +222,5 @@ mod tests {
         ] {
             assert_eq!(is_live(setting), expected, "{setting}");
         }
-    }
-
-    #[test]
-    fn comments_stay_where_they_are() {
-        let text = "# mine\n[limits] # here\nupload_kib_s = 5 # slow\n";
-        let mut document: toml_edit::DocumentMut = text.parse().expect("TOML");
-        edit(&mut document, "limits", "download_kib_s", Some(&7.into()));
-        edit(&mut document, "queue", "downloads", Some(&3.into()));
-        let expected = format!("{text}download_kib_s = 7\n\n[queue]\ndownloads = 3\n");
-        assert_eq!(document.to_string(), expected);
-        edit(&mut document, "queue", "downloads", None);
-        assert!(!document.to_string().contains("downloads"));
     }
 }
