@@ -22,13 +22,17 @@ pub struct Sizes {
     pub step: f64,
     /// Between groups, besides.
     pub gap: f64,
+    /// How much wider than usual the picture is, for long values.
+    pub beyond: f64,
 }
 
 /// Bars that each have a label of their own.
-pub const SINGLE: Sizes = Sizes { labels: 190.0, values: 110.0, bar: 18.0, step: 26.0, gap: 0.0 };
+pub const SINGLE: Sizes =
+    Sizes { labels: 190.0, values: 110.0, bar: 18.0, step: 26.0, gap: 0.0, beyond: 0.0 };
 
 /// Bars that belong together under a label.
-pub const GROUPED: Sizes = Sizes { labels: 250.0, values: 110.0, bar: 12.0, step: 15.0, gap: 9.0 };
+pub const GROUPED: Sizes =
+    Sizes { labels: 250.0, values: 110.0, bar: 12.0, step: 15.0, gap: 9.0, beyond: 50.0 };
 
 /// One part of the picture.
 #[derive(Clone, Debug)]
@@ -88,11 +92,11 @@ pub fn svg(label: &str, sizes: &Sizes, panels: &[Panel]) -> String {
         draw(&mut body, sizes, panel, top);
         top += panel.height(sizes);
     }
-    picture(label, top + 8.0, &body)
+    picture(label, (WIDTH + sizes.beyond, top + 8.0), &body)
 }
 
 fn draw(svg: &mut String, sizes: &Sizes, panel: &Panel, top: f64) {
-    let Sizes { labels, values, bar: height, step, gap } = *sizes;
+    let Sizes { labels, values, bar: height, step, gap, .. } = *sizes;
     title(svg, top, &panel.title);
     legend(svg, top + 20.0, &panel.legend);
     let mut y = top + TITLE;

@@ -28,7 +28,7 @@ pub fn svg(label: &str, panels: &[Panel]) -> String {
     for (number, panel) in panels.iter().enumerate() {
         draw(&mut body, panel, each * number as f64);
     }
-    picture(label, each * panels.len() as f64, &body)
+    picture(label, (WIDTH, each * panels.len() as f64), &body)
 }
 
 fn draw(svg: &mut String, panel: &Panel, top: f64) {

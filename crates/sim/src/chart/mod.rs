@@ -35,8 +35,8 @@ impl Colour {
     }
 }
 
-/// A picture that is so high, with this in it.
-fn picture(label: &str, height: f64, body: &str) -> String {
+/// A picture that is so wide and high, with this in it.
+fn picture(label: &str, (width, height): (f64, f64), body: &str) -> String {
     let mut style = STYLE.to_owned();
     for (number, colour) in COLOURS.iter().enumerate() {
         // Writing to a string cannot fail.
@@ -44,7 +44,7 @@ fn picture(label: &str, height: f64, body: &str) -> String {
     }
     let label = escape(label);
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height:.0}\" role=\"img\" \
          aria-label=\"{label}\"><style>{style}{DARK}</style>\n{body}</svg>\n"
     )
 }
