@@ -4,7 +4,7 @@ use crate::run::{Done, cargo, must, root};
 use std::fs::File;
 use std::path::Path;
 
-/// Takes gigabytes and a quarter of an hour by itself.
+/// Takes 6 GB by itself.
 const LARGE: &str = "growth";
 
 /// Runs scenarios and writes what has come of them.
