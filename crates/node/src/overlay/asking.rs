@@ -110,7 +110,8 @@ impl Asking {
                     snippet: page.snippet.as_str().to_owned(),
                 });
                 let (record, source, from) = (Box::new(hit.record), Source::Network, hit.from);
-                open.find.tell(Told::Listing { record, source, page, peers, from });
+                let is_doubtful = hit.is_doubtful;
+                open.find.tell(Told::Listing { record, source, page, peers, from, is_doubtful });
             }
             News::Searched { id, cost } => {
                 let Some(open) = self.open.remove(&id) else { return };
@@ -137,7 +138,8 @@ impl Asking {
                 let peers = side.callable(&record.author());
                 let record = Box::new(record.clone());
                 let source = Source::Here;
-                let told = Told::Listing { record, source, page: None, peers, from: None };
+                let (page, from, is_doubtful) = (None, None, false);
+                let told = Told::Listing { record, source, page, peers, from, is_doubtful };
                 watch.find.tell(told);
             }
         }

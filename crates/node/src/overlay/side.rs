@@ -282,7 +282,7 @@ impl Side {
                 path: Text::cleaned(&page.path),
                 snippet: Text::cleaned(&page.snippet),
             });
-            Some(Hit { record, page, from: None })
+            Some(Hit { record, page, from: None, is_doubtful: false })
         });
         let hits = hits.collect();
         self.input(now, Input::Consulted { ask, hits });

@@ -3,9 +3,10 @@
 use super::Search;
 use super::hit::{Hit, RawHit, What, is_answer};
 use super::limits::{
-    ANSWERS_OF_NODE_MAX, CONSULT_WAIT, CONSULTS_MAX, CONSULTS_PER_S, PAGES_OF_RECORD_MAX,
-    VISITOR_QUESTIONS_MAX, VISITORS_MAX,
+    ANSWERS_OF_NODE_MAX, CONSULT_WAIT, CONSULTS_MAX, CONSULTS_PER_S, VISITOR_QUESTIONS_MAX,
+    VISITORS_MAX,
 };
+use super::seen::Passed;
 use super::words::Word;
 use crate::id::NodeId;
 use crate::io::{LinkId, Output};
@@ -166,8 +167,14 @@ impl Search {
         sink: &mut Sink,
     ) -> i32 {
         if self.is_test(now, link, id) {
-            return 0;
+            if hits.is_empty() {
+                return 0;
+            }
+            // Nobody has what a test asks for.
+            self.invents(now, link);
+            return SCORE_INVALID;
         }
+        let from_doubtful = self.links.iter().any(|o| o.link == link && o.claims.is_doubtful());
         // It may be late.
         let Some(way) = self.seen.way(id) else { return 0 };
         if !way.sent.contains(&link) {
@@ -176,7 +183,7 @@ impl Search {
         let bytes: usize = hits.iter().map(hit_len).sum();
         let mut good = Vec::new();
         let mut score = 0;
-        for RawHit { record, page } in hits {
+        for RawHit { record, page, is_doubtful } in hits {
             let Ok(raw) = RawRecord::parse(&record) else {
                 score += SCORE_INVALID;
                 break;
@@ -184,8 +191,10 @@ impl Search {
             if way.room() == 0 {
                 break;
             }
-            let of_it = || way.passed.iter().filter(|(record, _)| *record == raw.id());
-            if of_it().any(|(_, other)| *other == page) || of_it().count() > PAGES_OF_RECORD_MAX {
+            let (record, author) = (raw.id(), raw.author());
+            let is_doubtful = is_doubtful || from_doubtful;
+            let passed = Passed { record, page: page.clone(), author, link, is_doubtful };
+            if !way.takes(&passed) {
                 continue;
             }
             if !way.what.is_met_by(page.as_ref()) || !is_answer(&raw, page.as_ref(), &way.words) {
@@ -194,8 +203,8 @@ impl Search {
             }
             match check(&raw) {
                 Ok(record) => {
-                    way.passed.push((record.id(), page.clone()));
-                    good.push(Hit { record, page, from });
+                    way.passed.push(passed);
+                    good.push(Hit { record, page, from, is_doubtful });
                 }
                 Err(harm) => score += harm,
             }

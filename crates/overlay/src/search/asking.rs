@@ -2,16 +2,19 @@
 
 use super::Search;
 use super::hit::{Hit, What};
-use super::limits::{ASKING_MAX, DHT_PATIENCE, QUERY_WORDS_MAX, ROUNDS, WANTED_MAX};
+use super::limits::{
+    ASKING_MAX, COUNTS_ONE_OF, DHT_PATIENCE, QUERY_WORDS_MAX, ROUNDS, WANTED_MAX,
+};
 use super::structured::Lookup;
 use super::words::{Term, Word, words};
+use crate::id::NodeId;
 use crate::io::{Cost, Find, LinkId, Output, Page, Via};
 use crate::machine::Terms;
 use crate::records::Slot;
 use crate::sink::Sink;
 use crate::wire::{Message, Question};
 use althing_base::Instant;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Bytes of an answer besides what was found: its type and the question's number.
 const ANSWER_OVERHEAD_BYTES: usize = 9;
@@ -38,7 +41,9 @@ pub(super) struct Asking {
     /// Links on which it was asked.
     asked: Vec<LinkId>,
     /// What was found, by what it is about: two who have the same are one answer.
-    found: BTreeSet<(Slot, Option<Page>)>,
+    found: BTreeMap<(Slot, Option<Page>), Source>,
+    /// How many of it count towards what is wanted.
+    counting: usize,
     steps: VecDeque<Step>,
     /// The ways were chosen by us.
     is_auto: bool,
@@ -55,15 +60,56 @@ pub(super) struct Asking {
     pub(super) lookup: Lookup,
 }
 
+/// From where an answer is known.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Source {
+    is_doubtful: bool,
+    author: NodeId,
+    /// The link that brought it; none if it was here.
+    link: Option<LinkId>,
+    /// That link is to a stranger whom the DHT has named.
+    is_visit: bool,
+}
+
 impl Asking {
     /// Whether there is as much as was wanted.
     pub(super) fn is_satisfied(&self) -> bool {
-        self.found.len() >= self.wanted.into()
+        self.counting >= self.wanted.into()
     }
 
     /// How many answers are missing.
     pub(super) fn missing(&self) -> usize {
-        usize::from(self.wanted).saturating_sub(self.found.len())
+        usize::from(self.wanted).saturating_sub(self.counting)
+    }
+
+    /// Counts what was found towards what is wanted: no more of it than a part that is one author's, one link's,
+    /// strangers' or in doubt. Whoever makes answers to measure ends no search with them alone.
+    fn count(&mut self) {
+        let wanted = usize::from(self.wanted);
+        let part = wanted.div_ceil(COUNTS_ONE_OF);
+        let links = self.asked.len().clamp(1, COUNTS_ONE_OF);
+        let of_link = wanted.div_ceil(links);
+        let mut by: BTreeMap<(Option<NodeId>, Option<LinkId>), usize> = BTreeMap::new();
+        let (mut of_strangers, mut in_doubt, mut counting) = (0, 0, 0);
+        for source in self.found.values() {
+            let Source { is_doubtful, author, link, is_visit } = *source;
+            let of_author = by.entry((Some(author), None)).or_default();
+            if link.is_some() && *of_author >= part
+                || is_doubtful && in_doubt >= wanted / COUNTS_ONE_OF
+                || is_visit && of_strangers >= part
+            {
+                continue;
+            }
+            *of_author += 1;
+            in_doubt += usize::from(is_doubtful);
+            of_strangers += usize::from(is_visit);
+            let brought = by.entry((None, link)).or_default();
+            if link.is_none() || is_visit || *brought < of_link {
+                *brought += 1;
+                counting += 1;
+            }
+        }
+        self.counting = counting;
     }
 
     /// The question as it is said to others.
@@ -102,12 +148,18 @@ impl Asking {
             self.next = self.next.min(now);
         }
         if self.is_auto
-            && self.found.len() > self.own
+            && self.sure() > self.own
             && self.was_looked_up
             && !self.lookup.is_open()
+            && !self.lookup.was_cut()
         {
             self.steps.clear();
         }
+    }
+
+    /// How much was found that is not in doubt.
+    fn sure(&self) -> usize {
+        self.found.values().filter(|source| !source.is_doubtful).count()
     }
 
     /// When something is to be done about it.
@@ -137,6 +189,9 @@ impl Search {
             self.end(now, &mut oldest, sink);
         }
         let wanted = wanted.min(WANTED_MAX);
+        if what != What::Pages {
+            self.note_question(now, None, &words);
+        }
         let here = self.offered(&words, what, wanted.into());
         let steps = self.steps(&words, via);
         self.asking.push(Asking {
@@ -146,7 +201,8 @@ impl Search {
             what,
             cost: Cost::default(),
             asked: Vec::new(),
-            found: BTreeSet::new(),
+            found: BTreeMap::new(),
+            counting: 0,
             steps,
             is_auto: via == Via::Auto,
             was_looked_up: false,
@@ -156,8 +212,9 @@ impl Search {
             next: now,
             lookup: Lookup::default(),
         });
-        let here = here.into_iter().map(|record| Hit { record, page: None, from: None });
-        self.found(now, id, here.collect(), sink);
+        let here = here.into_iter();
+        let here = here.map(|record| Hit { record, page: None, from: None, is_doubtful: false });
+        self.found(now, (id, None), here.collect(), sink);
         if let Some(asking) = self.asking.last_mut() {
             asking.own = asking.found.len();
         }
@@ -221,7 +278,7 @@ impl Search {
             asking.cost.messages += 1;
             asking.cost.bytes += (ANSWER_OVERHEAD_BYTES + bytes) as u64;
         }
-        self.found(now, id, hits, sink);
+        self.found(now, (id, Some(link)), hits, sink);
         if let Some(mut asking) = self.take_asking(id) {
             self.visited(now, &mut asking, link, was_good, sink);
             self.asking.push(asking);
@@ -229,12 +286,26 @@ impl Search {
         self.ask_again(now, sink);
     }
 
-    /// What answers a question of ours.
-    fn found(&mut self, now: Instant, id: u64, hits: Vec<Hit>, sink: &mut Sink) {
+    /// What answers a question of ours, and on which link it came.
+    fn found(
+        &mut self,
+        now: Instant,
+        (id, link): (u64, Option<LinkId>),
+        hits: Vec<Hit>,
+        sink: &mut Sink,
+    ) {
         let asking = self.asking.iter_mut().find(|asking| asking.id == id);
         if let Some(asking) = asking {
-            let names = hits.iter().map(|hit| (hit.record.key().slot, hit.page.clone()));
-            asking.found.extend(names);
+            let is_visit = link.is_some_and(|link| asking.lookup.visits_on(link));
+            for hit in &hits {
+                let name = (hit.record.key().slot, hit.page.clone());
+                let (author, is_doubtful) = (hit.record.author(), hit.is_doubtful);
+                let source = Source { is_doubtful, author, link, is_visit };
+                // What is not in doubt any more counts as such.
+                let known = asking.found.entry(name).or_insert(source);
+                *known = if known.is_doubtful { source } else { *known };
+            }
+            asking.count();
             if asking.is_satisfied() {
                 asking.next = now;
                 asking.steps.clear();
@@ -263,7 +334,8 @@ impl Search {
 
     /// Takes the next step. Whether there was one.
     fn step(&mut self, now: Instant, asking: &mut Asking, sink: &mut Sink) -> bool {
-        let had = std::mem::replace(&mut asking.before, asking.found.len());
+        let sure = asking.sure();
+        let had = std::mem::replace(&mut asking.before, sure);
         if asking.is_auto && asking.before > asking.own && had == asking.before {
             asking.steps.clear();
         }

@@ -38,6 +38,9 @@ pub struct Hit {
     /// Who has brought it to us, if that is known: whoever is at the other end of the last link, which need not
     /// be who had it.
     pub from: Option<NodeId>,
+    /// Somebody on its way had reason to doubt it: it came from who seems to have everything. Comes after all that
+    /// is not in doubt.
+    pub is_doubtful: bool,
 }
 
 /// An answer as it travels: of which nothing is known yet.
@@ -47,17 +50,23 @@ pub struct RawHit {
     pub record: Bytes,
     /// See [`Hit::page`].
     pub page: Option<Page>,
+    /// See [`Hit::is_doubtful`].
+    pub is_doubtful: bool,
 }
 
 impl From<&Hit> for RawHit {
     fn from(hit: &Hit) -> Self {
-        RawHit { record: hit.record.bytes().clone(), page: hit.page.clone() }
+        RawHit {
+            record: hit.record.bytes().clone(),
+            page: hit.page.clone(),
+            is_doubtful: hit.is_doubtful,
+        }
     }
 }
 
 impl From<&Record> for RawHit {
     fn from(record: &Record) -> Self {
-        RawHit { record: record.bytes().clone(), page: None }
+        RawHit { record: record.bytes().clone(), page: None, is_doubtful: false }
     }
 }
 

@@ -107,6 +107,46 @@ pub const BRINGS_NOTHING_AFTER: u32 = 32;
 /// Questions after which those before count for half.
 pub const TESTED_ALIKE: u32 = 256;
 
+/// Different questions that came by lately and are kept in mind, so that it is seen who has an answer to everything.
+pub const RECENT_MAX: usize = 64;
+
+/// Those of them that one link brought: who asks a neighbour of ours for all that it has does not make it look as
+/// if it had everything.
+pub const RECENT_OF_LINK_MAX: usize = 16;
+
+/// Fewer of them say nothing of anybody.
+pub const RECENT_LEAST: usize = 16;
+
+/// Who has an answer to one in so many of them is in doubt (guess: what one node of a hundred has is common, and a
+/// quarter of all that anybody looks for is with nobody but in small groups).
+pub const DOUBTFUL_FROM: usize = 4;
+
+/// And until it is fewer than one in so many.
+pub const DOUBTFUL_UNTIL: usize = 8;
+
+/// Neighbours who offer anything; if there are as many, what they all have is common, and nobody is in doubt for it.
+pub const ALIKE_LEAST: usize = 4;
+
+/// Neighbours in doubt that are asked directly for a question of our own.
+pub const DOUBTFUL_ASKED: usize = 2;
+
+/// And one is for one in so many questions of others: more answers that are in doubt help nobody.
+pub const DOUBTFUL_ASKED_ONE_OF: u64 = 4;
+
+/// Doubtful answers that are passed back for one question; further ones are dropped.
+pub const DOUBTFUL_PASSED_MAX: usize = 16;
+
+/// Answers of one author that are passed back for one question, and of one link: neither takes all places.
+pub const PASSED_OF_AUTHOR_MAX: usize = 16;
+
+/// See [`PASSED_OF_AUTHOR_MAX`].
+pub const PASSED_OF_LINK_MAX: usize = 48;
+
+/// Of what is wanted so great a part, and one at least, counts that one author has signed, that one link brought (if
+/// there are so many), that was said by strangers whom the DHT named; and so great a part, or none, that is in doubt. The
+/// rest is shown, and ends no search.
+pub const COUNTS_ONE_OF: usize = 4;
+
 /// How long a question that may go other ways, too, waits for what comes by way of the DHT before it does: a
 /// look into the DHT takes a second (half of them, 0.2 s: Jimenez 2011), a call and a question half a second.
 pub const DHT_PATIENCE: Duration = Duration::from_secs(4);
@@ -197,6 +237,10 @@ pub const ROUNDS: [(u16, u8, Duration); 5] = [
 ];
 
 const _: () = assert!(ANSWERS_OF_NODE_MAX <= ANSWERS_PASSED_MAX);
+const _: () = assert!(ANSWERS_OF_NODE_MAX <= PASSED_OF_AUTHOR_MAX);
+const _: () = assert!(PASSED_OF_LINK_MAX < ANSWERS_PASSED_MAX);
+const _: () = assert!(DOUBTFUL_PASSED_MAX < ANSWERS_PASSED_MAX);
+const _: () = assert!(DOUBTFUL_FROM < DOUBTFUL_UNTIL && RECENT_LEAST <= RECENT_MAX);
 const _: () = assert!(BRINGS_NOTHING_AFTER < TESTED_ALIKE / 2);
 const _: () = assert!(VISITS_AT_ONCE <= VISITS_OF_QUESTION);
 const _: () = assert!(WORDS_OF_LISTING_ANNOUNCED <= ANNOUNCED_RARE_MAX);

@@ -16,10 +16,12 @@
 //!   own neighbour. Nobody but the one who asks knows who that is.
 //!
 //! This file has the indexes and what comes from neighbours; `walk` where questions go, `seen` where
-//! they came from, `answers` what goes back, `asking` the questions of our own.
+//! they came from, `answers` what goes back, `asking` the questions of our own, `trust` and `doubt` what neighbours are
+//! worth.
 
 mod answers;
 mod asking;
+mod doubt;
 pub mod hit;
 pub mod limits;
 pub(crate) mod offers;
@@ -41,7 +43,8 @@ use althing_base::machine::is_due;
 use althing_base::{Instant, Rng, Seed, TokenBucket};
 use answers::{Consults, answer};
 use asking::Asking;
-use hit::RawHit;
+use doubt::{Claims, Recent};
+use hit::{RawHit, What};
 use limits::{BUDGET_PER_S, TELL_AFTER, TERMS_MAX, TERMS_PER_S};
 use offers::Offers;
 use seen::Seen;
@@ -89,6 +92,7 @@ pub(crate) struct Search {
     /// When changes of them are told.
     tell_at: [Option<Instant>; 2],
     seen: Seen,
+    recent: Recent,
     asking: Vec<Asking>,
     structured: Structured,
     /// Who has called to ask something, and how often he has.
@@ -118,6 +122,7 @@ struct Neighbour {
     terms: TokenBucket,
     budget: TokenBucket,
     trust: Trust,
+    claims: Claims,
 }
 
 /// A peer tells more than anybody has: it is to be parted with.
@@ -136,6 +141,7 @@ impl Search {
             ours: Default::default(),
             tell_at: [None; 2],
             seen: Seen::default(),
+            recent: Recent::default(),
             asking: Vec::new(),
             structured: Structured::new(terms),
             visitors: Vec::new(),
@@ -186,6 +192,7 @@ impl Search {
                 terms: TokenBucket::new(now, TERMS_PER_S.0, TERMS_PER_S.1),
                 budget: TokenBucket::new(now, BUDGET_PER_S.0, BUDGET_PER_S.1),
                 trust: Trust::new(now, role, &mut self.rng),
+                claims: Claims::default(),
             });
             self.plan(now, 0);
             self.plan(now, 1);
@@ -227,8 +234,8 @@ impl Search {
             0 if self.also.is_empty() => self.offers.terms(most),
             0 => TermSet::joined([&self.also, &self.offers.terms(most)].into_iter(), most).0,
             _ => {
-                let (all, once) =
-                    TermSet::joined(self.links.iter().map(|other| &other.theirs[0]), most);
+                let sure = self.links.iter().filter(|other| !other.claims.is_doubtful());
+                let (all, once) = TermSet::joined(sure.map(|other| &other.theirs[0]), most);
                 alone = once;
                 all
             }
@@ -265,6 +272,7 @@ impl Search {
         other.theirs[which] = set;
         self.structured.plan(now);
         if !is_near {
+            self.note_terms(now, at);
             self.plan(now, 1);
         }
         Ok(())
@@ -288,6 +296,9 @@ impl Search {
         let Some(is_new) = self.seen.came(now, link, &question) else { return };
         let mut wanted = usize::from(question.wanted);
         let mut hits = Vec::new();
+        if is_new && question.what != What::Pages {
+            self.note_question(now, Some(link), &question.words);
+        }
         if is_new {
             let found = self.offered(&question.words, question.what, wanted);
             wanted -= found.len();
@@ -336,7 +347,12 @@ impl Search {
 impl Neighbour {
     /// Whether it offers all of some terms, or has neighbours who do, as far as it can be believed.
     fn has_near(&self, terms: &[Term]) -> bool {
-        !self.trust.swallows() && self.theirs.iter().any(|set| set.has_all(terms))
+        self.is_believed() && self.theirs.iter().any(|set| set.has_all(terms))
+    }
+
+    /// Whether what it says of its index is taken for true.
+    fn is_believed(&self) -> bool {
+        !self.trust.swallows() && !self.claims.is_doubtful()
     }
 }
 

@@ -3,7 +3,8 @@
 //! Whoever answers wants to come first, and most of what he says is his to choose. So what only he says counts
 //! for least: a page that no author has signed is below every listing that has the words itself; a name full of
 //! words that nobody asked for is worth less than one that has those asked for and few others; a thousand
-//! keys or a thousand seeders count by their number of digits, and up to a bound. What the user has decided
+//! keys or a thousand seeders count by their number of digits, and up to a bound. What came from who seems to have
+//! everything is below what did not, however it looks. What the user has decided
 //! himself, whom he knows, counts for as much as all of that together.
 
 use super::hit::Page;
@@ -25,6 +26,9 @@ pub struct Candidate<'a> {
     pub is_known: bool,
     /// Seeders, as far as anybody has counted them.
     pub seeders: Option<u32>,
+    /// All who brought it had it from who seems to have everything
+    /// ([`Hit::is_doubtful`](crate::io::Hit::is_doubtful)).
+    pub is_doubtful: bool,
 }
 
 /// A word is worth so much where it stands: in the name, among the tags, in the description, in a page.
@@ -37,14 +41,19 @@ const KNOWN: u64 = 100;
 const SEEDERS_MAX: u64 = 40;
 const VOUCHED_MAX: u64 = 20;
 
-/// Above anything that is not signed.
-const SIGNED: u64 = 1_000;
+/// Above anything that is in doubt.
+const SURE: u64 = 1_000;
 
-const _: () = assert!(TEXT_MAX + DENSITY_MAX + KNOWN + SEEDERS_MAX + VOUCHED_MAX < SIGNED);
+/// Above anything that is not signed.
+const SIGNED: u64 = 2_000;
+
+const _: () = assert!(TEXT_MAX + DENSITY_MAX + KNOWN + SEEDERS_MAX + VOUCHED_MAX < SURE);
+const _: () = assert!(SURE + SURE <= SIGNED);
 
 /// What an answer is worth to somebody who asked for these words; the greater comes first.
 pub fn worth(candidate: &Candidate<'_>, wanted: &[Word]) -> u64 {
-    let Candidate { listing, page, authors, brought_by, is_known, seeders } = *candidate;
+    let Candidate { listing, page, authors, brought_by, is_known, seeders, is_doubtful } =
+        *candidate;
     let name = words(listing.name());
     let tags: Vec<Word> = listing.tags().flat_map(words).collect();
     let about = words(listing.about());
@@ -62,11 +71,13 @@ pub fn worth(candidate: &Candidate<'_>, wanted: &[Word]) -> u64 {
     let density = DENSITY_MAX * meant / (name.len().max(wanted.len()).max(1) as u64);
     let is_signed = wanted.iter().all(|word| places[..3].iter().any(|place| place.contains(word)));
     // Whom we do not see cannot be told from another: no more authors count than twice those who brought it.
-    let vouched = (5 * digits(authors.min(2 * brought_by.max(1)) as u64)).min(VOUCHED_MAX);
+    let vouched = (5 * digits(authors.min(brought_by.max(1).saturating_mul(2)) as u64)).min(VOUCHED_MAX);
     let seeders = (4 * digits(seeders.unwrap_or(0).into())).min(SEEDERS_MAX);
     let known = if is_known { KNOWN } else { 0 };
     let signed = if is_signed { SIGNED } else { 0 };
-    signed + text + density + known + seeders + vouched
+    // Whom the user knows nobody else can put in doubt.
+    let sure = if is_known || !is_doubtful { SURE } else { 0 };
+    signed + sure + text + density + known + seeders + vouched
 }
 
 /// How many binary digits a number has.
@@ -79,6 +90,33 @@ mod tests {
     use super::*;
     use crate::records::{InfoHash, Text};
     use althing_base::hash::sha1;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever a poisoner chooses, words, tags, pages, authors, seeders: once he is in doubt, or where nothing is
+        /// signed, he comes after every listing that is signed, has the words and is not in doubt.
+        #[test]
+        fn what_is_in_doubt_or_unsigned_never_outranks_what_is_verified(
+            bait in "[ab ]{1,40}", about in "[ab ]{0,40}", good in "[x-z]{2,9}( [x-z]{2,9}){0,20}",
+            (authors, brought_by) in (any::<usize>(), any::<usize>()),
+            seeders in proptest::option::of(any::<u32>()),
+            (is_signed, is_known) in any::<(bool, bool)>(),
+        ) {
+            let sought = words("aa bb");
+            let signed = if is_signed { "aa bb " } else { "" };
+            let bait = listing(&format!("{signed}cc {bait}"), "");
+            let page = Page { path: Text::cleaned("aa/bb"), snippet: Text::cleaned(&about) };
+            let page = Some(&page).filter(|_| !is_signed);
+            // Pages of whom the user knows are below, too; but nobody puts in doubt whom he knows.
+            let is_known = is_known && !is_signed;
+            let worse = Candidate {
+                listing: &bait, page, authors, brought_by, is_known, seeders, is_doubtful: is_signed,
+            };
+            // The worst of what is verified: the words at the end of the description.
+            let good = listing(&good, "aa bb");
+            prop_assert!(worth(&plain(&good), &sought) > worth(&worse, &sought));
+        }
+    }
 
     fn listing(name: &str, about: &str) -> Listing {
         let hash = InfoHash::V1(sha1(name.as_bytes()));
@@ -87,8 +125,9 @@ mod tests {
     }
 
     fn plain(listing: &Listing) -> Candidate<'_> {
-        let (page, seeders) = (None, None);
-        Candidate { listing, page, authors: 1, brought_by: 1, is_known: false, seeders }
+        let (page, seeders, is_doubtful) = (None, None, false);
+        let (authors, brought_by, is_known) = (1, 1, false);
+        Candidate { listing, page, authors, brought_by, is_known, seeders, is_doubtful }
     }
 
     fn check(better: &Candidate<'_>, worse: &Candidate<'_>, sought: &str) {

@@ -1,8 +1,12 @@
 //! The way back of questions, for as long as answers may come.
 
 use super::hit::{Page, What};
-use super::limits::{ANSWERS_PASSED_MAX, SEEN_MAX, SEEN_TIME};
+use super::limits::{
+    ANSWERS_PASSED_MAX, DOUBTFUL_PASSED_MAX, PAGES_OF_RECORD_MAX, PASSED_OF_AUTHOR_MAX,
+    PASSED_OF_LINK_MAX, SEEN_MAX, SEEN_TIME,
+};
 use super::words::Word;
+use crate::id::NodeId;
 use crate::io::LinkId;
 use crate::records::RecordId;
 use crate::wire::Question;
@@ -31,15 +35,44 @@ pub(super) struct Way {
     /// Links that it was sent on.
     pub(super) sent: Vec<LinkId>,
     /// What was answered.
-    pub(super) passed: Vec<(RecordId, Option<Page>)>,
+    pub(super) passed: Vec<Passed>,
     /// What was answered from here.
     pub(super) own: Vec<(RecordId, Option<Page>)>,
+}
+
+/// An answer of somebody else.
+#[derive(Debug)]
+pub(super) struct Passed {
+    pub(super) record: RecordId,
+    pub(super) page: Option<Page>,
+    pub(super) author: NodeId,
+    pub(super) link: LinkId,
+    pub(super) is_doubtful: bool,
 }
 
 impl Way {
     /// How many more answers go back on it.
     pub(super) fn room(&self) -> usize {
         ANSWERS_PASSED_MAX.saturating_sub(self.passed.len() + self.own.len())
+    }
+
+    /// Whether one more goes back on it. What is in doubt, one link or one author does not take all places; what came
+    /// in doubt before is as new if it no longer is.
+    pub(super) fn takes(&self, new: &Passed) -> bool {
+        let count = |which: &dyn Fn(&Passed) -> bool| {
+            self.passed.iter().filter(|passed| which(passed)).count()
+        };
+        let is_known = |passed: &Passed| {
+            passed.record == new.record
+                && passed.page == new.page
+                && (new.is_doubtful || !passed.is_doubtful)
+        };
+        self.room() > 0
+            && count(&is_known) == 0
+            && count(&|passed| passed.record == new.record) <= PAGES_OF_RECORD_MAX
+            && count(&|passed| passed.link == new.link) < PASSED_OF_LINK_MAX
+            && count(&|passed| passed.author == new.author) < PASSED_OF_AUTHOR_MAX
+            && (!new.is_doubtful || count(&|passed| passed.is_doubtful) < DOUBTFUL_PASSED_MAX)
     }
 }
 

@@ -110,6 +110,16 @@ impl Structured {
 }
 
 impl Lookup {
+    /// Whether a link is to somebody whom the DHT has named.
+    pub(super) fn visits_on(&self, link: LinkId) -> bool {
+        self.visits.iter().any(|visit| visit.link == Some(link))
+    }
+
+    /// Whether more were named than were asked: then the word is not rare, or somebody wants it to seem so.
+    pub(super) fn was_cut(&self) -> bool {
+        !self.named.is_empty()
+    }
+
     /// Whether anything may still come of it.
     pub(super) fn is_open(&self) -> bool {
         self.sought.is_some() || !self.visits.is_empty() || !self.keys.is_empty()
@@ -152,7 +162,9 @@ impl Search {
     /// How many neighbours offer a word, or have neighbours who do.
     pub(super) fn seen_near(&self, word: &Word) -> usize {
         let term = [word.term()];
-        let has = |which: usize| self.links.iter().filter(move |o| o.theirs[which].has_all(&term));
+        // Who seems to have everything makes nothing common.
+        let sure = || self.links.iter().filter(|other| !other.claims.is_doubtful());
+        let has = |which: usize| sure().filter(move |other| other.theirs[which].has_all(&term));
         has(0).count() + has(1).count()
     }
 

@@ -1,5 +1,6 @@
 //! Some nodes that ask each other, without anything else around them.
 
+mod doubt;
 mod ways;
 
 use super::*;
@@ -238,7 +239,7 @@ fn who_invents_answers_is_found_out_by_his_neighbour() {
     web.queue.clear();
     let answer = |record: Vec<u8>| Message::Answer {
         id: 7,
-        hits: vec![RawHit { record: record.into(), page: None }],
+        hits: vec![RawHit { record: record.into(), page: None, is_doubtful: false }],
     };
     let good = listing(3, "Debian");
     let mut forged = good.bytes().to_vec();

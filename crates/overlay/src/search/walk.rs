@@ -1,7 +1,7 @@
 //! Where a question goes on.
 
 use super::hit::What;
-use super::limits::NEAR_BUDGET;
+use super::limits::{DOUBTFUL_ASKED, DOUBTFUL_ASKED_ONE_OF, NEAR_BUDGET};
 use super::words::{Term, Word};
 use super::{Neighbour, Role, Search};
 use crate::io::{LinkId, Via};
@@ -42,16 +42,25 @@ impl Search {
         };
         // In the text of pages there are words that no index of terms tells of.
         let is_told = question.what != What::Pages;
+        // Who seems to have everything is asked rarely, and what he says he has counts for nothing.
+        let mut doubtful = match from {
+            None => DOUBTFUL_ASKED,
+            Some(_) => usize::from(self.rng.below(DOUBTFUL_ASKED_ONE_OF) == 0),
+        };
         for other in fresh {
-            if is_told && other.theirs[0].has_all(&terms) && budget > 0 && wanted > 0 {
+            if !is_told || !other.theirs[0].has_all(&terms) || budget == 0 || wanted == 0 {
+                rest.push(other);
+            } else if !other.claims.is_doubtful() {
                 send(other.link, 1, 1, wanted);
                 (budget, wanted) = (budget - 1, wanted - 1);
-            } else {
-                rest.push(other);
+            } else if doubtful > 0 {
+                send(other.link, 1, 1, wanted);
+                (budget, doubtful) = (budget - 1, doubtful - 1);
             }
         }
         rest.retain(|other| {
-            let leads = is_told && other.theirs[1].has_all(&terms);
+            let leads =
+                is_told && !other.claims.is_doubtful() && other.theirs[1].has_all(&terms);
             if !leads || budget < 2 || wanted == 0 {
                 return true;
             }
@@ -72,7 +81,11 @@ impl Search {
             self.rng.shuffle(&mut again);
             rest.extend(again);
         }
-        // Who was given many questions and never brought anything comes last.
+        // Who seems to have everything is passed by if there is another way, and who was given many questions and
+        // never brought anything comes last.
+        if rest.iter().any(|other| !other.claims.is_doubtful()) {
+            rest.retain(|other| !other.claims.is_doubtful());
+        }
         rest.sort_by_key(|other| other.trust.brings_nothing());
         let width = u16::from(question.width).min(budget);
         let count = width.min(rest.len() as u16);

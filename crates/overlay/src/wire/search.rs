@@ -98,6 +98,11 @@ pub(super) fn question_len(question: &Question) -> usize {
     8 + 2 + 1 + 1 + 1 + question.words.iter().map(|word| 1 + word.as_str().len()).sum::<usize>()
 }
 
+/// Added to the length of a record that is in doubt; records are shorter.
+const DOUBTFUL: u16 = 1 << 15;
+
+const _: () = assert!(RECORD_BYTES_MAX < DOUBTFUL as usize);
+
 /// What answers a question; none only says that it was heard.
 pub(super) fn hits(from: &mut Reader<'_>) -> Result<Vec<RawHit>, ParseError> {
     let mut hits = Vec::new();
@@ -105,7 +110,9 @@ pub(super) fn hits(from: &mut Reader<'_>) -> Result<Vec<RawHit>, ParseError> {
         if hits.len() == RECORDS_MAX {
             return Err(from.invalid("too many answers"));
         }
-        let len = usize::from(from.u16()?);
+        let len = from.u16()?;
+        let is_doubtful = len & DOUBTFUL != 0;
+        let len = usize::from(len & !DOUBTFUL);
         if len == 0 || len > RECORD_BYTES_MAX {
             return Err(from.invalid("a record that is empty or too long"));
         }
@@ -118,7 +125,7 @@ pub(super) fn hits(from: &mut Reader<'_>) -> Result<Vec<RawHit>, ParseError> {
             let len = usize::from(from.u16()?);
             Some(Page { path, snippet: text(from, len)? })
         };
-        hits.push(RawHit { record, page });
+        hits.push(RawHit { record, page, is_doubtful });
     }
     Ok(hits)
 }
@@ -128,9 +135,10 @@ fn text<const MAX: usize>(from: &mut Reader<'_>, len: usize) -> Result<Text<MAX>
 }
 
 pub(super) fn put_hits(hits: &[RawHit], out: &mut Vec<u8>) {
-    for RawHit { record, page } in hits {
+    for RawHit { record, page, is_doubtful } in hits {
         // Longer ones are not handed in; a length that is cut would only end the link.
-        out.extend((record.len() as u16).to_be_bytes());
+        let len = record.len() as u16 | if *is_doubtful { DOUBTFUL } else { 0 };
+        out.extend(len.to_be_bytes());
         out.extend_from_slice(record);
         // A text is no longer than its kind of text may be.
         let path = page.as_ref().map_or("", |page| &page.path);

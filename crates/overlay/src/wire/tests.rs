@@ -68,11 +68,13 @@ fn the_encoding_is_the_one_that_is_written_down() {
     );
     let record = Bytes::from_static(b"record");
     let page = Page { path: Text::cleaned("a/b"), snippet: Text::cleaned("so") };
-    let hits =
-        vec![RawHit { record: record.clone(), page: None }, RawHit { record, page: Some(page) }];
+    let hits = vec![
+        RawHit { record: record.clone(), page: None, is_doubtful: true },
+        RawHit { record, page: Some(page), is_doubtful: false },
+    ];
     check(
         &Message::Answer { id: 7, hits },
-        b"\x32\0\0\0\0\0\0\0\x07\0\x06record\0\0\0\x06record\0\x03a/b\0\x02so",
+        b"\x32\0\0\0\0\0\0\0\x07\x80\x06record\0\0\0\x06record\0\x03a/b\0\x02so",
     );
     check(&Message::Answer { id: 7, hits: Vec::new() }, b"\x32\0\0\0\0\0\0\0\x07");
     check(&Message::Offer(vec![id]), &[&[35][..], &[5; 32]].concat());
@@ -254,10 +256,10 @@ fn any_message() -> impl Strategy<Value = Message> {
             }),
         (
             any::<u64>(),
-            proptest::collection::vec((bytes(200), any_page()), 0..=limits::RECORDS_MAX)
+            proptest::collection::vec((bytes(200), any_page(), any::<bool>()), 0..=limits::RECORDS_MAX)
         )
             .prop_map(|(id, hits)| {
-                let hit = |(record, page)| RawHit { record, page };
+                let hit = |(record, page, is_doubtful)| RawHit { record, page, is_doubtful };
                 Message::Answer { id, hits: hits.into_iter().map(hit).collect() }
             }),
     ]

@@ -39,6 +39,8 @@ pub struct Answer {
     pub here: bool,
     /// Others have answered with it.
     pub network: bool,
+    /// Nobody has answered with it but who seems to answer everything.
+    pub is_doubtful: bool,
     /// Documents in it that have the words.
     pub pages: Vec<AnswerPage>,
     /// How many have all of it, if that could be found out.
@@ -77,6 +79,8 @@ impl Answer {
             created,
             here: false,
             network: false,
+            // Until somebody brings it who is not in doubt.
+            is_doubtful: true,
             pages: Vec::new(),
             seeders: None,
             peers: Vec::new(),
@@ -119,6 +123,8 @@ pub(crate) enum Told {
         peers: Vec<SocketAddr>,
         /// Who answered, if somebody did and it is known.
         from: Option<NodeId>,
+        /// Somebody on its way doubts it.
+        is_doubtful: bool,
     },
     /// What the index on disk has found.
     Indexed(Box<IndexHit>),
@@ -144,7 +150,7 @@ impl Answers {
     pub(super) fn tell(&mut self, told: Told, version: u64, after: Duration) -> bool {
         match told {
             Told::Indexed(hit) => self.indexed(*hit, version, after),
-            Told::Listing { record, source, page, peers, from } => {
+            Told::Listing { record, source, page, peers, from, is_doubtful } => {
                 let Body::Listing(listing) = record.body() else { return false };
                 let hash = listing.info_hash();
                 let Some(info_hashes) = InfoHashes::new(hash.v1(), hash.v2()) else {
@@ -168,6 +174,7 @@ impl Answers {
                     answer.info_hashes.v2().or(hash.v2()),
                 )
                 .unwrap_or(info_hashes);
+                answer.is_doubtful &= is_doubtful;
                 put(&mut answer.authors, record.author(), AUTHORS_MAX);
                 answer.created = answer.created.max(record.created());
                 if let Some(page) = page {
@@ -219,7 +226,7 @@ impl Answers {
             put(&mut answer.pages, AnswerPage { path, snippet }, PAGES_MAX);
         }
         let is_news = !answer.here || answer.pages.len() > pages;
-        answer.here = true;
+        (answer.here, answer.is_doubtful) = (true, false);
         if is_news {
             answer.changed = version;
         }

@@ -39,6 +39,7 @@ fn of(answer: &Answer, wanted: &[Word]) -> u64 {
             brought_by: answer.brought_by.len(),
             is_known: false,
             seeders: answer.seeders,
+            is_doubtful: answer.is_doubtful,
         };
         worth(&candidate, wanted)
     };

@@ -80,7 +80,8 @@ fn look_through(records: Vec<Record>, find: &Find) {
     for record in records.into_iter().filter(|record| has_words(record, find.words())) {
         let record = Box::new(record);
         let (source, page, peers) = (Source::Here, None, Vec::new());
-        find.tell(Told::Listing { record, source, page, peers, from: None });
+        let (from, is_doubtful) = (None, false);
+        find.tell(Told::Listing { record, source, page, peers, from, is_doubtful });
     }
 }
 

@@ -17,7 +17,8 @@ fn options(words: &str) -> FindOptions {
 }
 
 fn told(record: Box<Record>, source: Source) -> Told {
-    Told::Listing { record, source, page: None, peers: Vec::new(), from: None }
+    let (page, peers, from, is_doubtful) = (None, Vec::new(), None, false);
+    Told::Listing { record, source, page, peers, from, is_doubtful }
 }
 
 #[test]
@@ -46,6 +47,7 @@ fn what_one_neighbour_invents_is_below_what_has_the_words() {
         page,
         peers: Vec::new(),
         from: Some(NodeId([from; 32])),
+        is_doubtful: false,
     };
     // A page that nobody has signed, of a thing that forty made-up authors list.
     let page = AnswerPage { path: "engine lectures".into(), snippet: "engine lectures".into() };

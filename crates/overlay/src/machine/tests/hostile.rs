@@ -137,7 +137,7 @@ fn any_act() -> impl Strategy<Value = Act> {
 }
 
 fn message(heard: Heard) -> Option<Message> {
-    let hit = |sent: Sent| RawHit { record: sent.bytes(), page: None };
+    let hit = |sent: Sent| RawHit { record: sent.bytes(), page: None, is_doubtful: false };
     Some(match heard {
         Heard::Gossip(sent) => Message::Gossip { hops: 1, record: sent.bytes() },
         Heard::Records(sent) => Message::Records(sent.into_iter().map(Sent::bytes).collect()),

@@ -145,6 +145,7 @@ fn an_index_on_disk_answers_in_time_and_to_the_point() {
         record: listing(3, name),
         page: Some(Page { path: Text::cleaned("a/b"), snippet: Text::cleaned(snippet) }),
         from: None,
+        is_doubtful: false,
     };
     let hits = [hit("Something", "of Debian and others"), hit("Something else", "of Fedora")];
     node.consulted(now, ask, &hits, &mut sink);
