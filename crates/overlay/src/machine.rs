@@ -438,6 +438,7 @@ impl Overlay {
                     self.search.up(now, link, role);
                     self.mail.up(both, link, role);
                 }
+                Change::Doubted { link, is_doubted } => self.search.doubted(link, is_doubted),
                 Change::Visit(link) => {
                     self.compare.start(now, link, &self.shelf, &mut self.sink);
                 }

@@ -38,6 +38,8 @@ pub(crate) enum Change {
     Leans { link: LinkId, role: Role },
     /// Somebody who was to be asked something is there, or nobody is.
     Sought { addr: SocketAddr, link: Option<LinkId> },
+    /// Its peer is silent, or has spoken again.
+    Doubted { link: LinkId, is_doubted: bool },
     /// It is gone, or about to be closed.
     Down {
         link: LinkId,

@@ -1,8 +1,8 @@
 //! Who is called, when, and how many at a time.
 
 use super::limits::{
-    ACTIVE_WANTED, DIAL_PATIENCE, DIAL_TIMEOUT, DIALS_MAX, DIALS_PER_S, MEET_EVERY, MEET_FIRST,
-    MEET_MAX, MET_MAX, OUT_MAX, OUT_SPARE, OUT_WANTED, TOP_UP_EVERY,
+    ACTIVE_WANTED, DIAL_PATIENCE, DIAL_TIMEOUT, DIALS_MAX, DIALS_PER_S, LINKED_WAIT, MEET_EVERY,
+    MEET_FIRST, MEET_MAX, MET_MAX, OUT_MAX, OUT_SPARE, OUT_WANTED, TOP_UP_EVERY,
 };
 use super::passive::Known;
 use super::peer::{Peer, Stage};
@@ -142,7 +142,16 @@ impl Membership {
             sink.changes.push(Change::Sought { addr, link: None });
         }
         self.leaning.forget(addr);
-        self.passive.failed(now, &mut self.rng, addr);
+        // Who is linked, on another connection than the one that was called, is there all the same.
+        let is_here =
+            |peer: &&Peer| peer.addr == addr || peer.contact().is_some_and(|c| c.addr == addr);
+        match self.peers.iter().find(is_here) {
+            Some(_) => self.passive.let_be(addr, now + LINKED_WAIT),
+            None => self.passive.failed(now, &mut self.rng, addr),
+        }
+        if purpose == Some(Purpose::Lean) {
+            self.lean(now, sink);
+        }
     }
 
     /// How many neighbours answer: those that we called, and all.
@@ -230,7 +239,7 @@ impl Membership {
         let peers = &self.peers;
         let is_busy = |known: &Known| {
             calls.iter().any(|call| call.addr == known.addr)
-                || known.node.is_some_and(|node| peers.iter().any(|peer| peer.node == node))
+                || peers.iter().any(|peer| is_of(peer, known))
         };
         self.passive.candidate(now, &mut self.rng, is_busy, &taken)
     }
@@ -278,7 +287,7 @@ impl Membership {
             return;
         }
         let peers = &self.peers;
-        let is_busy = |known: &Known| peers.iter().any(|peer| Some(peer.node) == known.node);
+        let is_busy = |known: &Known| peers.iter().any(|peer| is_of(peer, known));
         if let Some(known) = self.passive.visit(&mut self.rng, is_busy) {
             // Who is there again may be in a part of the network that we have lost: that is worth a
             // neighbour.
@@ -323,6 +332,18 @@ impl Membership {
         let is_linked = self.peers.iter().any(|peer| peer.node == node);
         if node != self.me && !is_linked && subnet::may_tell(&teller, &addr) {
             self.passive.hear(&mut self.rng, Some(node), addr);
+        }
+    }
+}
+
+/// Whether somebody who is known is at the other end of a link: by name, or, of whom it is not known, by where he says
+/// that he can be called.
+fn is_of(peer: &Peer, known: &Known) -> bool {
+    match known.node {
+        Some(node) => peer.node == node,
+        None => {
+            peer.addr == known.addr
+                || peer.contact().is_some_and(|contact| contact.addr == known.addr)
         }
     }
 }

@@ -38,6 +38,10 @@ pub const PROTECTED: usize = 2;
 /// Links at a time that come from outside and are no neighbours (yet); past them the next is closed.
 pub const PENDING_IN_MAX: usize = 8;
 
+/// The same for one who indexes for others: when half of those who do die, some hundred nodes call each of the others
+/// within seconds, and each call takes a round trip or two.
+pub const PENDING_IN_MAX_SUPER: usize = 64;
+
 /// Links of one address at a time; past them the next is closed. People behind one NAT are several.
 pub const PER_ADDRESS_MAX: usize = 3;
 
@@ -85,6 +89,10 @@ pub const RETRY_MAX: Duration = Duration::from_secs(3_600);
 /// Calls in vain after which a peer is forgotten: one of whom we have only heard, and one who was a
 /// neighbour.
 pub const FAILURES_MAX: (u8, u8) = (2, 8);
+
+/// How long somebody is let be who could not be called because there is a link with him already. It is no failure,
+/// and the link may be gone then.
+pub const LINKED_WAIT: Duration = Duration::from_secs(60);
 
 /// How long a peer that refused is not asked again.
 pub const REFUSED_WAIT: Duration = Duration::from_secs(60);
@@ -192,6 +200,26 @@ pub const MESH_WANTED: usize = 6;
 /// Nodes for which one indexes; past them who asks is refused. A link costs some ten kilobytes (guess).
 pub const LEAVES_MAX: usize = 512;
 
+/// Those places that are kept for nodes on whom nobody else indexes for.
+pub const LEAVES_KEPT: usize = LEAVES_MAX / 8;
+
+/// Who indexes takes somebody who leans on others, too, if so many percent of what those who do as it does have, on
+/// average, and [`LOAD_SLACK`] are not exceeded; who is refused is told who has fewer.
+pub const LOAD_PERCENT: usize = 115;
+
+/// And lets some go who lean on others, too, past so many percent.
+pub const LOAD_PERCENT_MAX: usize = 150;
+
+/// See [`LOAD_PERCENT`]. Among few nodes it hardly matters who has how many.
+pub const LOAD_SLACK: usize = 8;
+
+/// How often that is looked at, and others who index are told how many lean on one that does, if that has changed by an
+/// eighth.
+pub const LOAD_EVERY: Duration = Duration::from_secs(5);
+
+/// Nodes that are let go at a time for it.
+pub const LET_GO_AT_ONCE: usize = 8;
+
 /// Others who index that may lean on one that does; past them who asks is refused.
 pub const MESH_MAX: usize = 32;
 
@@ -215,7 +243,10 @@ pub const LEAN_FIRST: Duration = Duration::from_secs(2);
 pub const LEAN_MAX: Duration = Duration::from_secs(60);
 
 const _: () = assert!(OUT_WANTED <= ACTIVE_WANTED && ACTIVE_WANTED < OUT_MAX);
-const _: () = assert!(PROTECTED < IN_MAX);
+const _: () = assert!(PROTECTED < IN_MAX && PENDING_IN_MAX < PENDING_IN_MAX_SUPER);
+const _: () = assert!(LEAVES_KEPT < LEAVES_MAX && LEAVES_MAX < u16::MAX as usize);
+const _: () = assert!(LOAD_PERCENT < LOAD_PERCENT_MAX && LOAD_PERCENT > 100);
+const _: () = assert!(MESH_WANTED <= crate::wire::limits::LEANS_MAX as usize);
 const _: () = assert!(FRIENDS_MAX < PASSIVE_MAX && JOIN_NOTED_AT < JOIN_STEPS);
 const _: () = assert!(JOIN_STEPS <= crate::wire::limits::WALK_STEPS_MAX);
 const _: () = assert!(SHUFFLE_STEPS <= crate::wire::limits::WALK_STEPS_MAX);

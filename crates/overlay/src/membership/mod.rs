@@ -32,8 +32,8 @@ use althing_base::{Instant, Rng, Seed, TokenBucket};
 use calls::Purpose;
 use limits::{
     BAN, BANNED_MAX, DISPLACED_COST, DISPLACED_PER_10_S, FRIEND_AFTER, IN_CROWD_MAX, IN_MAX,
-    JOINS_PER_S, PENDING_IN_MAX, PER_ADDRESS_MAX, PROBE_EVERY, PROBE_FRESH, PROTECTED,
-    REFUSED_WAIT, SCORE_MIN,
+    JOINS_PER_S, PENDING_IN_MAX, PENDING_IN_MAX_SUPER, PER_ADDRESS_MAX, PROBE_EVERY, PROBE_FRESH,
+    PROTECTED, REFUSED_WAIT, SCORE_MIN,
 };
 use passive::Passive;
 use peer::{Due, Peer, Peers, Silence, Stage};
@@ -95,7 +95,7 @@ impl Membership {
             calls: calls::Calls::new(now),
             seeks: seek::Seeks::new(now),
             walks: walks::Walks::new(now, &mut rng),
-            leaning: leaning::Leaning::new(now, rng.unit()),
+            leaning: leaning::Leaning::new(now, rng.unit(), is_super),
             banned: VecDeque::new(),
             joins: TokenBucket::new(now, JOINS_PER_S.0, JOINS_PER_S.1),
             displaced: TokenBucket::new(now, DISPLACED_PER_10_S.0, DISPLACED_PER_10_S.1),
@@ -227,7 +227,10 @@ impl Membership {
                 self.shuffle_with(now, link, 0, sink);
                 return;
             }
-            Stage::Bidding => sink.send(link, Message::Lean),
+            Stage::Bidding => {
+                let others = self.leans_on();
+                sink.send(link, Message::Lean { others });
+            }
             Stage::Greeting | Stage::Active | Stage::Leaning | Stage::Serving | Stage::Seeking => {}
         }
         self.push(peer);
@@ -265,7 +268,8 @@ impl Membership {
         let here = |other: &IpAddr| *other == ip;
         let of_address = self.peers.iter().filter(|peer| here(&peer.addr.ip())).count();
         let pending = |peer: &&Peer| !peer.outgoing && !peer.is_watched();
-        let is_full = self.peers.iter().filter(pending).count() >= PENDING_IN_MAX
+        let most = if self.hello.is_super { PENDING_IN_MAX_SUPER } else { PENDING_IN_MAX };
+        let is_full = self.peers.iter().filter(pending).count() >= most
             || !ip.is_loopback() && of_address >= PER_ADDRESS_MAX;
         is_full.then_some(CloseReason::Full)
     }
@@ -355,6 +359,9 @@ impl Membership {
     ) -> bool {
         let Some(at) = self.position(link) else { return false };
         let peer = &mut self.peers[at];
+        if peer.is_doubted() {
+            sink.changes.push(Change::Doubted { link, is_doubted: false });
+        }
         let reason = if !peer.heard(now) {
             CloseReason::Flood
         } else if peer.hello.is_some() == matches!(message, Message::Hello(_)) {
@@ -413,15 +420,16 @@ impl Membership {
                 if hello.is_super
                     && let Some(contact) = self.peers[at].contact()
                 {
-                    self.hear_of_super(now, contact);
+                    self.hear_of_super(now, contact, None);
                 }
             }
             Message::NeighbourReply { yes } if self.peers[at].stage == Stage::Bidding => {
                 self.may_lean(now, at, yes, sink);
             }
-            Message::Lean => self.leaned_on(at, sink),
+            Message::Lean { others } => self.leaned_on(now, at, others, sink),
+            Message::Load { leaves } => self.loaded(now, at, leaves),
             Message::WhoIndexes => self.who_indexes(now, at, sink),
-            Message::Indexers(contacts) => self.indexers(now, at, &contacts, sink),
+            Message::Indexers(indexers) => self.indexers(now, at, &indexers, sink),
             Message::Join => self.asked(now, at, true, false, sink),
             Message::Neighbour { urgent } => self.asked(now, at, false, urgent, sink),
             Message::NeighbourReply { yes } if self.peers[at].stage == Stage::Asking => {
@@ -566,7 +574,7 @@ impl Membership {
             self.wander(now, sink);
         }
         if is_due(now, self.leaning.deadline()) {
-            self.lean(now, sink);
+            self.lean_on_time(now, sink);
         }
         // Where all is well and nobody has gone, there is nothing to mend.
         if doubt || self.peers.len() != links || !self.calls.is_content() {
@@ -588,7 +596,12 @@ impl Membership {
                 }
                 Some(Due::Doubt) => {
                     peer.silence = Silence::Doubted(now);
+                    sink.changes.push(Change::Doubted { link: peer.link, is_doubted: true });
                     doubt = true;
+                    if peer.stage == Stage::Leaning {
+                        // Somebody else is called besides.
+                        self.leaning.hurry(now);
+                    }
                     at += 1;
                 }
                 Some(Due::End) => {

@@ -77,6 +77,10 @@ pub(super) struct Peer {
     /// Where it is, or where it was called.
     pub(super) addr: SocketAddr,
     pub(super) subnet: Option<Subnet>,
+    /// If it leans on us: on how many others it did when it asked.
+    pub(super) others: u8,
+    /// If it indexes: how many lean on it, as it says, or what it was told last if we do.
+    pub(super) leaves: Option<u16>,
 }
 
 /// All links.
@@ -102,6 +106,8 @@ impl Peer {
             heard: now,
             score: 0,
             introduced: false,
+            others: 0,
+            leaves: None,
             messages: TokenBucket::new(now, MESSAGES_PER_S.0, MESSAGES_PER_S.1),
             walks: TokenBucket::new(now, WALKS_PER_S.0, WALKS_PER_S.1),
         }
@@ -118,7 +124,12 @@ impl Peer {
 
     /// A neighbour that answers.
     pub(super) fn is_sure(&self) -> bool {
-        self.is_active() && !matches!(self.silence, Silence::Doubted(_))
+        self.is_active() && !self.is_doubted()
+    }
+
+    /// It did not answer when it was asked whether it is there.
+    pub(super) fn is_doubted(&self) -> bool {
+        matches!(self.silence, Silence::Doubted(_))
     }
 
     /// Where others can call it. What it says of its address is not asked: the port is its own to

@@ -2,9 +2,7 @@
 
 use super::Search;
 use super::hit::{Hit, What};
-use super::limits::{
-    ASKING_MAX, COUNTS_ONE_OF, DHT_PATIENCE, QUERY_WORDS_MAX, ROUNDS, WANTED_MAX,
-};
+use super::limits::{ASKING_MAX, COUNTS_ONE_OF, DHT_PATIENCE, QUERY_WORDS_MAX, ROUNDS, WANTED_MAX};
 use super::structured::Lookup;
 use super::words::{Term, Word, words};
 use crate::id::NodeId;

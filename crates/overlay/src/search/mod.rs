@@ -123,6 +123,8 @@ struct Neighbour {
     budget: TokenBucket,
     trust: Trust,
     claims: Claims,
+    /// It does not answer.
+    is_silent: bool,
 }
 
 /// A peer tells more than anybody has: it is to be parted with.
@@ -193,6 +195,7 @@ impl Search {
                 budget: TokenBucket::new(now, BUDGET_PER_S.0, BUDGET_PER_S.1),
                 trust: Trust::new(now, role, &mut self.rng),
                 claims: Claims::default(),
+                is_silent: false,
             });
             self.plan(now, 0);
             self.plan(now, 1);
@@ -211,6 +214,13 @@ impl Search {
             if !gone.theirs[0].is_empty() {
                 self.plan(now, 1);
             }
+        }
+    }
+
+    /// Somebody is silent, or has spoken again.
+    pub(crate) fn doubted(&mut self, link: LinkId, is_doubted: bool) {
+        if let Some(at) = self.position(link) {
+            self.links[at].is_silent = is_doubted;
         }
     }
 
@@ -340,7 +350,7 @@ impl Search {
     /// Whether somebody indexes for us.
     fn leans(&self) -> bool {
         let up = if self.is_super { Role::Mesh } else { Role::Index };
-        self.links.iter().any(|other| other.role == up)
+        self.links.iter().any(|other| other.role == up && !other.is_silent)
     }
 }
 
@@ -352,7 +362,7 @@ impl Neighbour {
 
     /// Whether what it says of its index is taken for true.
     fn is_believed(&self) -> bool {
-        !self.trust.swallows() && !self.claims.is_doubtful()
+        !self.trust.swallows() && !self.claims.is_doubtful() && !self.is_silent
     }
 }
 

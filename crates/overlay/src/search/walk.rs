@@ -25,8 +25,8 @@ impl Search {
         let (mut fresh, stale): (Vec<&Neighbour>, Vec<_>) = self
             .links
             .iter()
-            // Who swallows questions gets none, and whatever he says of indexes leads nowhere.
-            .filter(|other| !other.trust.swallows())
+            // Who swallows questions or is silent gets none, and whatever he says of indexes leads nowhere.
+            .filter(|other| !other.trust.swallows() && !other.is_silent)
             .partition(|other| !way.sent.contains(&other.link) && !way.from.contains(&other.link));
         self.rng.shuffle(&mut fresh);
         let mut budget = question.budget;
@@ -59,8 +59,7 @@ impl Search {
             }
         }
         rest.retain(|other| {
-            let leads =
-                is_told && !other.claims.is_doubtful() && other.theirs[1].has_all(&terms);
+            let leads = is_told && !other.claims.is_doubtful() && other.theirs[1].has_all(&terms);
             if !leads || budget < 2 || wanted == 0 {
                 return true;
             }
@@ -108,7 +107,7 @@ impl Search {
     /// who there is.
     fn way_on(&self, from: Option<Role>, via: Via) -> &'static [Role] {
         let up: &[Role] = if self.is_super { &[Role::Mesh] } else { &[Role::Index] };
-        let is_up = self.links.iter().any(|other| up.contains(&other.role));
+        let is_up = self.links.iter().any(|other| up.contains(&other.role) && !other.is_silent);
         match (from, via) {
             (None, Via::Walk | Via::Dht) | (Some(Role::Peer), _) => &[Role::Peer],
             (None, Via::Auto | Via::Super) | (Some(Role::Leaf | Role::Mesh), _) if is_up => up,

@@ -16,6 +16,9 @@ pub const ASKED_MAX: usize = 128;
 /// Records that one answer holds; their bytes are bounded by [`MESSAGE_BYTES_MAX`].
 pub const RECORDS_MAX: usize = 64;
 
+/// Others on whom somebody leans who asks for one more.
+pub const LEANS_MAX: u8 = 16;
+
 /// Steps that a walk through the network has left at the most. HyParView's evaluation walks 6.
 pub const WALK_STEPS_MAX: u8 = 6;
 

@@ -1,7 +1,7 @@
 //! Who speaks, and who else there is.
 
 use super::ParseError;
-use super::limits::{SHUFFLE_CONTACTS_MAX, WALK_STEPS_MAX};
+use super::limits::{LEANS_MAX, SHUFFLE_CONTACTS_MAX, WALK_STEPS_MAX};
 use super::reader::Reader;
 use crate::id::{Contact, NodeId};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,6 +18,15 @@ pub struct Hello {
     pub port: Option<u16>,
     /// It indexes for others.
     pub is_super: bool,
+}
+
+/// Somebody who indexes for others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Indexer {
+    /// Who, and where.
+    pub contact: Contact,
+    /// How many leaned on it when it last said so; none if it never did.
+    pub leaves: Option<u16>,
 }
 
 /// Version, features, port, flags.
@@ -113,4 +122,37 @@ pub(super) fn put_contacts(contacts: &[Contact], out: &mut Vec<u8>) {
 
 pub(super) fn contacts_len(contacts: &[Contact]) -> usize {
     contacts.iter().map(contact_len).sum()
+}
+
+pub(super) fn others(from: &mut Reader<'_>) -> Result<u8, ParseError> {
+    let others = from.u8()?;
+    if others > LEANS_MAX { Err(from.invalid("too many to lean on")) } else { Ok(others) }
+}
+
+/// What is written if it is not known how many lean on somebody.
+const LEAVES_UNKNOWN: u16 = u16::MAX;
+
+/// Those who index, up to the end of the message.
+pub(super) fn indexers(from: &mut Reader<'_>) -> Result<Vec<Indexer>, ParseError> {
+    let mut indexers = Vec::new();
+    while !from.is_empty() {
+        if indexers.len() == SHUFFLE_CONTACTS_MAX {
+            return Err(from.invalid("too many contacts"));
+        }
+        let contact = contact(from)?;
+        let leaves = Some(from.u16()?).filter(|leaves| *leaves != LEAVES_UNKNOWN);
+        indexers.push(Indexer { contact, leaves });
+    }
+    Ok(indexers)
+}
+
+pub(super) fn put_indexers(indexers: &[Indexer], out: &mut Vec<u8>) {
+    for Indexer { contact, leaves } in indexers {
+        put_contact(contact, out);
+        out.extend(leaves.unwrap_or(LEAVES_UNKNOWN).to_be_bytes());
+    }
+}
+
+pub(super) fn indexers_len(indexers: &[Indexer]) -> usize {
+    indexers.iter().map(|indexer| contact_len(&indexer.contact) + 2).sum()
 }

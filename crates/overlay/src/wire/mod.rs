@@ -15,7 +15,7 @@ mod search;
 
 pub use broadcast::Announced;
 pub use mail::{MailAsk, MailDeposit, MailHave, MailSaid};
-pub use membership::{Hello, is_sound};
+pub use membership::{Hello, Indexer, is_sound};
 pub use search::Question;
 pub(crate) use search::hit_len;
 
@@ -47,11 +47,19 @@ pub enum Message {
         urgent: bool,
     },
     /// "Index for me."
-    Lean,
+    Lean {
+        /// On so many others the one who asks leans already, at most [`limits::LEANS_MAX`].
+        others: u8,
+    },
     /// "Who indexes for others?"
     WhoIndexes,
     /// The answer: at most [`limits::SHUFFLE_CONTACTS_MAX`].
-    Indexers(Vec<Contact>),
+    Indexers(Vec<Indexer>),
+    /// Who speaks indexes for others, and for so many.
+    Load {
+        /// Nodes that lean on it and do not index themselves.
+        leaves: u16,
+    },
     /// The answer to `Join`, `Neighbour` and `Lean`.
     NeighbourReply {
         /// Whether it is so now.
@@ -183,6 +191,7 @@ mod kind {
     pub(super) const LEAN: u8 = 10;
     pub(super) const WHO_INDEXES: u8 = 11;
     pub(super) const INDEXERS: u8 = 12;
+    pub(super) const LOAD: u8 = 13;
     pub(super) const GOSSIP: u8 = 16;
     pub(super) const I_HAVE: u8 = 17;
     pub(super) const GRAFT: u8 = 18;
@@ -231,9 +240,10 @@ impl Message {
             }
             kind::PING => Message::Ping,
             kind::PONG => Message::Pong,
-            kind::LEAN => Message::Lean,
+            kind::LEAN => Message::Lean { others: membership::others(&mut from)? },
             kind::WHO_INDEXES => Message::WhoIndexes,
-            kind::INDEXERS => Message::Indexers(membership::contacts(&mut from)?),
+            kind::INDEXERS => Message::Indexers(membership::indexers(&mut from)?),
+            kind::LOAD => Message::Load { leaves: from.u16()? },
             kind::GOSSIP => {
                 let hops = from.u8()?;
                 Message::Gossip { hops, record: broadcast::record(&mut from)? }
@@ -292,7 +302,9 @@ impl Message {
                 out.extend(token.to_be_bytes());
                 membership::put_contacts(contacts, &mut out);
             }
-            Message::Indexers(contacts) => membership::put_contacts(contacts, &mut out),
+            Message::Lean { others } => out.push(*others),
+            Message::Indexers(indexers) => membership::put_indexers(indexers, &mut out),
+            Message::Load { leaves } => out.extend(leaves.to_be_bytes()),
             Message::Gossip { hops, record } => {
                 out.push(*hops);
                 out.extend_from_slice(record);
@@ -324,7 +336,6 @@ impl Message {
             }
             Message::MailDeposit(deposit) => mail::put_deposit(deposit, &mut out),
             Message::Join
-            | Message::Lean
             | Message::WhoIndexes
             | Message::Disconnect
             | Message::Ping
@@ -344,7 +355,9 @@ impl Message {
             Message::Neighbour { .. } | Message::NeighbourReply { .. } => 1,
             Message::Shuffle { contacts, .. } => 8 + 1 + membership::contacts_len(contacts),
             Message::ShuffleReply { contacts, .. } => 8 + membership::contacts_len(contacts),
-            Message::Indexers(contacts) => membership::contacts_len(contacts),
+            Message::Indexers(indexers) => membership::indexers_len(indexers),
+            Message::Lean { .. } => 1,
+            Message::Load { .. } => 2,
             Message::Gossip { record, .. } => 1 + record.len(),
             Message::IHave(announced) => 33 * announced.len(),
             Message::Graft(ids) | Message::Need(ids) | Message::Offer(ids) => 32 * ids.len(),
@@ -358,7 +371,6 @@ impl Message {
             Message::Mail { said, .. } => 16 + mail::said_len(said),
             Message::MailDeposit(deposit) => mail::deposit_len(deposit),
             Message::Join
-            | Message::Lean
             | Message::WhoIndexes
             | Message::Disconnect
             | Message::Ping
@@ -381,9 +393,10 @@ impl Message {
             Message::ShuffleReply { .. } => kind::SHUFFLE_REPLY,
             Message::Ping => kind::PING,
             Message::Pong => kind::PONG,
-            Message::Lean => kind::LEAN,
+            Message::Lean { .. } => kind::LEAN,
             Message::WhoIndexes => kind::WHO_INDEXES,
             Message::Indexers(_) => kind::INDEXERS,
+            Message::Load { .. } => kind::LOAD,
             Message::Gossip { .. } => kind::GOSSIP,
             Message::IHave(_) => kind::I_HAVE,
             Message::Graft(_) => kind::GRAFT,

@@ -41,9 +41,12 @@ fn the_encoding_is_the_one_that_is_written_down() {
     let shuffle = Message::Shuffle { token: 9, ttl: 4, contacts: vec![v4, v6] };
     check(&shuffle, &[&[6, 0, 0, 0, 0, 0, 0, 0, 9, 4][..], &in_v4, &in_v6].concat());
     check(&Message::ShuffleReply { token: 0, contacts: Vec::new() }, &[7, 0, 0, 0, 0, 0, 0, 0, 0]);
-    check(&Message::Lean, &[10]);
+    check(&Message::Lean { others: 2 }, &[10, 2]);
     check(&Message::WhoIndexes, &[11]);
-    check(&Message::Indexers(vec![v4]), &[&[12][..], &in_v4].concat());
+    let named = |leaves| vec![Indexer { contact: v4, leaves }];
+    check(&Message::Indexers(named(Some(258))), &[&[12][..], &in_v4, &[1, 2]].concat());
+    check(&Message::Indexers(named(None)), &[&[12][..], &in_v4, &[255, 255]].concat());
+    check(&Message::Load { leaves: 258 }, &[13, 1, 2]);
     check(&Message::Ping, &[8]);
     check(&Message::Pong, &[9]);
     let record = Bytes::from_static(b"record");
@@ -143,6 +146,9 @@ fn what_is_not_so_is_refused() {
     refuse(&Message::IHave(many).encode());
     refuse(&[17]);
     refuse(&[33]);
+    refuse(&[10]);
+    refuse(&[10, limits::LEANS_MAX + 1]);
+    refuse(&[13, 1]);
     refuse(&[34]);
     refuse(&[34, 0, 0]);
     refuse(&[16, 0]);
@@ -228,7 +234,13 @@ fn any_message() -> impl Strategy<Value = Message> {
             .prop_map(|(contact, ttl)| Message::ForwardJoin { contact: Box::new(contact), ttl }),
         (any::<u64>(), 0..=WALK_STEPS_MAX, contacts())
             .prop_map(|(token, ttl, contacts)| Message::Shuffle { token, ttl, contacts }),
-        contacts().prop_map(Message::Indexers),
+        (contacts(), any::<u16>()).prop_map(|(contacts, leaves)| {
+            let leaves = Some(leaves).filter(|leaves| *leaves != u16::MAX);
+            let indexer = |contact| Indexer { contact, leaves };
+            Message::Indexers(contacts.into_iter().map(indexer).collect())
+        }),
+        (0..=limits::LEANS_MAX).prop_map(|others| Message::Lean { others }),
+        any::<u16>().prop_map(|leaves| Message::Load { leaves }),
         (any::<u64>(), contacts())
             .prop_map(|(token, contacts)| Message::ShuffleReply { token, contacts }),
         (any::<u8>(), bytes(RECORD_BYTES_MAX))
@@ -256,7 +268,10 @@ fn any_message() -> impl Strategy<Value = Message> {
             }),
         (
             any::<u64>(),
-            proptest::collection::vec((bytes(200), any_page(), any::<bool>()), 0..=limits::RECORDS_MAX)
+            proptest::collection::vec(
+                (bytes(200), any_page(), any::<bool>()),
+                0..=limits::RECORDS_MAX
+            )
         )
             .prop_map(|(id, hits)| {
                 let hit = |(record, page, is_doubtful)| RawHit { record, page, is_doubtful };

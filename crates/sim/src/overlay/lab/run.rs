@@ -168,6 +168,7 @@ impl Run<'_> {
         let ways = &self.scenario.via;
         let begun = self.library.net.now();
         let nodes = self.library.net.honest().len();
+        self.tell_load(&label);
         let graph = if ways.contains(&Way::Flood) { self.library.net.graph() } else { Vec::new() };
         self.library.net.forget_load();
         let mut cells = Vec::new();
@@ -199,6 +200,25 @@ impl Run<'_> {
             self.report.answers.push(answers);
         }
         format!("{questions} questions of each kind have been asked: {label}")
+    }
+
+    /// How many lean on those who index for others.
+    fn tell_load(&mut self, label: &str) {
+        let net = &self.library.net;
+        let supers = net.supers();
+        let served = || supers.iter().filter_map(|at| net.stats(*at).map(|s| s.views.serving));
+        let (sum, most) = (served().sum::<usize>(), served().max());
+        let leans = |at: &NodeIndex| net.stats(*at).is_some_and(|s| s.views.leaning > 0);
+        let honest = net.honest();
+        let alone = honest.iter().filter(|at| supers.binary_search(at).is_err() && !leans(at));
+        let alone = alone.count();
+        if let Some(most) = most {
+            let usual = sum as f64 / supers.len() as f64;
+            let what =
+                format!("{label}: who leans on the busiest super-peer, and on one on average");
+            self.report.fact(&what, format!("{most}, {usual:.0}"));
+            self.report.fact(&format!("{label}: nodes that lean on nobody"), alone.to_string());
+        }
     }
 
     /// Of how many nodes items are parts: as many as there were or have been grown to.
