@@ -83,7 +83,7 @@ fn deliver(sides: &mut [Side; 2], to: usize, frame: &[u8], honest: bool) {
         Ok(Event::Answer(answer) | Event::Up { answer: Some(answer), .. }) => {
             sides[1 - to].coming.push_back(answer);
         }
-        Ok(Event::Up { answer: None, .. }) => {}
+        Ok(Event::Up { answer: None, .. } | Event::Stands) => {}
         Err(_) => side.dead = true,
     }
 }

@@ -470,11 +470,19 @@ impl Side {
             }
         };
         match event {
-            Event::Answer(frame) => self.say(conn, frame),
+            Event::Answer(frame) => {
+                if wire.outgoing && !wire.link.has_called() {
+                    debug!(addr = %wire.addr, "both have called, and the other's call goes on");
+                }
+                self.say(conn, frame);
+            }
+            Event::Stands => debug!(addr = %wire.addr, "both have called, and our call goes on"),
             Event::Up { peer, answer } => {
                 let link = LinkId(self.count);
                 self.count += 1;
                 wire.stage = Stage::Up { id: link, peer };
+                // If both have called, it is his whose call has gone on.
+                let was_called = std::mem::replace(&mut wire.outgoing, wire.link.has_called());
                 let (addr, outgoing) = (wire.addr, wire.outgoing);
                 if let Some(frame) = answer {
                     self.say(conn, frame);
@@ -482,6 +490,10 @@ impl Side {
                 self.conns.insert(link, conn);
                 debug!(%peer, %addr, outgoing, "a link stands");
                 self.input(now, Input::LinkUp { link, node: peer, addr, outgoing });
+                if was_called && !outgoing {
+                    // The machine has called there, and nothing else will come of that.
+                    self.input(now, Input::DialFailed { addr });
+                }
             }
             Event::Message(bytes) => {
                 let Stage::Up { id: link, .. } = wire.stage else { return };

@@ -6,6 +6,10 @@
 //! key learns nothing by calling either: the first frame has a mark that only members can make, and
 //! without it there is no answer. Then every message is a frame, padded to one of few sizes.
 //!
+//! Through a hole in two routers both may believe that they have called. Then both have sent a first frame, and the one
+//! whose frame is the smaller number goes on as who calls; the other answers as if he had never called. Both see
+//! both frames, so neither has to be told.
+//!
 //! A link rides on something that delivers frames whole and in order; it neither opens nor closes that.
 //! After any error it is dead, and so should be what it rides on.
 //!
@@ -42,6 +46,7 @@ use bytes::Bytes;
 use identity::{Claim, IDENTITY_BYTES, Role};
 use primitives::{Primitives, TAG_BYTES};
 use snow::{Builder, HandshakeState, TransportState};
+use std::cmp::Ordering;
 use std::fmt;
 
 /// The version of all this; in the first frame.
@@ -80,6 +85,8 @@ pub enum Event {
     },
     /// The other has sent a message; it may be empty.
     Message(Bytes),
+    /// Both have called, and our call is the one that goes on: there is nothing to send.
+    Stands,
 }
 
 /// Why a link is dead, or a message cannot be sent.
@@ -154,6 +161,9 @@ enum State {
     Called {
         noise: Box<HandshakeState>,
         expected: Option<NodeId>,
+        /// What was sent, and from what an answer would be made if the other has called, too; none if that is
+        /// settled.
+        first: Option<Box<(Bytes, Seed)>>,
     },
     /// Nothing has come yet.
     Waiting {
@@ -162,6 +172,8 @@ enum State {
     /// The second frame is sent.
     Answered {
         noise: Box<HandshakeState>,
+        /// Who was called, if both have called.
+        expected: Option<NodeId>,
     },
     Up {
         noise: Box<TransportState>,
@@ -177,6 +189,7 @@ pub struct Link {
     /// Our key of X25519, which is for this link alone.
     key: [u8; KEY_BYTES],
     state: State,
+    has_called: bool,
 }
 
 impl Link {
@@ -188,6 +201,7 @@ impl Link {
         expected: Option<NodeId>,
         seed: Seed,
     ) -> (Link, Bytes) {
+        let spare = seed.fork("crossed", 0);
         let (mut noise, key) = handshake(&network, seed, Role::Initiator);
         let mut buffer = [0; KEY_BYTES + TAG_BYTES];
         let written = noise.write_message(&[], &mut buffer);
@@ -196,15 +210,17 @@ impl Link {
         frame.extend([kind::FIRST, VERSION]);
         frame.extend(mark(&network, &buffer[..written]));
         frame.extend(&buffer[..written]);
-        let state = State::Called { noise: Box::new(noise), expected };
-        (Link { keys: keys.clone(), network, key, state }, frame.into())
+        let frame = Bytes::from(frame);
+        let first = Some(Box::new((frame.clone(), spare)));
+        let state = State::Called { noise: Box::new(noise), expected, first };
+        (Link { keys: keys.clone(), network, key, state, has_called: true }, frame)
     }
 
     /// Waits for a node that calls. `seed` as in [`initiate`](Link::initiate).
     pub fn respond(keys: &Keys, network: NetworkKey, seed: Seed) -> Link {
         let (noise, key) = handshake(&network, seed, Role::Responder);
         let state = State::Waiting { noise: Box::new(noise) };
-        Link { keys: keys.clone(), network, key, state }
+        Link { keys: keys.clone(), network, key, state, has_called: false }
     }
 
     /// Takes a frame.
@@ -221,9 +237,14 @@ impl Link {
         let (&kind, body) = frame.split_first().ok_or(too_long)?;
         match (state, kind) {
             (State::Dead, _) => Err(LinkError::Dead),
-            (State::Waiting { noise }, kind::FIRST) => self.first(noise, frame, body),
-            (State::Called { noise, expected }, kind::SECOND) => self.second(noise, expected, body),
-            (State::Answered { noise }, kind::THIRD) => self.third(noise, body),
+            (State::Waiting { noise }, kind::FIRST) => self.first(noise, None, frame, body),
+            (State::Called { noise, expected, first: Some(first) }, kind::FIRST) => {
+                self.crossed(noise, expected, *first, frame, body)
+            }
+            (State::Called { noise, expected, .. }, kind::SECOND) => {
+                self.second(noise, expected, body)
+            }
+            (State::Answered { noise, expected }, kind::THIRD) => self.third(noise, expected, body),
             (State::Up { noise, peer }, kind::SEALED) => self.sealed(noise, peer, body),
             (_, kind) => Err(LinkError::Unexpected { kind }),
         }
@@ -255,9 +276,39 @@ impl Link {
         }
     }
 
+    /// Whether we are the one who has called, as it stands: not if the other's call is the one that goes on.
+    pub fn has_called(&self) -> bool {
+        self.has_called
+    }
+
+    /// The other has called, too.
+    fn crossed(
+        &mut self,
+        noise: Box<HandshakeState>,
+        expected: Option<NodeId>,
+        (ours, spare): (Bytes, Seed),
+        theirs: &[u8],
+        body: &[u8],
+    ) -> Result<Event, LinkError> {
+        match ours[..].cmp(theirs) {
+            // It comes back to us.
+            Ordering::Equal => Err(LinkError::Ourselves),
+            Ordering::Less => {
+                self.state = State::Called { noise, expected, first: None };
+                Ok(Event::Stands)
+            }
+            Ordering::Greater => {
+                let (noise, key) = handshake(&self.network, spare, Role::Responder);
+                (self.key, self.has_called) = (key, false);
+                self.first(Box::new(noise), expected, theirs, body)
+            }
+        }
+    }
+
     fn first(
         &mut self,
         mut noise: Box<HandshakeState>,
+        expected: Option<NodeId>,
         frame: &[u8],
         body: &[u8],
     ) -> Result<Event, LinkError> {
@@ -275,7 +326,7 @@ impl Link {
         }
         noise.read_message(key, &mut []).map_err(|_| LinkError::Handshake)?;
         let answer = self.prove(&mut noise, Role::Responder, kind::SECOND, SECOND_BYTES)?;
-        self.state = State::Answered { noise };
+        self.state = State::Answered { noise, expected };
         Ok(Event::Answer(answer))
     }
 
@@ -295,8 +346,16 @@ impl Link {
         Ok(Event::Up { peer, answer })
     }
 
-    fn third(&mut self, mut noise: Box<HandshakeState>, body: &[u8]) -> Result<Event, LinkError> {
+    fn third(
+        &mut self,
+        mut noise: Box<HandshakeState>,
+        expected: Option<NodeId>,
+        body: &[u8],
+    ) -> Result<Event, LinkError> {
         let peer = self.meet(&mut noise, Role::Initiator, body, THIRD_BYTES)?;
+        if let Some(expected) = expected.filter(|expected| *expected != peer) {
+            return Err(LinkError::WrongPeer { expected, found: peer });
+        }
         self.come_up(*noise, peer)?;
         Ok(Event::Up { peer, answer: None })
     }

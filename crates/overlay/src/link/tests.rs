@@ -28,6 +28,7 @@ fn answer(link: &mut Link, frame: &[u8]) -> Result<Bytes, LinkError> {
         Event::Answer(frame) => Ok(frame),
         Event::Up { answer, .. } => Ok(answer.unwrap_or_default()),
         Event::Message(message) => Ok(message),
+        Event::Stands => Ok(Bytes::new()),
     }
 }
 
@@ -39,6 +40,56 @@ fn up() -> (Link, Link, [Bytes; 3]) {
     assert_eq!(answer(&mut theirs, &third).unwrap(), "");
     assert_eq!((ours.peer(), theirs.peer()), (Some(bob().node()), Some(ada().node())));
     (ours, theirs, [first, second, third])
+}
+
+#[test]
+fn of_two_calls_that_cross_one_goes_on() {
+    for seed in 0..8 {
+        let of = |keys: &Keys, expected: &Keys, seed| {
+            Link::initiate(keys, network(), Some(expected.node()), Seed::from_u64(seed))
+        };
+        let (mut ours, our_first) = of(&ada(), &bob(), seed);
+        let (mut theirs, their_first) = of(&bob(), &ada(), seed + 100);
+        let here = ours.heed(&their_first).unwrap();
+        let there = theirs.heed(&our_first).unwrap();
+        let (caller, called, second) = match (here, there) {
+            (Event::Stands, Event::Answer(second)) => (&mut ours, &mut theirs, second),
+            (Event::Answer(second), Event::Stands) => (&mut theirs, &mut ours, second),
+            other => panic!("{other:?}"),
+        };
+        assert!(caller.has_called() && !called.has_called());
+        let third = answer(caller, &second).unwrap();
+        answer(called, &third).unwrap();
+        assert!(caller.peer().is_some() && called.peer().is_some());
+        let frame = called.seal(b"hello").unwrap();
+        assert_eq!(caller.heed(&frame), Ok(Event::Message("hello".into())));
+    }
+}
+
+#[test]
+fn who_crosses_a_call_is_who_was_called_and_calls_once() {
+    // Of some calls one is greater than ours.
+    let lesser = |ours: &Bytes| {
+        (0..).find_map(|seed| {
+            let eve = Keys::from_secret(&[3; 32]);
+            let made = Link::initiate(&eve, network(), None, Seed::from_u64(seed));
+            (made.1 < *ours).then_some(made)
+        })
+    };
+    let (mut ours, first) = call(Some(bob().node()));
+    let (mut eve, theirs) = lesser(&first).unwrap();
+    assert_eq!(eve.heed(&first), Ok(Event::Stands));
+    assert_eq!(eve.heed(&first), Err(LinkError::Unexpected { kind: kind::FIRST }), "once");
+    let (mut eve, _) = (lesser(&first).unwrap().0, ());
+    eve.heed(&first).unwrap();
+    let second = answer(&mut ours, &theirs).unwrap();
+    let third = answer(&mut eve, &second).unwrap();
+    let found = Keys::from_secret(&[3; 32]).node();
+    let wrong = LinkError::WrongPeer { expected: bob().node(), found };
+    assert_eq!(ours.heed(&third), Err(wrong));
+    // What is sent back as it was is nobody's call.
+    let (mut ours, first) = call(None);
+    assert_eq!(ours.heed(&first), Err(LinkError::Ourselves));
 }
 
 #[test]

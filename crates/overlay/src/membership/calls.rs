@@ -138,16 +138,22 @@ impl Membership {
         purpose: Option<Purpose>,
         sink: &mut Sink,
     ) {
-        if purpose == Some(Purpose::Seek) {
-            sink.changes.push(Change::Sought { addr, link: None });
-        }
-        self.leaning.forget(addr);
         // Who is linked, on another connection than the one that was called, is there all the same.
         let is_here =
             |peer: &&Peer| peer.addr == addr || peer.contact().is_some_and(|c| c.addr == addr);
-        match self.peers.iter().find(is_here) {
-            Some(_) => self.passive.let_be(addr, now + LINKED_WAIT),
-            None => self.passive.failed(now, &mut self.rng, addr),
+        let link = self.peers.iter().find(is_here).map(|peer| peer.link);
+        if purpose == Some(Purpose::Seek) {
+            sink.changes.push(Change::Sought { addr, link });
+        }
+        match link {
+            Some(_) => {
+                self.passive.let_be(addr, now + LINKED_WAIT);
+                self.leaning.let_be(addr, now + LINKED_WAIT);
+            }
+            None => {
+                self.passive.failed(now, &mut self.rng, addr);
+                self.leaning.forget(addr);
+            }
         }
         if purpose == Some(Purpose::Lean) {
             self.lean(now, sink);

@@ -68,7 +68,7 @@ impl Leaning {
         self.known.retain(|known| known.contact.addr != addr);
     }
 
-    fn let_be(&mut self, addr: SocketAddr, until: Instant) {
+    pub(super) fn let_be(&mut self, addr: SocketAddr, until: Instant) {
         if let Some(known) = self.known.iter_mut().find(|known| known.contact.addr == addr) {
             known.not_before = until;
         }
@@ -87,11 +87,23 @@ impl Membership {
         self.position(link).is_some_and(|at| self.peers[at].stage == Stage::Leaning)
     }
 
-    /// On how many of those who index we lean, as far as they answer.
+    /// On how many of those who index we lean, or may soon, as far as they answer.
     pub(super) fn leans_on(&self) -> u8 {
-        let leans = |peer: &&Peer| peer.stage == Stage::Leaning && !peer.is_doubted();
+        let leans = |peer: &&Peer| {
+            matches!(peer.stage, Stage::Leaning | Stage::Bidding) && !peer.is_doubted()
+        };
         let count = self.peers.iter().filter(leans).count();
         u8::try_from(count).unwrap_or(LEANS_MAX).min(LEANS_MAX)
+    }
+
+    /// Tells those on whom we lean on how many others we do, if that has changed.
+    fn tell_others(&mut self, sink: &mut Sink) {
+        let others = self.leans_on().saturating_sub(1);
+        let leaning = self.peers.iter_mut().filter(|peer| peer.stage == Stage::Leaning);
+        for peer in leaning.filter(|peer| peer.others != others) {
+            peer.others = others;
+            sink.send(peer.link, Message::Lean { others });
+        }
     }
 
     /// Somebody indexes for others, says he himself or somebody else, and how many lean on him if that is said.
@@ -131,6 +143,7 @@ impl Membership {
         let leans = |peer: &&Peer| {
             peer.stage == Stage::Bidding || peer.stage == Stage::Leaning && !peer.is_doubted()
         };
+        self.tell_others(sink);
         let have = self.peers.iter().filter(leans).count() + self.calls.count(Purpose::Lean);
         if have >= wanted {
             self.leaning.next = None;
@@ -250,6 +263,10 @@ impl Membership {
     pub(super) fn leaned_on(&mut self, now: Instant, at: usize, others: u8, sink: &mut Sink) {
         let peer = &self.peers[at];
         let Some(hello) = peer.hello else { return };
+        if peer.stage == Stage::Serving {
+            self.peers[at].others = others;
+            return;
+        }
         if peer.outgoing || peer.stage != Stage::Greeting {
             return;
         }

@@ -228,8 +228,8 @@ impl Membership {
                 return;
             }
             Stage::Bidding => {
-                let others = self.leans_on();
-                sink.send(link, Message::Lean { others });
+                peer.others = self.leans_on();
+                sink.send(link, Message::Lean { others: peer.others });
             }
             Stage::Greeting | Stage::Active | Stage::Leaning | Stage::Serving | Stage::Seeking => {}
         }

@@ -77,7 +77,7 @@ pub(super) struct Peer {
     /// Where it is, or where it was called.
     pub(super) addr: SocketAddr,
     pub(super) subnet: Option<Subnet>,
-    /// If it leans on us: on how many others it did when it asked.
+    /// If it leans on us: on how many others it does, as it says; if we lean on it, what it was told of us.
     pub(super) others: u8,
     /// If it indexes: how many lean on it, as it says, or what it was told last if we do.
     pub(super) leaves: Option<u16>,

@@ -96,6 +96,29 @@ fn who_answers_without_having_been_called_is_no_neighbour_of_our_choice() {
 }
 
 #[test]
+fn of_two_who_call_each_other_through_a_hole_one_link_is_left() {
+    for other in 2..8 {
+        let mut one = side(1, "ours", vec![addr(other)]);
+        let mut two = side(other, "ours", vec![addr(1)]);
+        assert_eq!(called(&wishes(&mut one)), [addr(other)]);
+        assert_eq!(called(&wishes(&mut two)), [addr(1)]);
+        one.event(NOW, met(1, other, Direction::Outgoing, true));
+        two.event(NOW, met(1, 1, Direction::Incoming, true));
+        assert!(carry(1, &mut one, &mut two));
+        let outgoing = |side: &Side| -> Vec<bool> {
+            side.figures().links.iter().map(|link| link.outgoing).collect()
+        };
+        let (of_one, of_two) = (outgoing(&one), outgoing(&two));
+        assert!(
+            matches!((&of_one[..], &of_two[..]), ([a], [b]) if a != b),
+            "{of_one:?} {of_two:?}"
+        );
+        let (one, two) = (one.stats().views, two.stats().views);
+        assert_eq!((one.outgoing + one.incoming, two.outgoing + two.incoming), (1, 1));
+    }
+}
+
+#[test]
 fn who_says_nothing_or_nonsense_is_parted_with() {
     let mut side = side(1, "ours", Vec::new());
     wishes(&mut side);
