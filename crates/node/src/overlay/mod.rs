@@ -367,6 +367,8 @@ async fn run(
         side.regard(author, Standing::Known);
     }
     restore(&mut side, &mut post, &mut store);
+    let mut rules = blocks.changes();
+    side.block_authors(&blocks.filter());
     let mut batch = Vec::with_capacity(TOLD_PER_TURN);
     let mut is_stopping = None;
     let mut tick = tokio::time::interval(CLOCK_EVERY);
@@ -385,6 +387,10 @@ async fn run(
                 }
                 asking.tick(clock::now(), &mut side);
                 house.tick();
+                if rules.has_changed().is_ok_and(|has| has) {
+                    rules.mark_unchanged();
+                    side.block_authors(&blocks.filter());
+                }
                 post.tick(clock::unix_now());
                 // What is lost in a power cut, others have.
                 flush(&store, |result| {
@@ -532,6 +538,7 @@ fn keep(
         if let Change::Hold(record) = &change {
             asking.notice(record, side);
             blocks.heed(record);
+            side.block_author(&blocks.filter(), record.author());
         }
         if let Some(index) = index {
             index.change(&change);

@@ -10,6 +10,7 @@ use althing_base::{Instant, Machine as _, Seed, Sha1Digest, UnixTime};
 use althing_bittorrent::InfoHashes;
 use althing_bittorrent::swarm::{ApplicationEvent, ApplicationWish, ConnId, Direction};
 use althing_index::{IndexHit, Query, Source};
+use althing_overlay::blocks::{Filter, Subject};
 use althing_overlay::io::{CloseReason, Cost, Find, Hit, Input, LinkId, Output, Page, What};
 use althing_overlay::link::{Event, Link};
 use althing_overlay::machine::{Config, Overlay, Stats};
@@ -21,7 +22,7 @@ use althing_overlay::wire::Message;
 use althing_overlay::{Keys, NetworkKey, NodeId};
 use althing_store::shelf::{Loaded, ShelfStore};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use tracing::{debug, trace};
 
@@ -222,6 +223,24 @@ impl Side {
     pub(super) fn regard(&mut self, author: NodeId, standing: Standing) {
         if author != self.keys.node() {
             self.overlay.shelf_mut().regard(author, standing);
+        }
+    }
+
+    /// What those say whom the user has blocked gives way first, of all authors of whom anything is here.
+    pub(super) fn block_authors(&mut self, filter: &Filter) {
+        let authors: BTreeSet<NodeId> =
+            self.overlay.shelf().records().map(|record| record.author()).collect();
+        authors.into_iter().for_each(|author| self.block_author(filter, author));
+    }
+
+    /// The same, of one author. Who is known for another reason stays so.
+    pub(super) fn block_author(&mut self, filter: &Filter, author: NodeId) {
+        let shelf = self.overlay.shelf_mut();
+        let is_blocked = filter.judge(&Subject::new().author(author)).is_some();
+        match (shelf.standing(&author), is_blocked) {
+            (Standing::Stranger, true) => shelf.regard(author, Standing::Blocked),
+            (Standing::Blocked, false) => shelf.regard(author, Standing::Stranger),
+            _ => {}
         }
     }
 

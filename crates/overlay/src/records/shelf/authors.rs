@@ -53,8 +53,11 @@ impl Author {
 
     /// There is no more than the record that is found by its key, if that.
     fn is_plain(&self) -> bool {
+        let records = self.records.in_order().len();
+        // Who is blocked is judged anew when something of his comes again.
+        let is_nobody = self.standing == Standing::Blocked && records == 0;
         let is_stranger = self.standing == Standing::Stranger;
-        is_stranger && self.remembered == 0 && self.records.in_order().len() <= 1
+        (is_stranger && records <= 1 || is_nobody) && self.remembered == 0
     }
 }
 

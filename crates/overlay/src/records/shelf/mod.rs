@@ -21,9 +21,13 @@ use authors::Authors;
 use order::{ByExpiry, ById};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// How a node regards an author. What has to give way is taken from strangers first.
+/// How a node regards an author. What has to give way is taken from those first whom the user does not want, and then
+/// from strangers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Standing {
+    /// The user does not want to carry what he says. As a stranger otherwise: what is blocked here is passed on. Forgotten
+    /// when nothing of his is here any more.
+    Blocked,
     /// Somebody. Has to show work, if [`Caps::stranger_work_bits`] says so.
     #[default]
     Stranger,
@@ -306,7 +310,7 @@ impl Shelf {
             }
         }
         let needed = self.caps.stranger_work_bits;
-        if needed > 0 && self.standing(&record.author()) == Standing::Stranger {
+        if needed > 0 && self.standing(&record.author()) <= Standing::Stranger {
             let found = record.work();
             if found < needed {
                 return Err(Refused::Work { found, needed });
@@ -364,10 +368,10 @@ impl Shelf {
         Ok(giving_way)
     }
 
-    /// What gives way next: what was created first by the author who has the most bytes, among strangers
-    /// as long as there are any, and then among those who are known.
+    /// What gives way next: what was created first by the author who has the most bytes, among those who are blocked as
+    /// long as there are any, then among strangers, and then among those who are known.
     fn victim(&mut self) -> Option<RecordId> {
-        let standings = [Standing::Stranger, Standing::Known];
+        let standings = [Standing::Blocked, Standing::Stranger, Standing::Known];
         standings.into_iter().find_map(|standing| self.authors.oldest_of_heaviest(standing))
     }
 
@@ -449,12 +453,12 @@ impl Shelf {
     /// Says how an author is regarded. Beyond [`KNOWN_AUTHORS_MAX`] who is to be known stays a stranger.
     pub fn regard(&mut self, name: NodeId, standing: Standing) {
         let before = self.standing(&name);
-        let is_new = before == Standing::Stranger && standing == Standing::Known;
+        let is_new = before <= Standing::Stranger && standing == Standing::Known;
         if is_new && self.known >= KNOWN_AUTHORS_MAX {
             return;
         }
-        self.known += usize::from(standing != Standing::Stranger);
-        self.known -= usize::from(before != Standing::Stranger);
+        self.known += usize::from(standing > Standing::Stranger);
+        self.known -= usize::from(before > Standing::Stranger);
         self.authors.regard(name, standing);
     }
 

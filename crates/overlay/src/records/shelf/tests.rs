@@ -170,6 +170,33 @@ fn who_has_most_gives_way_first_and_we_never_do() {
 }
 
 #[test]
+fn who_is_blocked_gives_way_before_strangers_and_leaves_no_trace() {
+    let caps = Caps { records: 4, stranger_work_bits: 0, ..Caps::default() };
+    let mut shelf = Shelf::new(caps);
+    let [blocked, stranger] = [1, 2].map(|author| NodeId([author; 32]));
+    let admit = |shelf: &mut Shelf, author, slot| {
+        shelf.admit(now(), &Made { author, slot, ..PLAIN }.sign()).map(|done| done.evicted.len())
+    };
+    shelf.regard(blocked, Standing::Blocked);
+    assert_eq!(shelf.standing(&blocked), Standing::Stranger, "nothing of his is here");
+    assert_eq!(admit(&mut shelf, 1, 1), Ok(0));
+    (1..=3).for_each(|slot| assert_eq!(admit(&mut shelf, 2, slot), Ok(0)));
+    shelf.regard(blocked, Standing::Blocked);
+    // The one who has the most bytes would be the stranger.
+    assert_eq!(admit(&mut shelf, 3, 1), Ok(1));
+    assert_eq!(shelf.records_of(&blocked).count(), 0);
+    assert_eq!(shelf.records_of(&stranger).count(), 3);
+    // There is no room for him among strangers, be they as poor as he.
+    assert_eq!(admit(&mut shelf, 1, 2), Err(Refused::Full));
+    // What gave way is remembered until it would have expired, and so is he.
+    shelf.regard(blocked, Standing::Stranger);
+    assert_eq!(shelf.standing(&blocked), Standing::Stranger);
+    shelf.regard(blocked, Standing::Blocked);
+    shelf.expire(UnixTime(now().0 + 100 * DAY));
+    assert!(shelf.authors.is_empty());
+}
+
+#[test]
 fn acquaintances_are_bounded_and_forgotten_without_a_trace() {
     let mut shelf = shelf();
     let name = |number: usize| {
@@ -339,9 +366,9 @@ proptest! {
             author_records, author_bytes, author_keys, records, bytes, remembered,
             stranger_work_bits,
         });
-        let kinds = [Standing::Stranger, Standing::Known, Standing::Own];
+        let kinds = [Standing::Stranger, Standing::Known, Standing::Own, Standing::Blocked];
         for (author, standing) in standings.into_iter().enumerate() {
-            shelf.regard(NodeId([author as u8; 32]), kinds[usize::from(standing) % 3]);
+            shelf.regard(NodeId([author as u8; 32]), kinds[usize::from(standing) % 4]);
         }
         let (mut disk, mut clock) = (Disk::default(), START);
         for (made, days) in made {
@@ -371,7 +398,7 @@ proptest! {
         // A restart: all is as it was, in any order of records.
         let mut again = Shelf::new(shelf.caps.clone());
         for (author, standing) in standings.into_iter().enumerate() {
-            again.regard(NodeId([author as u8; 32]), kinds[usize::from(standing) % 3]);
+            again.regard(NodeId([author as u8; 32]), kinds[usize::from(standing) % 4]);
         }
         for memory in disk.memories.values() {
             again.recall(UnixTime(clock), *memory);
