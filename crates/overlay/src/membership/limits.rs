@@ -208,7 +208,7 @@ pub const LEAVES_KEPT: usize = LEAVES_MAX / 8;
 pub const LOAD_PERCENT: usize = 115;
 
 /// And lets some go who lean on others, too, past so many percent.
-pub const LOAD_PERCENT_MAX: usize = 150;
+pub const LOAD_PERCENT_MAX: usize = 130;
 
 /// See [`LOAD_PERCENT`]. Among few nodes it hardly matters who has how many.
 pub const LOAD_SLACK: usize = 8;
@@ -218,7 +218,7 @@ pub const LOAD_SLACK: usize = 8;
 pub const LOAD_EVERY: Duration = Duration::from_secs(5);
 
 /// Nodes that are let go at a time for it.
-pub const LET_GO_AT_ONCE: usize = 8;
+pub const LET_GO_AT_ONCE: usize = 24;
 
 /// Others who index that may lean on one that does; past them who asks is refused.
 pub const MESH_MAX: usize = 32;

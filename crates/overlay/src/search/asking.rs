@@ -239,8 +239,11 @@ impl Search {
                 let near = is_near.then_some(Step::Walk(0));
                 let up = leans.then_some([Step::Super(0), Step::Super(1)]);
                 let dht = (self.structured.terms != Terms::None).then_some(Step::Dht);
+                // By now those on whom we leaned and who are dead are found out, and others are there.
+                let again = leans.then_some(Step::Super(2));
                 let rest = walks.skip(usize::from(is_near));
-                near.into_iter().chain(up.into_iter().flatten()).chain(dht).chain(rest).collect()
+                let up = up.into_iter().flatten();
+                near.into_iter().chain(up).chain(dht).chain(again).chain(rest).collect()
             }
         }
     }
