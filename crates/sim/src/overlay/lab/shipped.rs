@@ -15,6 +15,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("split", include_str!("../../../scenarios/split.toml")),
     ("sybils", include_str!("../../../scenarios/sybils.toml")),
     ("poisoners", include_str!("../../../scenarios/poisoners.toml")),
+    ("poisoners-half", include_str!("../../../scenarios/poisoners-half.toml")),
     ("swallowers", include_str!("../../../scenarios/swallowers.toml")),
     ("eclipse", include_str!("../../../scenarios/eclipse.toml")),
     ("growth", include_str!("../../../scenarios/growth.toml")),
