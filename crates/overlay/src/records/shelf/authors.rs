@@ -53,11 +53,8 @@ impl Author {
 
     /// There is no more than the record that is found by its key, if that.
     fn is_plain(&self) -> bool {
-        let records = self.records.in_order().len();
-        // Who is blocked is judged anew when something of his comes again.
-        let is_nobody = self.standing == Standing::Blocked && records == 0;
         let is_stranger = self.standing == Standing::Stranger;
-        (is_stranger && records <= 1 || is_nobody) && self.remembered == 0
+        is_stranger && self.remembered == 0 && self.records.in_order().len() <= 1
     }
 }
 
@@ -105,6 +102,7 @@ impl Authors {
     /// Says how.
     pub(super) fn regard(&mut self, name: NodeId, standing: Standing) {
         self.change(name, |author| author.standing = standing);
+        self.forget_blocked(name);
     }
 
     /// A record of a key of which none is held.
@@ -133,6 +131,7 @@ impl Authors {
     /// Nothing is remembered of it any more.
     pub(super) fn forget(&mut self, name: NodeId) {
         self.change(name, |author| author.remembered -= 1);
+        self.forget_blocked(name);
     }
 
     /// What was created first by the author who has the most bytes of all who are so regarded.
@@ -185,6 +184,17 @@ impl Authors {
         }
         if !author.is_plain() {
             self.noted.insert(name, author);
+        }
+    }
+
+    /// Who is blocked is nobody once nothing of his is here or remembered: authors without end can be blocked.
+    fn forget_blocked(&mut self, name: NodeId) {
+        let is_nobody = |author: &Author| {
+            let is_blocked = author.standing == Standing::Blocked;
+            is_blocked && author.remembered == 0 && author.records.in_order().is_empty()
+        };
+        if self.noted.get(&name).is_some_and(is_nobody) {
+            self.noted.remove(&name);
         }
     }
 
