@@ -4,14 +4,13 @@
 //! jitter, and those that come up together start one after the other, so that they stay spread.
 //!
 //! A node that has just begun knows few others, and what it announces then may reach one of them alone, where
-//! nobody looks. So a torrent of which too few were told comes up [a few times](EARLY_S) before its
+//! nobody looks. So a torrent of which too few were told comes up [a few times](crate::limits::EARLY_S) before its
 //! half hour is over, and is searched for then if more nodes are known than when it was last.
 
 use crate::id::NodeId;
 use crate::io::Announce;
-use crate::limits::{
-    ANNOUNCE_RETRY_S, ANNOUNCE_S, EARLY_S, HURRY_S, K, WANTED_MAX, WANTED_SEARCHES_MAX,
-};
+use crate::limits::{ANNOUNCE_S, K, WANTED_MAX, WANTED_SEARCHES_MAX};
+use crate::manners::Manners;
 use althing_base::{Instant, Rng};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,6 +24,7 @@ pub(crate) struct Wanted {
     running: usize,
     /// When the next search may start.
     next_start: Instant,
+    manners: Manners,
 }
 
 #[derive(Debug)]
@@ -74,10 +74,11 @@ fn tail(NodeId(mut bytes): NodeId) -> Tail {
     bytes
 }
 
-/// Milliseconds between two starts, at the most; less with many torrents.
-const START_MS: u64 = 100;
-
 impl Wanted {
+    pub(crate) fn new(manners: Manners) -> Self {
+        Wanted { manners, ..Wanted::default() }
+    }
+
     /// A torrent is wanted from now on, or is to be announced otherwise than so far.
     pub(crate) fn want(&mut self, now: Instant, info_hash: NodeId, announce: Option<Announce>) {
         if let Some(torrent) = self.torrents.get_mut(&info_hash) {
@@ -110,9 +111,8 @@ impl Wanted {
     /// Its turn is to come before others', though not at once if it just was.
     pub(crate) fn hurry(&mut self, now: Instant, info_hash: NodeId) {
         let Some(torrent) = self.torrents.get_mut(&info_hash) else { return };
-        let soonest = torrent
-            .searched
-            .map_or(Instant::ORIGIN, |searched| searched + Duration::from_secs(HURRY_S));
+        let wait = Duration::from_secs(self.manners.hurry_s());
+        let soonest = torrent.searched.map_or(Instant::ORIGIN, |searched| searched + wait);
         // In front of all that are due, if it may be now.
         let at = if soonest <= now { Instant::ORIGIN } else { soonest };
         if let Some(usual) = &mut torrent.usual
@@ -145,13 +145,14 @@ impl Wanted {
                 && known <= torrent.known
             {
                 // It would reach the same ones again.
-                let due = torrent.come_up(now, usual);
+                let due = torrent.come_up(now, usual, self.manners);
                 self.due.insert((due, tail_first));
                 continue;
             }
             (torrent.due, torrent.known) = (None, known);
             self.running += 1;
-            let apart = (ANNOUNCE_S * 600 / self.torrents.len().max(1) as u64).min(START_MS);
+            let apart =
+                (ANNOUNCE_S * 600 / self.torrents.len().max(1) as u64).min(self.manners.start_ms());
             self.next_start = now + Duration::from_millis(apart);
             return Some((info_hash, self.torrents.get(&info_hash)?.announce));
         }
@@ -195,12 +196,12 @@ impl Wanted {
         self.running -= 1;
         torrent.told = u8::try_from(outcome.told).unwrap_or(u8::MAX);
         let is_first = torrent.searched.replace(now).is_none();
-        let secs = if outcome.reached { ANNOUNCE_S } else { ANNOUNCE_RETRY_S };
+        let secs = if outcome.reached { ANNOUNCE_S } else { self.manners.retry_s() };
         // Those that began together part after their first search.
         let jitter = if is_first { secs * 600 } else { secs * 200 };
         let usual = now + Duration::from_millis(secs * 1_000 - rng.below(jitter));
         let due = if outcome.served < K {
-            torrent.come_up(now, usual)
+            torrent.come_up(now, usual, self.manners)
         } else {
             torrent.early = 0;
             usual
@@ -231,8 +232,8 @@ impl Wanted {
 impl Torrent {
     /// When it comes up next after too few were told: early, if it has not been so often yet, or when
     /// it usually would.
-    fn come_up(&mut self, now: Instant, usual: Instant) -> Instant {
-        let early = EARLY_S.get(usize::from(self.early));
+    fn come_up(&mut self, now: Instant, usual: Instant, manners: Manners) -> Instant {
+        let early = manners.early_s().get(usize::from(self.early));
         let early = early.map(|secs| now + Duration::from_secs(*secs)).filter(|at| *at < usual);
         self.early = self.early.saturating_add(u8::from(early.is_some()));
         self.usual = early.map(|_| usual);
@@ -245,6 +246,7 @@ impl Torrent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{EARLY_S, HURRY_S};
     use althing_base::Seed;
 
     /// Nodes that are known in these tests.
@@ -371,6 +373,31 @@ mod tests {
         let again: Vec<u64> =
             (1..600).filter(|secs| wanted.start(at(*secs), 5).is_some()).take(1).collect();
         assert_eq!(again, [HURRY_S]);
+    }
+
+    #[test]
+    fn a_group_hears_of_all_words_at_once() {
+        let mut rng = Rng::new(Seed::from_u64(1));
+        let mut wanted = Wanted::new(Manners::Group);
+        for n in 0..200 {
+            wanted.want(at(0), hash(n), None);
+        }
+        let mut now = at(0);
+        for _ in 0..200 {
+            now = wanted.start_at().expect("one is to come").max(now);
+            let (info_hash, _) = wanted.start(now, 2).expect("it may start");
+            // Two others are all that there are.
+            wanted.finished(now, info_hash, told(2), &mut rng);
+        }
+        assert!(now <= at(2), "{now:?}");
+        // Nobody else has come: it is not said again before its time.
+        let mut again = 0;
+        for secs in 2..600 {
+            while wanted.start(at(secs), 2).is_some() {
+                again += 1;
+            }
+        }
+        assert_eq!(again, 0);
     }
 
     #[test]

@@ -225,6 +225,9 @@ pub const ANNOUNCE_RETRY_S: u64 = 60;
 /// Seconds between two searches of a torrent that is in a hurry.
 pub const HURRY_S: u64 = 60;
 
+/// Milliseconds between the starts of two searches for wanted torrents, at the most; less with many.
+pub const START_MS: u64 = 100;
+
 /// Searches for wanted torrents under way at a time.
 pub const WANTED_SEARCHES_MAX: usize = 16;
 
@@ -246,6 +249,32 @@ pub const NEED_CONTACTS_S: (u64, u64) = (10, 10 * 60);
 /// Nodes of each family that are saved and read.
 pub const SAVED_NODES_MAX: usize = 200;
 
+/// In a group's own DHT, instead of [`OUT_PER_NODE_PER_S`]: many words at once, and no more in ten seconds
+/// than a node bears that takes the DHT for everybody's ([`IN_PER_SOURCE_MAX`]).
+pub const GROUP_OUT_PER_NODE_PER_S: (u64, u64) = (3, 18);
+
+/// In a group's own DHT, instead of [`IN_PER_SOURCE_MAX`]: twenty members behind one address.
+pub const GROUP_IN_PER_SOURCE_MAX: u16 = 1_000;
+
+/// In a group's own DHT, instead of [`STORED_TORRENTS_MAX`]: all words of sixteen members; some 200 bytes
+/// each.
+pub const GROUP_STORED_TORRENTS_MAX: usize = 65_536;
+
+/// In a group's own DHT, instead of [`STORED_PER_SOURCE_MAX`]: all words of four members behind one address.
+pub const GROUP_STORED_PER_SOURCE_MAX: u16 = 16_384;
+
+/// In a group's own DHT, instead of [`START_MS`].
+pub const GROUP_START_MS: u64 = 5;
+
+/// In a group's own DHT, instead of [`ANNOUNCE_RETRY_S`].
+pub const GROUP_ANNOUNCE_RETRY_S: u64 = 3;
+
+/// In a group's own DHT, instead of [`EARLY_S`]: with fewer than [`K`] members each who comes is to be told.
+pub const GROUP_EARLY_S: [u64; 5] = [2, 5, 15, 60, 4 * 60];
+
+/// In a group's own DHT, instead of [`HURRY_S`].
+pub const GROUP_HURRY_S: u64 = 5;
+
 const _: () = {
     assert!(REFLECTION_SHORT_MAX < REFLECTION_MAX);
     assert!(STORE_NODES_MAX <= LOOKUP_NODES_MAX);
@@ -253,6 +282,10 @@ const _: () = {
     assert!(RECENT_LOOKUP_S < TOKEN_S);
     assert!(STORED_PEER_S > ANNOUNCE_S);
     assert!(OUT_PER_NODE_PER_S.0 * IN_WINDOW_S + OUT_PER_NODE_PER_S.1 < IN_PER_SOURCE_MAX as u64);
+    assert!(
+        GROUP_OUT_PER_NODE_PER_S.0 * IN_WINDOW_S + GROUP_OUT_PER_NODE_PER_S.1
+            < IN_PER_SOURCE_MAX as u64
+    );
     assert!(ANSWER_BYTES_MAX <= DATAGRAM_BYTES_MAX);
     assert!(PATIENCE_MS.1 < QUERY_TIMEOUT_MS && PATIENCE_LATE_LEAST_MS < QUERY_TIMEOUT_MS);
 };

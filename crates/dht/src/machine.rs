@@ -14,6 +14,7 @@ use crate::id::NodeId;
 use crate::io::{Goal, Input, Output, SearchId};
 use crate::items::Items;
 use crate::limits::{K, SAVED_NODES_MAX, SEARCHES_MAX, SWEEP_S};
+use crate::manners::Manners;
 use crate::measure::{Size, Times};
 use crate::peers::Peers;
 use crate::rate::{Incoming, Outgoing};
@@ -87,6 +88,8 @@ pub struct Config {
     pub version: Option<[u8; 4]>,
     /// What was kept of the last run.
     pub saved: Option<Saved>,
+    /// Whose the DHT is.
+    pub manners: Manners,
 }
 
 impl Side {
@@ -105,7 +108,8 @@ impl Side {
 impl Config {
     /// A node over both families that answers and begins anew.
     pub fn new(seed: Seed) -> Self {
-        Config { seed, v4: true, v6: true, read_only: false, version: None, saved: None }
+        let (read_only, version, saved, manners) = (false, None, None, Manners::default());
+        Config { seed, v4: true, v6: true, read_only, version, saved, manners }
     }
 }
 
@@ -155,7 +159,7 @@ fn family(addr: SocketAddr) -> usize {
 impl Dht {
     /// A node that knows nobody but whom it knew when it was saved.
     pub fn new(now: Instant, config: Config) -> Self {
-        let Config { seed, v4, v6, read_only, version, saved } = config;
+        let Config { seed, v4, v6, read_only, version, saved, manners } = config;
         let mut rng = Rng::new(seed.fork("dht", 0));
         let ids = match &saved {
             Some(saved) => saved.ids,
@@ -178,17 +182,17 @@ impl Dht {
             is_reachable: true,
             version,
             tokens: Tokens::new(seed.fork("dht tokens", 0)),
-            peers: Peers::default(),
+            peers: Peers::new(manners),
             items: Items::default(),
-            incoming: Incoming::new(now),
-            outgoing: Outgoing::new(now),
+            incoming: Incoming::new(now, manners),
+            outgoing: Outgoing::new(now, manners),
             questions: ask::Questions::default(),
             searches: BTreeMap::new(),
             waiting: VecDeque::new(),
             next_search: 0,
             recent: Recent::default(),
             wakes: BTreeSet::new(),
-            wanted: Wanted::default(),
+            wanted: Wanted::new(manners),
             upkeep: upkeep::Upkeep::new(now, nodes.map(|node| node.addr)),
             sweep_at: None,
             crawl: None,

@@ -1,9 +1,8 @@
 //! Peers that announced themselves here (BEP 5), counted by Bloom filters (BEP 33) and sampled (BEP 51).
 
 use crate::id::{NodeId, farthest, is_exempt};
-use crate::limits::{
-    SAMPLES_S, SAMPLES_SENT_MAX, STORED_PEER_S, STORED_PEERS_MAX, STORED_TORRENTS_MAX,
-};
+use crate::limits::{SAMPLES_S, SAMPLES_SENT_MAX, STORED_PEER_S, STORED_PEERS_MAX};
+use crate::manners::Manners;
 use crate::sources::Sources;
 use crate::wire::{Bloom, Samples};
 use althing_base::{Instant, Rng};
@@ -14,6 +13,7 @@ use std::time::Duration;
 /// Peers by torrent.
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
+    manners: Manners,
     torrents: BTreeMap<NodeId, Vec<Peer>>,
     sources: Sources,
     sample: Vec<NodeId>,
@@ -40,6 +40,10 @@ impl Peer {
 }
 
 impl Peers {
+    pub(crate) fn new(manners: Manners) -> Self {
+        Peers { manners, sources: Sources::new(manners), ..Peers::default() }
+    }
+
     /// A peer has announced itself. `me` is our name: where there is no room the torrent farthest from
     /// it goes. Says whether it is kept.
     pub(crate) fn announce(
@@ -157,7 +161,8 @@ impl Peers {
     }
 
     fn has_room(&mut self, me: &NodeId, new: &NodeId) -> bool {
-        if self.torrents.contains_key(new) || self.torrents.len() < STORED_TORRENTS_MAX {
+        let most = self.manners.stored_torrents();
+        if self.torrents.contains_key(new) || self.torrents.len() < most {
             return true;
         }
         let Some(farthest) = farthest(&self.torrents, me) else { return true };
@@ -178,6 +183,7 @@ fn secs(now: Instant) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::STORED_TORRENTS_MAX;
     use althing_base::Seed;
 
     const ME: NodeId = NodeId([0; 20]);
@@ -249,6 +255,16 @@ mod tests {
             peers.announce(at(0), &ME, hash(n), addr(1), false, &mut rng);
         }
         assert_eq!(peers.len().0, usize::from(crate::limits::STORED_PER_SOURCE_MAX));
+    }
+
+    #[test]
+    fn a_group_has_room_for_every_word() {
+        let (mut peers, mut rng) = (Peers::new(Manners::Group), rng());
+        let words = 4_096;
+        for n in 0..10 * words {
+            peers.announce(at(0), &ME, hash(n), addr(n / words), false, &mut rng);
+        }
+        assert_eq!(peers.len().0, 10 * words as usize);
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use crate::id::is_exempt;
 use crate::limits::{
-    BANNED_MAX, IN_BAN_S, IN_PER_SOURCE_MAX, IN_WINDOW_S, LARGE_ANSWERS_PER_S, OUT_NODES_MAX,
-    OUT_PER_NODE_PER_S, OUT_QUESTIONS_PER_S, REFUSALS_PER_S, SHORT_ANSWERS_PER_S, SOURCES_MAX,
-    STRANGER_ANSWERS_PER_S,
+    BANNED_MAX, IN_BAN_S, IN_WINDOW_S, LARGE_ANSWERS_PER_S, OUT_NODES_MAX, OUT_QUESTIONS_PER_S,
+    REFUSALS_PER_S, SHORT_ANSWERS_PER_S, SOURCES_MAX, STRANGER_ANSWERS_PER_S,
 };
+use crate::manners::Manners;
 use althing_base::{Instant, TokenBucket};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +14,7 @@ use std::time::Duration;
 /// What comes in: who says too much is not heard for a while, as libtorrent does it.
 #[derive(Debug)]
 pub(crate) struct Incoming {
+    per_source: u16,
     counts: BTreeMap<Place, u16>,
     window_until: Instant,
     /// Whoever makes way has made it: the others that are counted go on being so until the window ends.
@@ -57,12 +58,13 @@ fn source(addr: SocketAddr) -> Place {
 }
 
 impl Incoming {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant, manners: Manners) -> Self {
         let (strangers, strangers_burst) = STRANGER_ANSWERS_PER_S;
         let (short, short_burst) = SHORT_ANSWERS_PER_S;
         let (refusals, refusals_burst) = REFUSALS_PER_S;
         let (large, large_burst) = LARGE_ANSWERS_PER_S;
         Incoming {
+            per_source: manners.in_per_source(),
             counts: BTreeMap::new(),
             window_until: now,
             crowded: false,
@@ -101,7 +103,7 @@ impl Incoming {
         }
         let count = self.counts.entry(source).or_default();
         *count += 1;
-        if *count <= IN_PER_SOURCE_MAX {
+        if *count <= self.per_source {
             return true;
         }
         if self.banned.len() >= BANNED_MAX {
@@ -154,6 +156,7 @@ pub(crate) enum Held {
 /// What goes out.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
+    per_node: (u64, u64),
     /// When each node may be asked again, with the questions so far paid for in advance: the time until
     /// which its rate is used up (a leaky bucket in one number).
     nodes: BTreeMap<Place, Instant>,
@@ -166,10 +169,11 @@ pub(crate) struct Outgoing {
 const FORGET_AT_LEAST: usize = 32;
 
 impl Outgoing {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant, manners: Manners) -> Self {
         let (rate, burst) = OUT_QUESTIONS_PER_S;
         let all = TokenBucket::new(now, rate, burst);
-        Outgoing { nodes: BTreeMap::new(), forget_at: FORGET_AT_LEAST, all }
+        let per_node = manners.out_per_node();
+        Outgoing { per_node, nodes: BTreeMap::new(), forget_at: FORGET_AT_LEAST, all }
     }
 
     /// Takes leave to ask a node.
@@ -177,7 +181,7 @@ impl Outgoing {
     /// # Errors
     /// When to try again.
     pub(crate) fn take(&mut self, now: Instant, to: SocketAddr) -> Result<(), Held> {
-        let (rate, burst) = OUT_PER_NODE_PER_S;
+        let (rate, burst) = self.per_node;
         let each = Duration::from_secs(1) / rate as u32;
         let ahead = each * (burst as u32 - 1);
         let to = Place::new(to.ip(), to.port());
@@ -211,6 +215,7 @@ impl Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::IN_PER_SOURCE_MAX;
 
     fn at(millis: u64) -> Instant {
         Instant::ORIGIN + Duration::from_millis(millis)
@@ -222,7 +227,7 @@ mod tests {
 
     #[test]
     fn who_says_too_much_is_not_heard_for_five_minutes_whatever_his_port() {
-        let mut incoming = Incoming::new(at(0));
+        let mut incoming = Incoming::new(at(0), Manners::Public);
         let heard = (0..1_000u16).filter(|n| incoming.is_heard(at(0), addr(1, *n))).count();
         assert_eq!(heard, usize::from(IN_PER_SOURCE_MAX));
         assert!(incoming.is_heard(at(0), addr(2, 1)));
@@ -232,13 +237,13 @@ mod tests {
 
     #[test]
     fn what_libtorrent_bears_is_borne() {
-        let mut incoming = Incoming::new(at(0));
+        let mut incoming = Incoming::new(at(0), Manners::Public);
         assert!((0..1_000).all(|n| incoming.is_heard(at(n * 200 + 1), addr(1, 1))));
     }
 
     #[test]
     fn a_million_sources_take_no_memory() {
-        let mut incoming = Incoming::new(at(0));
+        let mut incoming = Incoming::new(at(0), Manners::Public);
         for n in 0..100_000 {
             incoming.is_heard(at(n / 20), addr(n as u32, 1));
         }
@@ -248,7 +253,7 @@ mod tests {
     /// A flood of forged senders does not hide who floods under his own address.
     #[test]
     fn who_says_too_much_is_found_among_a_million_sources() {
-        let mut incoming = Incoming::new(at(0));
+        let mut incoming = Incoming::new(at(0), Manners::Public);
         let flooder = |n: u64| n.is_multiple_of(10);
         let heard = (0..200_000u64)
             .filter(|n| {
@@ -261,7 +266,7 @@ mod tests {
 
     #[test]
     fn strangers_get_less_and_then_nothing() {
-        let mut incoming = Incoming::new(at(0));
+        let mut incoming = Incoming::new(at(0), Manners::Public);
         let leaves: Vec<_> = (0..20_000).map(|n| incoming.leave_for_stranger(at(n / 20))).collect();
         let count = |leave| leaves.iter().filter(|given| **given == leave).count() as u64;
         let most = |(rate, burst): (u64, u64)| rate + burst;
@@ -272,7 +277,16 @@ mod tests {
 
     #[test]
     fn a_node_is_asked_less_than_libtorrent_blocks() {
-        let mut outgoing = Outgoing::new(at(0));
+        let public = asked_in_10_s(Manners::Public);
+        assert!((20..usize::from(IN_PER_SOURCE_MAX)).contains(&public), "{public} in 10 s");
+        // In a group's own DHT, too: some of it may run libtorrent.
+        let group = asked_in_10_s(Manners::Group);
+        assert!((40..usize::from(IN_PER_SOURCE_MAX)).contains(&group), "{group} in 10 s");
+    }
+
+    /// The most questions to one node in any ten seconds of a minute.
+    fn asked_in_10_s(manners: Manners) -> usize {
+        let mut outgoing = Outgoing::new(at(0), manners);
         let mut most = 0;
         let mut asked = Vec::new();
         for n in 0..60_000u64 {
@@ -284,12 +298,12 @@ mod tests {
             let within = asked.iter().filter(|n| (*start..start + 10_000).contains(n)).count();
             most = most.max(within);
         }
-        assert!((20..u64::from(IN_PER_SOURCE_MAX) as usize).contains(&most), "{most} in 10 s");
+        most
     }
 
     #[test]
     fn leave_comes_when_it_was_said() {
-        let mut outgoing = Outgoing::new(at(0));
+        let mut outgoing = Outgoing::new(at(0), Manners::Public);
         let mut now = at(0);
         for _ in 0..100 {
             match outgoing.take(now, addr(1, 1)) {

@@ -1,20 +1,26 @@
 //! How much each address has stored here, so that none fills the stores alone.
 
 use crate::id::is_exempt;
-use crate::limits::STORED_PER_SOURCE_MAX;
+use crate::manners::Manners;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Counts of things by the address that stored them. Never more entries than things.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
+    manners: Manners,
     counts: BTreeMap<IpAddr, u16>,
 }
 
 impl Sources {
+    pub(crate) fn new(manners: Manners) -> Self {
+        Sources { manners, counts: BTreeMap::new() }
+    }
+
     /// Whether the address may store one more thing. Those at home may store any number.
     pub(crate) fn may(&self, ip: IpAddr) -> bool {
-        is_exempt(ip) || self.counts.get(&ip).is_none_or(|count| *count < STORED_PER_SOURCE_MAX)
+        let most = self.manners.stored_per_source();
+        is_exempt(ip) || self.counts.get(&ip).is_none_or(|count| *count < most)
     }
 
     /// It stored one.
