@@ -4,6 +4,7 @@
 //! the ciphers on a link, so that ten thousand of these can be driven in one process.
 
 mod compare;
+mod doubt;
 pub mod limits;
 mod part;
 #[cfg(test)]
@@ -23,11 +24,15 @@ use althing_base::machine::is_due;
 use althing_base::{Instant, Machine, Rng, Seed, UnixTime};
 use bytes::Bytes;
 use compare::Compare;
+use doubt::Doubt;
 use limits::{
-    AFTER_DEATH, SCORE_FIRST, SCORE_IDLE_STAMP, SCORE_INVALID, SCORE_UNASKED, SCORE_UNKEPT,
+    AFTER_DEATH, CLOCK_SET_S, SCORE_FIRST, SCORE_IDLE_STAMP, SCORE_INVALID, SCORE_UNASKED,
+    SCORE_UNKEPT,
 };
 use part::Part;
 use std::time::Duration;
+
+pub use crate::membership::Neighbours;
 
 /// How a node is to be.
 #[derive(Clone, Debug)]
@@ -46,12 +51,17 @@ pub struct Config {
     pub caps: Caps,
     /// It indexes for others.
     pub is_super: bool,
+    /// It answers what others ask. If not, it tells nobody what is offered here, in no way, and has the DHT name
+    /// it for nothing; questions are passed on all the same.
+    pub answers: bool,
     /// It has an index on disk that answers what others ask ([`Output::Consult`]).
     pub consults: bool,
     /// Which words of what is offered here the DHT names us for.
     pub terms: Terms,
     /// Whether it takes mail, and carries any.
     pub mail: mail::Config,
+    /// How many neighbours it has.
+    pub neighbours: Neighbours,
 }
 
 /// Which words of what is offered the DHT names a node for ([`Output::AnnounceTerms`]).
@@ -78,9 +88,11 @@ impl Config {
             read: |bytes| RawRecord::parse(bytes),
             caps: Caps::default(),
             is_super: false,
+            answers: true,
             consults: false,
             terms: Terms::default(),
             mail: mail::Config::off(),
+            neighbours: Neighbours::default(),
         }
     }
 }
@@ -101,6 +113,8 @@ pub struct Overlay {
     mail: Part<Mail>,
     /// When the clock was last read, and what it said.
     clock: (Instant, UnixTime),
+    /// Whether it seems to be wrong.
+    doubt: Doubt,
     /// When records are compared with a neighbour because another has died.
     compare_at: Option<Instant>,
     /// When the next record expires.
@@ -137,6 +151,10 @@ pub struct Stats {
     pub reconciled: u64,
     /// Records that were refused.
     pub refused: u64,
+    /// By how many seconds our clock is behind at least, if what neighbours bring says so.
+    pub behind_s: Option<i64>,
+    /// Questions and answers that were sent, our own and others', without those that only test neighbours.
+    pub questions: u64,
     /// Terms that neighbours are told: of what is offered here, and of what neighbours offer.
     pub terms: [usize; 2],
     /// Mail.
@@ -163,9 +181,10 @@ pub enum Reason {
 impl Overlay {
     /// A node that knows nobody. It looks for others when it is first woken.
     pub fn new(now: Instant, config: Config) -> Self {
-        let Config { seed, me, network, verify, read, caps, is_super, consults, terms, mail } =
+        let Config { seed, me, network, verify, read, caps, is_super, consults, terms, .. } =
             config;
-        let setup = Setup { network, is_super, consults, terms };
+        let Config { mail, neighbours, answers, .. } = config;
+        let setup = Setup { network, is_super, answers, consults, terms };
         let mut shelf = Shelf::new(caps);
         shelf.regard(me, Standing::Own);
         let mut overlay = Overlay {
@@ -173,13 +192,20 @@ impl Overlay {
             verify,
             read,
             rng: Rng::new(seed.fork("overlay", 0)),
-            members: Part::new(Membership::new(now, me, seed.fork("membership", 0), is_super)),
+            members: Part::new(Membership::new(
+                now,
+                me,
+                seed.fork("membership", 0),
+                is_super,
+                neighbours,
+            )),
             tree: Part::new(Broadcast::new()),
             shelf,
             compare: Part::new(Compare::default()),
             search: Part::new(Search::new(now, seed.fork("search", 0), setup)),
             mail: Part::new(Mail::new(me, network, seed.fork("mail", 0), mail, is_super)),
             clock: (now, UnixTime(0)),
+            doubt: Doubt::default(),
             compare_at: None,
             expiry: None,
             stats: Stats::default(),
@@ -203,8 +229,10 @@ impl Overlay {
     /// What it has done and has.
     pub fn stats(&self) -> Stats {
         let (eager, lazy) = self.tree.links();
+        let views = self.members.views();
         Stats {
-            views: self.members.views(),
+            views,
+            behind_s: self.doubt.behind_s(views.outgoing + views.incoming),
             eager,
             lazy,
             missing: self.tree.missing(),
@@ -376,6 +404,12 @@ impl Overlay {
         let admitted = self.shelf.admit_checked(unix, raw, check).map_err(|why| match why {
             Err(_) => SCORE_INVALID,
             Ok(Refused::Work { .. }) => SCORE_IDLE_STAMP,
+            Ok(Refused::Ahead { ahead_s }) => {
+                if let Some(from) = self.members.node(link) {
+                    self.doubt.note(now, from, ahead_s);
+                }
+                0
+            }
             Ok(_) => 0,
         });
         match admitted {
@@ -473,10 +507,16 @@ impl Overlay {
             self.expiry = self.next_expiry();
         }
         for output in &self.sink.outputs {
-            if let Output::Send { link, message } = output
-                && (is_answered(message)
-                    || matches!(message, Message::Query(_)) && self.members.is_leaning(*link))
-            {
+            let Output::Send { link, message } = output else { continue };
+            let is_question = matches!(message, Message::Query(_));
+            let is_search = match message {
+                // Neighbours are asked to say that they have heard by tests alone.
+                Message::Query(question) => !question.receipt || !self.members.is_watched(*link),
+                Message::Answer { hits, .. } => !hits.is_empty() || !self.members.is_watched(*link),
+                _ => false,
+            };
+            self.stats.questions += u64::from(is_search);
+            if is_answered(message) || is_question && self.members.is_leaning(*link) {
                 self.members.sent(now, *link);
             }
         }
@@ -528,7 +568,10 @@ impl Machine for Overlay {
             Input::Contacts(addrs) => self.members.met(now, &addrs, &mut self.sink),
             Input::Publish(record) => self.publish(now, &record),
             Input::Offer(record) => self.search.offer(now, &record),
-            Input::Find(find) => self.search.find(now, &find, &mut self.sink),
+            Input::Find(find) => {
+                let others = self.members.others();
+                self.search.find(now, &find, others, &mut self.sink);
+            }
             Input::StopFinding { id } => self.search.stop(now, id, &mut self.sink),
             Input::Consulted { ask, hits } => {
                 self.search.consulted(now, ask, &hits, &mut self.sink);
@@ -541,6 +584,11 @@ impl Machine for Overlay {
                 self.mail.told(both, *told, &self.search, &mut self.sink);
             }
             Input::Clock(unix) => {
+                let moved = unix.0.saturating_sub(self.unix(now).0);
+                match moved.unsigned_abs() > CLOCK_SET_S.unsigned_abs() {
+                    true => self.doubt.forget(),
+                    false => self.doubt.forget_old(now),
+                }
                 self.clock = (now, unix);
                 self.shelf.expire(unix);
                 self.expiry = self.next_expiry();

@@ -2,9 +2,11 @@
 
 mod find;
 mod mail;
+mod records;
 
 pub(super) use find::{find, find_answer, find_options, find_state};
 pub(super) use mail::{mail_received, mail_sent, mails};
+pub(super) use records::{read_place, record, records};
 
 use super::change;
 use super::types as api;
@@ -303,6 +305,8 @@ pub(super) fn overlay(status: &OverlayStatus) -> api::OverlayInfo {
         duplicates: stats.duplicates,
         reconciled: stats.reconciled,
         refused: stats.refused,
+        clock_behind_s: stats.behind_s,
+        questions: stats.questions,
     }
 }
 

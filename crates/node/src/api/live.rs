@@ -120,6 +120,12 @@ impl Live {
                 id: None,
                 message: format!("{ip} sent data that cannot be right and is kept out from now on"),
             }),
+            SessionEvent::Records { count, records } => {
+                let Some(me) = app.session().overlay_node() else { return };
+                let shown = records.iter().filter(|one| !app.session().is_record_blocked(one));
+                let records = shown.map(|one| convert::record(one, me)).collect();
+                self.tell(&Event::Records { count, records });
+            }
             // Pieces come by the thousand; the next look has their number.
             SessionEvent::PieceVerified { .. } => {}
         }

@@ -228,6 +228,9 @@ section! {
         pub peers: Vec<SocketAddr> = Vec::new(),
         /// Whether to index for others, which takes memory and bandwidth.
         pub super_peer: bool = false,
+        /// How many neighbours to have at least, 3 to 16. Others call besides; with fewer, questions go
+        /// farther.
+        pub neighbours: u32 = overlay::NEIGHBOURS,
     }
 }
 
@@ -241,11 +244,14 @@ section! {
         /// Whether documents in torrents that you publish are read, so that others find them by what they
         /// say: text, Markdown, HTML, EPUB and PDF.
         pub documents: bool = true,
-        /// Whether questions of others are answered from it.
+        /// Whether questions of others are answered: from the index, and with what you have published. If not,
+        /// nobody is told either which words can be found here, and the DHT names this peer for none; questions
+        /// are passed on, and what you have published is known to others all the same, who hold it themselves.
         pub answer: bool = true,
         /// Which words of what you publish the DHT names this peer for, so that who looks for them finds it: "rare"
         /// (a few that are rare), "all" (only in a DHT of a group's own, with `dht.bootstrap` set to its
-        /// members: the public one would suffer) or "off", which also asks it for none.
+        /// members, all of whom say so: words stand there within seconds, and the public one would suffer) or
+        /// "off", which also asks it for none.
         pub dht_terms: DhtTerms = DhtTerms::Rare,
         /// MiB that it may have on disk, at least 16; past them what was met in the DHT longest ago is forgotten, then
         /// nothing more is taken.
@@ -298,6 +304,9 @@ section! {
         pub questions_per_s: u32 = 2,
         /// Torrents whose names are found out at a time, 1 to 32; each takes a connection to a peer.
         pub names_at_once: u32 = 4,
+        /// Seconds until names are written to the index and can be found, 1 to 600; those of that time are
+        /// written together, and found out anew if the program is killed before.
+        pub written_after_s: u32 = 60,
     }
 }
 
@@ -540,6 +549,7 @@ impl Config {
                 reason: "whoever guesses it is a member: use 16 or more, at random",
             });
         }
+        in_range("overlay.neighbours", self.overlay.neighbours, overlay::NEIGHBOURS_RANGE)?;
         if self.overlay.peers.len() > overlay::PEERS_MAX {
             return Err(ConfigError::Value {
                 setting: "overlay.peers",
@@ -557,6 +567,7 @@ impl Config {
         }
         in_range("crawler.questions_per_s", self.crawler.questions_per_s, 1..=10)?;
         in_range("crawler.names_at_once", self.crawler.names_at_once, 1..=32)?;
+        in_range("crawler.written_after_s", self.crawler.written_after_s, 1..=600)?;
         in_range("torznab.network_s", self.torznab.network_s, 0..=20)?;
         at_least_1("web_seeds.connections", self.web_seeds.connections)?;
         if self.web_seeds.connections > limits::CONNECTIONS_MAX {

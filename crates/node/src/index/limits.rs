@@ -8,9 +8,6 @@ pub(super) const COMMIT_OWN_AFTER: Duration = Duration::from_secs(1);
 /// The same for what others publish: they do it one after the other.
 pub(super) const COMMIT_SHELF_AFTER: Duration = Duration::from_secs(5);
 
-/// The same for what the crawler meets. What a killed process loses of it is met again.
-pub(super) const COMMIT_CRAWLED_AFTER: Duration = Duration::from_secs(60);
-
 /// How long after a commit that no other followed the files that are no longer used are deleted; parts of
 /// the index are put together meanwhile.
 pub(super) const TIDY_AFTER: Duration = Duration::from_secs(60);

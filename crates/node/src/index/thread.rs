@@ -3,8 +3,8 @@
 
 use super::documents::{self, Job, Outcome};
 use super::limits::{
-    COMMIT_CRAWLED_AFTER, COMMIT_OWN_AFTER, COMMIT_SHELF_AFTER, DOCUMENTS_WAITING_MAX, RETRY_AFTER,
-    TIDY_AFTER, TOLD_PER_TURN,
+    COMMIT_OWN_AFTER, COMMIT_SHELF_AFTER, DOCUMENTS_WAITING_MAX, RETRY_AFTER, TIDY_AFTER,
+    TOLD_PER_TURN,
 };
 use super::shelf::{held, listing_of};
 use super::{IndexStatus, Told};
@@ -55,11 +55,10 @@ pub(super) async fn run(
     sender: mpsc::WeakUnboundedSender<Told>,
     waiting: Arc<AtomicUsize>,
 ) {
-    let Some((mut events, documents)) =
-        shared.upgrade().map(|shared| (shared.events.subscribe(), shared.config.search.documents))
-    else {
-        return;
-    };
+    let Some(strong) = shared.upgrade() else { return };
+    let (mut events, documents) = (strong.events.subscribe(), strong.config.search.documents);
+    let written_after = Duration::from_secs(strong.config.crawler.written_after_s.into());
+    drop(strong);
     let (reader, jobs) = mpsc::channel(1);
     tokio::spawn(documents::run(Weak::clone(&shared), jobs, sender));
     keeper.reads(documents);
@@ -80,7 +79,7 @@ pub(super) async fn run(
                 Told::Change(change) => keeper.change(*change),
                 Told::Put(listing) => {
                     let put = keeper.index.put_listing(&listing);
-                    keeper.done(put, COMMIT_CRAWLED_AFTER);
+                    keeper.done(put, written_after);
                 }
                 Told::Document(job, outcome) => {
                     // Nobody counts these.

@@ -50,6 +50,12 @@ const _: () = assert!(FRAME_BYTES_MAX <= APPLICATION_BYTES_MAX);
 const _: () = assert!(LINKS_MAX < CONNECTIONS_MAX as usize);
 const _: () = assert!(LINKS_MAX_SUPER < CONNECTIONS_MAX_SUPER as usize);
 
+/// New records that watchers of the session are shown at a time; of further ones they hear how many.
+pub(super) const TOLD_OF_MAX: usize = 16;
+
+/// How often they are told of any at the most (guess: what a person takes for at once).
+pub(super) const TOLD_OF_EVERY: Duration = Duration::from_millis(250);
+
 /// The tag of a listing that says what was met in the DHT, and not that its author has it.
 pub(super) const CRAWLED: &str = "crawled";
 

@@ -6,6 +6,7 @@
 //! Who is at the meeting place is found as in any swarm: DHT, trackers, peer exchange, own network.
 
 mod asking;
+mod fresh;
 mod house;
 mod identity;
 mod limits;
@@ -29,11 +30,12 @@ use althing_bittorrent::InfoHashes;
 use althing_bittorrent::swarm::ApplicationEvent;
 use althing_index::IndexHit;
 use althing_overlay::limits::STRANGER_WORK_BITS;
-use althing_overlay::machine::{Config, Stats, Terms};
+use althing_overlay::machine::{Config, Neighbours, Stats, Terms};
 use althing_overlay::records::{Change, Draft, Record, Standing, stamp};
 use althing_overlay::{Keys, NetworkKey, NodeId};
 use althing_store::shelf::ShelfStore;
 use asking::Asking;
+use fresh::Fresh;
 use house::House;
 use limits::{CLOCK_EVERY, TOLD_PER_TURN, WAITING_BYTES_MAX};
 use post::{Post, Written};
@@ -42,7 +44,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{debug, warn};
+use tracing::warn;
 
 /// What the thread is told. The queue has no bound of its own: frames are bounded by their bytes, what else
 /// comes from the shard by its connections, and those who ask wait for answers.
@@ -89,6 +91,7 @@ pub(crate) struct TooMuch;
 /// The thread as others see it.
 #[derive(Clone)]
 pub(crate) struct Handle {
+    node: NodeId,
     told: mpsc::UnboundedSender<Told>,
     /// Bytes of frames in the queue.
     waiting: Arc<AtomicUsize>,
@@ -232,6 +235,11 @@ impl Handle {
         Ok(())
     }
 
+    /// Our name.
+    pub(crate) fn node(&self) -> NodeId {
+        self.node
+    }
+
     /// Figures for the metrics.
     pub(crate) fn gauges(&self) -> &Gauges {
         &self.gauges
@@ -274,10 +282,14 @@ pub(crate) struct Setup {
     pub(crate) is_super: bool,
     /// Whether it takes mail, and what it carries.
     pub(crate) mail: althing_overlay::mail::Config,
-    /// The index on disk answers what others ask.
+    /// What others ask is answered.
+    pub(crate) answers: bool,
+    /// The index on disk answers it, too.
     pub(crate) consults: bool,
     /// Which words the DHT names us for.
     pub(crate) terms: Terms,
+    /// How many neighbours there are to be.
+    pub(crate) neighbours: Neighbours,
     /// Whom the user has named.
     pub(crate) contacts: Vec<SocketAddr>,
     /// What lists of others say that are followed.
@@ -288,9 +300,10 @@ pub(crate) struct Setup {
 }
 
 impl Prepared {
-    pub(crate) fn new() -> Self {
+    /// `node` is our name.
+    pub(crate) fn new(node: NodeId) -> Self {
         let (sender, told) = mpsc::unbounded_channel();
-        let handle = Handle { told: sender, waiting: Arc::default(), gauges: Arc::default() };
+        let handle = Handle { node, told: sender, waiting: Arc::default(), gauges: Arc::default() };
         Prepared { handle, told }
     }
 
@@ -306,7 +319,7 @@ impl Prepared {
             .map_err(thread_error)?;
         let Prepared { handle, told } = self;
         // The sender is let go of, so that the thread ends with the session.
-        let Handle { told: sender, waiting, gauges } = handle;
+        let Handle { told: sender, waiting, gauges, .. } = handle;
         let later = Later(sender.downgrade());
         let house = House::new(setup.shared.clone(), sender.downgrade());
         drop(sender);
@@ -351,18 +364,23 @@ async fn run(
         network,
         is_super,
         mail,
+        answers,
         consults,
         terms,
+        neighbours,
         contacts,
         blocks,
         mut store,
         seed,
     } = setup;
     let config = Config::new(seed.fork("machine", 0), keys.node(), network);
-    let config = Config { is_super, mail, consults, terms, ..config };
+    let config = Config { is_super, mail, answers, consults, terms, neighbours, ..config };
     let mut post = Post::new(keys.clone(), network, seed.fork("post", 0), mail.is_home);
     let mut side = Side::new(clock::now(), keys, config, contacts, seed);
     let mut asking = Asking::new(seed.fork("asking", 0));
+    let mut fresh = Fresh::default();
+    let mut has_warned = false;
+    let mut trouble = Trouble::default();
     for author in blocks.authors() {
         side.regard(author, Standing::Known);
     }
@@ -377,13 +395,17 @@ async fn run(
             count = told.recv_many(&mut batch, TOLD_PER_TURN) => if count == 0 {
                 return;
             },
-            () = clock::sleep_until(side.deadline()) => {}
+            () = clock::sleep_until(side.deadline().into_iter().chain(fresh.deadline()).min()) => {}
             _ = tick.tick() => {
                 let Some(shared) = shared.upgrade() else { return };
                 side.clock(clock::now(), clock::unix_now(), shared.told_port());
                 let is_here = |hash| shared.torrents.by_hash(hash).is_some();
                 if let Some(record) = side.renewal(clock::unix_now(), is_here) {
                     later.publish(record);
+                }
+                if let Some(behind_s) = side.stats().behind_s.filter(|_| !has_warned) {
+                    has_warned = true;
+                    warn_of_clock(&shared, behind_s);
                 }
                 asking.tick(clock::now(), &mut side);
                 house.tick();
@@ -464,7 +486,17 @@ async fn run(
         let written = post.turn(now, clock::unix_now(), &mut side, &mut store);
         let waiting = (published, written);
         let heeding = (&*blocks, shared.index.as_ref());
-        keep(&mut side, &mut store, &asking, heeding, waiting, later);
+        let mut hold = |side: &Side, record: &Record| {
+            asking.notice(record, side);
+            fresh.note(now, record);
+        };
+        let kept = keep(&mut side, &mut store, &mut hold, heeding, waiting, later);
+        if let Some(error) = trouble.changed(kept) {
+            warn_of_disk(&shared, &error);
+        }
+        if let Some(event) = fresh.take(now) {
+            shared.emit(event);
+        }
         gauges.set(&side.stats());
         while let Some(wish) = side.poll_wish() {
             shared.send(&entry, Command::Application(entry.key, wish));
@@ -480,6 +512,17 @@ async fn run(
             return;
         }
     }
+}
+
+/// Tells the user that his clock seems to be wrong.
+fn warn_of_clock(shared: &Shared, behind_s: i64) {
+    let sentence = format!(
+        "this computer's clock seems to be {} min or more behind those of others in the overlay: what they say \
+         now is not taken here, and what is said here may be taken for old; set the clock right",
+        behind_s / 60
+    );
+    warn!("{sentence}");
+    shared.emit(Event::Note { id: None, sentence: sentence.into() });
 }
 
 /// The thread itself, as those reach it who work for it.
@@ -529,14 +572,14 @@ fn restore(side: &mut Side, post: &mut Post, store: &mut ShelfStore) {
 fn keep(
     side: &mut Side,
     store: &mut ShelfStore,
-    asking: &Asking,
+    hold: &mut impl FnMut(&Side, &Record),
     (blocks, index): (&Desk, Option<&index::Handle>),
     (published, mail): (Vec<oneshot::Sender<Result<(), String>>>, Written),
     later: &Later,
-) {
+) -> Result<(), String> {
     while let Some(change) = side.poll_change() {
         if let Change::Hold(record) = &change {
-            asking.notice(record, side);
+            hold(side, record);
             blocks.heed(record);
             side.block_author(&blocks.filter(), record.author());
         }
@@ -546,11 +589,9 @@ fn keep(
         store.note(change);
     }
     let written = store.write().map_err(|error| error.to_string());
-    if let Err(error) = &written {
-        debug!(%error, "what has changed is not written down");
-    }
+    let outcome = written.clone();
     if published.is_empty() && mail.is_empty() {
-        return;
+        return outcome;
     }
     let sender = later.0.clone();
     let tell = move |result: Result<(), String>| {
@@ -565,6 +606,29 @@ fn keep(
         Ok(()) => flush(store, tell),
         Err(error) => tell(Err(error)),
     }
+    outcome
+}
+
+/// Whether what there is was written down the last time.
+#[derive(Default)]
+struct Trouble(bool);
+
+impl Trouble {
+    /// The error, if it is one and none was before.
+    fn changed(&mut self, outcome: Result<(), String>) -> Option<String> {
+        let had = std::mem::replace(&mut self.0, outcome.is_err());
+        outcome.err().filter(|_| !had)
+    }
+}
+
+/// Tells the user that what is heard does not last.
+fn warn_of_disk(shared: &Shared, error: &str) {
+    let sentence = format!(
+        "what the overlay hears is not written down: {error}; until there is room it is kept in memory, and \
+         after a restart it has to be had from others again"
+    );
+    warn!("{sentence}");
+    shared.emit(Event::Note { id: None, sentence: sentence.into() });
 }
 
 /// Makes what was written last, on another thread, and says how it went.

@@ -12,6 +12,7 @@ use althing_bittorrent::swarm::{ApplicationEvent, ApplicationWish, ConnId, Direc
 use althing_index::{IndexHit, Query, Source};
 use althing_overlay::blocks::{Filter, Subject};
 use althing_overlay::io::{CloseReason, Cost, Find, Hit, Input, LinkId, Output, Page, What};
+use althing_overlay::limits::CREATED_AHEAD_MAX_S;
 use althing_overlay::link::{Event, Link};
 use althing_overlay::machine::{Config, Overlay, Stats};
 use althing_overlay::mail::io::{Told, Wish};
@@ -100,10 +101,17 @@ pub(super) struct Side {
     news: VecDeque<News>,
     /// What is to be done about mail.
     mail: VecDeque<Wish>,
-    /// Records of ours whose time was over before they were renewed.
+    /// Records of ours whose time was over before they were renewed, or has not come.
     lapsed: Vec<Record>,
+    /// Records of others on disk that are ahead of our clock: it is that which is behind.
+    is_behind: bool,
     /// The port that the machine was told.
     port: Option<u16>,
+}
+
+/// Whether a record was created so long from now that nobody takes it whose clock is as ours.
+fn is_ahead(record: &Record, unix: UnixTime) -> bool {
+    record.created().0.saturating_sub(unix.0) > CREATED_AHEAD_MAX_S
 }
 
 impl Side {
@@ -132,6 +140,7 @@ impl Side {
             news: VecDeque::new(),
             mail: VecDeque::new(),
             lapsed: Vec::new(),
+            is_behind: false,
             port: None,
         };
         // It has looked for others when it was made.
@@ -192,8 +201,14 @@ impl Side {
                 continue;
             };
             match shelf.admit(unix, &record) {
-                // A clock that was set back is no reason to throw anything away.
-                Ok(_) | Err(Refused::Held | Refused::Ahead { .. }) => {}
+                Ok(_) | Err(Refused::Held) => {}
+                // A clock that was set back is no reason to throw anything away; what was signed by one that
+                // was ahead is said anew.
+                Err(Refused::Ahead { .. }) => match record.author() == me {
+                    true if self.lapsed.len() < LAPSED_MAX => self.lapsed.push(record),
+                    true => {}
+                    false => self.is_behind = true,
+                },
                 Err(refused) => {
                     // Nobody renewed it while this peer was off.
                     let is_over = matches!(refused, Refused::Expired);
@@ -359,8 +374,13 @@ impl Side {
     }
 
     /// Signs something, so that it is newer than what there is of the same kind and slot.
-    pub(super) fn sign(&self, unix: UnixTime, draft: Draft) -> Result<Record, String> {
+    pub(super) fn sign(&mut self, unix: UnixTime, draft: Draft) -> Result<Record, String> {
         let key = Key { author: self.keys.node(), kind: draft.kind, slot: draft.slot };
+        let before = self.overlay.shelf().newest(&key);
+        if before.is_some_and(|before| is_ahead(before, unix)) && self.trusts_clock(unix) {
+            // Nobody else has taken that, nor would anybody what is newer.
+            self.overlay.shelf_mut().disown(&key);
+        }
         let lifetime = draft.expires.0.saturating_sub(draft.created.0);
         let (created, seq) = match self.overlay.shelf().newest(&key) {
             Some(before) => Draft::after(before, unix),
@@ -369,6 +389,21 @@ impl Side {
         let expires = UnixTime(created.0.saturating_add(lifetime));
         let draft = Draft { created, seq, expires, ..draft };
         draft.sign(&self.keys, &self.network).map_err(|error| error.to_string())
+    }
+
+    /// Whether nothing speaks for our clock being behind.
+    fn trusts_clock(&self, unix: UnixTime) -> bool {
+        let me = self.keys.node();
+        let is_others = |record: &Record| record.author() != me && is_ahead(record, unix);
+        !self.is_behind
+            && self.overlay.stats().behind_s.is_none()
+            && !self.overlay.shelf().records().any(is_others)
+    }
+
+    /// Whether there is somebody by whom that would have shown.
+    fn has_company(&self) -> bool {
+        let views = self.overlay.stats().views;
+        views.outgoing + views.incoming > 0
     }
 
     /// The record of ours that expires next, anew, if half of its time is over; not if it is of a torrent
@@ -383,20 +418,26 @@ impl Side {
             Body::Listing(listing) => short_hashes(listing.info_hash()).any(&is_here),
             _ => true,
         };
+        // What is ahead of the clock was signed while that was wrong.
+        let is_wrong = self.has_company() && self.trusts_clock(unix);
         let is_due = |record: &&Record| {
             let (created, expires) = (record.created().0, record.expires().0);
-            unix.0 >= created + (expires - created) / 2 && is_true(record)
+            let is_old = unix.0 >= created + (expires - created) / 2;
+            (is_old || is_wrong && is_ahead(record, unix)) && is_true(record)
         };
         let shelf = self.overlay.shelf();
-        let is_missing = |record: &Record| is_true(record) && shelf.newest(&record.key()).is_none();
+        let is_missing = |record: &Record| {
+            let may_be = is_wrong || !is_ahead(record, unix);
+            may_be && is_true(record) && shelf.newest(&record.key()).is_none()
+        };
         if let Some(at) = self.lapsed.iter().position(is_missing) {
             let record = self.lapsed.swap_remove(at);
             return self.sign(unix, Draft::of(&record)).ok();
         }
         let me = self.keys.node();
         let ours = self.overlay.shelf().records_of(&me);
-        let record = ours.filter(is_due).min_by_key(|record| record.expires())?;
-        self.sign(unix, Draft::of(record)).ok()
+        let draft = Draft::of(ours.filter(is_due).min_by_key(|record| record.expires())?);
+        self.sign(unix, draft).ok()
     }
 
     /// What takes back that we have a torrent, if we have said so.

@@ -1,6 +1,7 @@
 //! What happens in a session, for whoever watches.
 
 use super::{TorrentId, TorrentState};
+use althing_overlay::records::Record;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -55,6 +56,13 @@ pub enum Event {
     Banned {
         /// Whose.
         ip: IpAddr,
+    },
+    /// New records have come to be held, from others or from our own user.
+    Records {
+        /// How many since the last time that this was said.
+        count: u64,
+        /// The first of them.
+        records: Arc<[Record]>,
     },
     /// Something a user should read.
     Note {

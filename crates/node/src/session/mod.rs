@@ -25,6 +25,7 @@ mod overlay;
 pub(crate) mod persist;
 mod queue;
 mod reading;
+mod records;
 mod relocate;
 pub(crate) mod settings;
 pub(crate) mod shared;
@@ -58,6 +59,7 @@ pub use options::{AddOptions, AddSource, CreateOptions, TorrentKind};
 pub use overlay::{OverlayError, OverlayLink, OverlayStatus};
 pub use queue::QueueMove;
 pub use reading::{FileReader, OpenFile, Viewer};
+pub use records::{RECORDS_OF_PAGE_MAX, RecordsPage, RecordsQuery};
 pub use relocate::Located;
 pub use settings::TorrentChange;
 pub use snapshot::{

@@ -78,6 +78,11 @@ impl Session {
         Ok(OverlayStatus { node, super_peer, stats, links })
     }
 
+    /// Our name in the overlay, if this session takes part in it.
+    pub fn overlay_node(&self) -> Option<NodeId> {
+        self.shared.overlay.as_ref().map(Handle::node)
+    }
+
     /// All records that are held, in no order that means anything.
     ///
     /// # Errors

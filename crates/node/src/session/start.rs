@@ -102,7 +102,7 @@ pub(super) async fn start(
     let reach = Arc::new(Desk::new(&way, net::listens(&config.network)));
     let udp = udp::runs(&config.network).then(udp::Prepared::new);
     let identity = config.overlay.enabled.then(|| overlay::open_identity(&paths.identity()));
-    let overlay = identity.transpose()?.map(|keys| (overlay::Prepared::new(), keys));
+    let overlay = identity.transpose()?.map(|keys| (overlay::Prepared::new(keys.node()), keys));
     let index = index::Prepared::open(&config, &paths.index());
     let shared = Arc::new(Shared {
         index: index.as_ref().map(|index| index.handle.clone()),
@@ -190,8 +190,10 @@ pub(super) async fn start(
             network,
             is_super: config.super_peer,
             mail: shared.config.mail.wanted(),
+            answers: shared.config.search.answer,
             consults: shared.index.is_some() && shared.config.search.answer,
             terms: shared.config.search.dht_terms.terms(),
+            neighbours: config.room(),
             contacts: config.peers.clone(),
             blocks: Arc::clone(&shared.blocks),
             store,
@@ -478,6 +480,8 @@ impl Running {
             return;
         };
         tasks.iter().for_each(JoinHandle::abort);
+        // Whoever listens to one that stands would wait for ever.
+        shared.finds.end();
         let given_up = mappings.into_iter().map(|(stop, task)| {
             // An error means that it has ended.
             let _ = stop.send(());

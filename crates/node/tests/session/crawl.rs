@@ -1,13 +1,24 @@
 //! A session that finds out which torrents others have in a DHT of their own, on the loopback.
 
-use crate::dht::{nodes_of, settings, until};
+use crate::dht::{nodes_of, until};
 use crate::find::found;
 use crate::support::{Node, gauge, some_files, torrent};
 use althing_bittorrent::metainfo::Format;
 use althing_index::{Query, Source};
+use althing_node::Config;
+use althing_node::config::DhtTerms;
 use althing_node::session::{AddOptions, FindVia};
 use althing_overlay::blocks::Entry;
 use althing_overlay::records::Text;
+use std::net::SocketAddr;
+
+/// Settings of a session that begins with these nodes, of a DHT that is a group's own: what is announced stands
+/// there at once.
+fn settings(nodes: &[SocketAddr]) -> Config {
+    let mut config = crate::dht::settings(nodes);
+    config.search.dht_terms = DhtTerms::All;
+    config
+}
 
 #[tokio::test]
 async fn names_are_found_out_and_nothing_is_announced_or_fetched() {
@@ -19,6 +30,7 @@ async fn names_are_found_out_and_nothing_is_announced_or_fetched() {
     let mut config = settings(&begin);
     config.crawler.enabled = true;
     config.crawler.questions_per_s = 10;
+    config.crawler.written_after_s = 1;
     // There is an index with the overlay.
     config.overlay.enabled = true;
     let others = [&first, &second, &third];

@@ -14,7 +14,7 @@ pub(crate) fn options(words: &str, via: FindVia) -> FindOptions {
 }
 
 /// Waits until a search is over.
-async fn over(find: &Arc<Find>) -> Vec<Answer> {
+pub(crate) async fn over(find: &Arc<Find>) -> Vec<Answer> {
     until("the search ends", async || {
         (find.snapshot().state == FindState::Ended).then(|| find.answers())
     })
@@ -33,7 +33,7 @@ pub(crate) async fn found(node: &Node, words: &str, via: FindVia) -> (Arc<Find>,
 }
 
 /// Two of which the second knows the first.
-async fn two(is_super: bool) -> (Node, Node) {
+pub(crate) async fn two(is_super: bool) -> (Node, Node) {
     let mut config = settings(&[]);
     config.overlay.super_peer = is_super;
     let first = Node::with(config).await;

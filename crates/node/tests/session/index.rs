@@ -1,11 +1,12 @@
 //! The local index of sessions in an overlay, on the loopback.
 
 use crate::dht::until;
+use crate::faults::SmallDisk;
 use crate::support::{Files, Node, config, torrent};
 use althing_bittorrent::metainfo::Format;
 use althing_index::{IndexHit, Query, Source};
-use althing_node::Config;
 use althing_node::session::{FindKind, FindOptions, FindVia, TorrentId};
+use althing_node::{Config, Session};
 use std::net::SocketAddr;
 
 /// Settings of a session that knows these peers.
@@ -173,4 +174,45 @@ async fn others_find_what_documents_say() {
     for node in [asks, has] {
         node.session.shutdown().await;
     }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_of_and_what_is_lost_comes_back() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = dir.path().join("index");
+    let Some(_disk) = SmallDisk::mount(&folder, 16) else {
+        println!("skipped: only root may mount a small disk");
+        return;
+    };
+    // Else the folder, which is a disk now, would be made anew.
+    std::fs::write(folder.join("format"), "1\n").expect("there is room");
+    let session = Session::start(settings(&[]), dir.path()).await.expect("it starts");
+    let node = Node::around(session, dir);
+    let files: Files = vec![("one.bin", crate::support::noise(1, 50_000))];
+    publish(&node, "Atlas of migrating birds", &files).await;
+    found(&node, "birds", 1).await;
+    let filler = node.dir.path().join("index/filler");
+    crate::overlay::fill(&filler);
+    publish(&node, "Atlas of migrating fish", &files).await;
+    let trouble = until("it says what is wrong", async || {
+        node.session.index().expect("there is one").trouble
+    })
+    .await;
+    assert!(trouble.contains("no room left"), "{trouble}");
+    // What was written before can be found, and others hear of what was not.
+    found(&node, "birds", 1).await;
+    assert_eq!(node.session.overlay_records().await.expect("it takes part").len(), 2);
+    std::fs::remove_file(&filler).expect("it is there");
+    publish(&node, "Atlas of migrating deer", &files).await;
+    found(&node, "deer", 1).await;
+    until("nothing is wrong any more", async || {
+        node.session.index().expect("there is one").trouble.is_none().then_some(())
+    })
+    .await;
+    node.session.shutdown().await;
+    let node = node.start_again_with(settings(&[])).await;
+    for words in ["birds", "fish", "deer"] {
+        found(&node, words, 1).await;
+    }
+    node.session.shutdown().await;
 }

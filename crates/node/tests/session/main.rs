@@ -20,6 +20,7 @@ mod manage;
 mod overlay;
 mod places;
 mod rates;
+mod seeking;
 mod settings;
 mod steward;
 mod stranger;

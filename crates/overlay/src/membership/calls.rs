@@ -1,8 +1,8 @@
 //! Who is called, when, and how many at a time.
 
 use super::limits::{
-    ACTIVE_WANTED, DIAL_PATIENCE, DIAL_TIMEOUT, DIALS_MAX, DIALS_PER_S, LINKED_WAIT, MEET_EVERY,
-    MEET_FIRST, MEET_MAX, MET_MAX, OUT_MAX, OUT_SPARE, OUT_WANTED, TOP_UP_EVERY,
+    DIAL_PATIENCE, DIAL_TIMEOUT, DIALS_MAX, DIALS_PER_S, LINKED_WAIT, MEET_EVERY, MEET_FIRST,
+    MEET_MAX, MET_MAX, OUT_SPARE, TOP_UP_EVERY,
 };
 use super::passive::Known;
 use super::peer::{Peer, Stage};
@@ -47,7 +47,7 @@ pub(super) struct Calls {
     /// When the meeting place may be asked again, and how long to wait after that.
     meet_at: Instant,
     meet_wait: Duration,
-    /// When one more than [`OUT_WANTED`] is called, if few have called us.
+    /// When one more is called than a node always calls, if few have called us.
     top_up_at: Option<Instant>,
 }
 
@@ -169,8 +169,8 @@ impl Membership {
     /// How many calls there should be for neighbours that are missing, besides those under way.
     fn missing(&mut self, now: Instant) -> usize {
         let (outgoing, all) = self.sure();
-        let mut missing = OUT_WANTED.saturating_sub(outgoing);
-        if missing > 0 || all >= ACTIVE_WANTED {
+        let mut missing = self.room.out_wanted().saturating_sub(outgoing);
+        if missing > 0 || all >= self.room.wanted() {
             self.calls.top_up_at = None;
         } else if is_due(now, self.calls.top_up_at) {
             missing = 1;
@@ -191,7 +191,7 @@ impl Membership {
         self.give_up_calls(now, sink);
         let missing = self.missing(now);
         let (outgoing, all) = self.sure();
-        if outgoing >= OUT_WANTED && all >= ACTIVE_WANTED {
+        if outgoing >= self.room.out_wanted() && all >= self.room.wanted() {
             self.calls.meet_wait = MEET_FIRST;
             self.calls.mend_at = None;
             return;
@@ -297,7 +297,7 @@ impl Membership {
         if let Some(known) = self.passive.visit(&mut self.rng, is_busy) {
             // Who is there again may be in a part of the network that we have lost: that is worth a
             // neighbour.
-            let is_lost = known.failures > 0 && self.sure().0 < OUT_MAX;
+            let is_lost = known.failures > 0 && self.sure().0 < self.room.out_max();
             let purpose = if is_lost { Purpose::Neighbour } else { Purpose::Visit };
             self.call(now, known, purpose, sink);
         }
@@ -305,7 +305,7 @@ impl Membership {
 
     /// A visit has shown that what others know does not come here: the two become neighbours.
     pub(crate) fn keep(&mut self, link: LinkId, sink: &mut Sink) {
-        let is_room = self.sure().0 < OUT_MAX;
+        let is_room = self.sure().0 < self.room.out_max();
         let visited =
             |peer: &Peer| peer.link == link && peer.outgoing && peer.stage == Stage::Visiting;
         if is_room && let Some(at) = self.peers.iter().position(visited) {
@@ -318,7 +318,7 @@ impl Membership {
     /// Lets a neighbour go that was kept besides.
     pub(super) fn trim(&mut self, now: Instant, sink: &mut Sink) {
         let (outgoing, all) = self.sure();
-        if outgoing <= OUT_WANTED + 1 || all <= ACTIVE_WANTED {
+        if outgoing <= self.room.out_wanted() + 1 || all <= self.room.wanted() {
             return;
         }
         let old =

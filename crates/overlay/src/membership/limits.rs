@@ -23,6 +23,13 @@ pub const OUT_SPARE: Duration = Duration::from_secs(900);
 /// How long it waits before each of those that it calls because few have called: others may meanwhile.
 pub const TOP_UP_EVERY: Duration = Duration::from_secs(30);
 
+/// The least that may be set in place of [`ACTIVE_WANTED`]: with two called by each node a network holds
+/// together.
+pub const NEIGHBOURS_MIN: usize = 3;
+
+/// And the most: forty links, and as many records of each change of an index.
+pub const NEIGHBOURS_MAX: usize = 16;
+
 /// Neighbours that called us; past them who calls is refused, or another gives way to somebody who has
 /// no neighbour at all. Twice as many as there are on average, so that a newcomer finds a place at the
 /// first or second try, also where a third of the nodes cannot be called.

@@ -19,6 +19,7 @@ mod leaning;
 pub mod limits;
 mod passive;
 mod peer;
+mod room;
 mod seek;
 pub(crate) mod subnet;
 mod walks;
@@ -31,12 +32,13 @@ use althing_base::machine::is_due;
 use althing_base::{Instant, Rng, Seed, TokenBucket};
 use calls::Purpose;
 use limits::{
-    BAN, BANNED_MAX, DISPLACED_COST, DISPLACED_PER_10_S, FRIEND_AFTER, IN_CROWD_MAX, IN_MAX,
-    JOINS_PER_S, PENDING_IN_MAX, PENDING_IN_MAX_SUPER, PER_ADDRESS_MAX, PROBE_EVERY, PROBE_FRESH,
-    PROTECTED, REFUSED_WAIT, SCORE_MIN,
+    BAN, BANNED_MAX, DISPLACED_COST, DISPLACED_PER_10_S, FRIEND_AFTER, JOINS_PER_S, PENDING_IN_MAX,
+    PENDING_IN_MAX_SUPER, PER_ADDRESS_MAX, PROBE_EVERY, PROBE_FRESH, PROTECTED, REFUSED_WAIT,
+    SCORE_MIN,
 };
 use passive::Passive;
 use peer::{Due, Peer, Peers, Silence, Stage};
+pub use room::Neighbours;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
@@ -60,6 +62,7 @@ pub(crate) struct Membership {
     rng: Rng,
     hello: Hello,
     me: NodeId,
+    room: Neighbours,
     passive: Passive,
     seeks: seek::Seeks,
     banned: VecDeque<(NodeId, Instant)>,
@@ -85,10 +88,17 @@ pub struct Views {
 }
 
 impl Membership {
-    pub(crate) fn new(now: Instant, me: NodeId, seed: Seed, is_super: bool) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        me: NodeId,
+        seed: Seed,
+        is_super: bool,
+        room: Neighbours,
+    ) -> Self {
         let mut rng = Rng::new(seed);
         Membership {
             me,
+            room,
             hello: Hello { version: VERSION, features: 0, port: None, is_super },
             peers: Peers::default(),
             passive: Passive::default(),
@@ -118,6 +128,12 @@ impl Membership {
         let (leaning, serving) = (stage(Stage::Leaning), stage(Stage::Serving));
         let pending = self.peers.len() - outgoing - incoming - leaning - serving;
         Views { outgoing, incoming, pending, passive: self.passive.len(), leaning, serving }
+    }
+
+    /// How many others there are, as far as can be told from here: none if we have heard of more than we
+    /// know now.
+    pub(crate) fn others(&self) -> Option<usize> {
+        (!self.passive.is_short()).then(|| self.peers.len() + self.passive.len())
     }
 
     /// A neighbour by chance.
@@ -489,7 +505,7 @@ impl Membership {
         let incoming = |peer: &&Peer| peer.is_active() && !peer.outgoing;
         let count = self.peers.iter().filter(incoming).count();
         let is_crowd = self.is_crowd(newcomer);
-        if count < IN_MAX && (!is_crowd || count < IN_CROWD_MAX) {
+        if count < self.room.in_max() && (!is_crowd || count < self.room.in_crowd_max()) {
             return true;
         }
         if !urgent || is_crowd {

@@ -26,11 +26,18 @@ pub(super) struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Passive {
     known: Vec<Known>,
+    /// Somebody was heard of for whom there was no room, or had to make room.
+    is_short: bool,
 }
 
 impl Passive {
     pub(super) fn len(&self) -> usize {
         self.known.len()
+    }
+
+    /// Whether there are some whom it has heard of and does not know any more.
+    pub(super) fn is_short(&self) -> bool {
+        self.is_short
     }
 
     /// Somebody was heard of. Who is known already stays where he was if he was a neighbour there.
@@ -61,6 +68,7 @@ impl Passive {
         let net = subnet(&new.addr);
         let crowd = |known: &&Known| subnet(&known.addr) == net;
         if net.is_some() && self.known.iter().filter(crowd).count() >= PASSIVE_SUBNET_MAX {
+            self.is_short = true;
             return;
         }
         if new.is_friend && self.known.iter().filter(|known| known.is_friend).count() >= FRIENDS_MAX
@@ -71,6 +79,8 @@ impl Passive {
         }
         if self.known.len() < PASSIVE_MAX {
             self.known.push(new);
+        } else {
+            self.is_short = true;
         }
     }
 
@@ -81,6 +91,7 @@ impl Passive {
         let worst = some.filter(|(_, known)| known.failures == most);
         if let Some((at, _)) = worst.clone().nth(rng.index(worst.count())) {
             self.known.swap_remove(at);
+            self.is_short = true;
         }
     }
 

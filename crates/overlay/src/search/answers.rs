@@ -59,6 +59,14 @@ impl Search {
         found.into_iter().cloned().collect()
     }
 
+    /// What of it others are told.
+    pub(super) fn given(&self, words: &[Word], what: What, wanted: usize) -> Vec<Record> {
+        match self.answers {
+            true => self.offered(words, what, wanted),
+            false => Vec::new(),
+        }
+    }
+
     /// Asks the index on disk, if there is one and it is not asked too much. Whether it is asked.
     pub(super) fn consult(
         &mut self,
@@ -133,7 +141,7 @@ impl Search {
         if self.seen.came(now, link, question).is_none() {
             return;
         }
-        let found = self.offered(&question.words, question.what, question.wanted.into());
+        let found = self.given(&question.words, question.what, question.wanted.into());
         let wanted = question.wanted.saturating_sub(found.len() as u8);
         self.seen.has_given(question.id, found.iter().map(|record| record.id()));
         let hits: Vec<_> = found.iter().map(RawHit::from).collect();

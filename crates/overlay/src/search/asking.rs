@@ -2,7 +2,10 @@
 
 use super::Search;
 use super::hit::{Hit, What};
-use super::limits::{ASKING_MAX, COUNTS_ONE_OF, DHT_PATIENCE, QUERY_WORDS_MAX, ROUNDS, WANTED_MAX};
+use super::limits::{
+    ASKING_MAX, COUNTS_ONE_OF, DHT_PATIENCE, ENOUGH_FOR_EACH, LAST_WAIT, QUERY_WORDS_MAX, ROUNDS,
+    WANTED_MAX,
+};
 use super::structured::Lookup;
 use super::words::{Term, Word, words};
 use crate::id::NodeId;
@@ -49,6 +52,8 @@ pub(super) struct Asking {
     was_looked_up: bool,
     /// And the next step is not taken before it has answered, or for some time.
     waits_for_dht: bool,
+    /// So few others are known that all of them are asked.
+    reaches_all: bool,
     /// How much was known here.
     own: usize,
     /// How much was known when the last step was taken.
@@ -171,8 +176,15 @@ impl Asking {
 }
 
 impl Search {
-    /// The user looks for something, and wants so many answers that differ.
-    pub(crate) fn find(&mut self, now: Instant, find: &Find, sink: &mut Sink) {
+    /// The user looks for something, and wants so many answers that differ. So many `others` there are, if
+    /// all that were heard of are known.
+    pub(crate) fn find(
+        &mut self,
+        now: Instant,
+        find: &Find,
+        others: Option<usize>,
+        sink: &mut Sink,
+    ) {
         let Find { id, wanted, via, what, .. } = *find;
         let mut words = words(&find.words);
         words.truncate(QUERY_WORDS_MAX);
@@ -191,7 +203,8 @@ impl Search {
             self.note_question(now, None, &words);
         }
         let here = self.offered(&words, what, wanted.into());
-        let steps = self.steps(&words, via);
+        let rounds = rounds(others);
+        let steps = self.steps(&words, via, rounds);
         self.asking.push(Asking {
             id,
             words,
@@ -205,6 +218,7 @@ impl Search {
             is_auto: via == Via::Auto,
             was_looked_up: false,
             waits_for_dht: false,
+            reaches_all: rounds < ROUNDS.len(),
             own: 0,
             before: 0,
             next: now,
@@ -224,11 +238,11 @@ impl Search {
     /// Those who index for others know of everything for some ten messages. Without them, what some neighbour offers
     /// or leads to is a few messages away, and nothing is cheaper; what none of forty nodes around us has is
     /// rare, and the DHT names who has it for some forty messages, wherever that is; to walk to it costs hundreds.
-    fn steps(&self, words: &[Word], via: Via) -> VecDeque<Step> {
-        let walks = (0..ROUNDS.len()).map(Step::Walk);
+    fn steps(&self, words: &[Word], via: Via, rounds: usize) -> VecDeque<Step> {
+        let walks = (0..rounds).map(Step::Walk);
         match via {
             Via::Walk => walks.collect(),
-            Via::Super => (0..ROUNDS.len()).map(Step::Super).collect(),
+            Via::Super => (0..rounds).map(Step::Super).collect(),
             Via::Dht => [Step::Dht].into(),
             Via::Auto => {
                 let terms: Vec<Term> = words.iter().map(Word::term).collect();
@@ -357,8 +371,37 @@ impl Search {
         let question = asking.question(budget, width);
         let sent = self.walk(None, &question, via, sink);
         asking.has_sent(&question, &sent);
+        // Nothing is asked after it that would be late for what still comes.
+        let is_last = asking.reaches_all && asking.steps.is_empty();
+        let wait = if is_last { wait.max(LAST_WAIT) } else { wait };
         // Who has nobody to ask need not wait.
         asking.next = if sent.is_empty() { now } else { now + wait };
         true
+    }
+}
+
+/// How often a question is asked, each time with more, if so many others are known and nobody was ever
+/// heard of besides: no more often than it takes to come to all of them.
+fn rounds(others: Option<usize>) -> usize {
+    let Some(others) = others else { return ROUNDS.len() };
+    let enough = (others as u64).saturating_mul(ENOUGH_FOR_EACH);
+    let mut sum = 0;
+    let short = ROUNDS.iter().take_while(|(budget, _, _)| {
+        let is_short = sum < enough;
+        sum += u64::from(*budget);
+        is_short
+    });
+    short.count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_are_asked_less_often_than_many() {
+        let of = |others| rounds(Some(others));
+        assert_eq!([of(0), of(2), of(5), of(6), of(20), of(21), of(36)], [1, 1, 1, 2, 2, 3, 3]);
+        assert_eq!((of(1_000), rounds(None)), (ROUNDS.len(), ROUNDS.len()));
     }
 }

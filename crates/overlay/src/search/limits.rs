@@ -224,6 +224,21 @@ pub const ANNOUNCE_AFTER: Duration = Duration::from_secs(45);
 /// And how long until it is looked at again.
 pub const ANNOUNCE_EVERY: Duration = Duration::from_secs(600);
 
+/// How long after something is offered it is announced in a DHT of a group's own: what is offered at
+/// once, after a start, is announced together.
+pub const ANNOUNCE_ALL_AFTER: Duration = Duration::from_millis(300);
+
+/// And how long until it is looked at again there.
+pub const ANNOUNCE_ALL_EVERY: Duration = Duration::from_secs(2);
+
+/// Messages of a question for each other node that is known, after which all of them have been asked, as long as
+/// all that were ever heard of are known: then it is not asked again with more. By chance alone twelve nodes
+/// have all been asked after some 35 messages; questions look for nodes where they have not been.
+pub const ENOUGH_FOR_EACH: u64 = 8;
+
+/// How long the last answers to such a question are waited for: an index on disk has [`CONSULT_WAIT`].
+pub const LAST_WAIT: Duration = Duration::from_millis(1_300);
+
 /// How a question goes out: so many messages, on so many ways, and so long is waited before the next time, if
 /// it is not answered. What is near or common is found by the first. Few
 /// ways, that go far, find more than many: whatever spreads around who asks has been there before (of single
@@ -236,6 +251,7 @@ pub const ROUNDS: [(u16, u8, Duration); 5] = [
     (680, 32, Duration::from_millis(2_800)),
 ];
 
+const _: () = assert!(LAST_WAIT.as_millis() > CONSULT_WAIT.as_millis());
 const _: () = assert!(ANSWERS_OF_NODE_MAX <= ANSWERS_PASSED_MAX);
 const _: () = assert!(ANSWERS_OF_NODE_MAX <= PASSED_OF_AUTHOR_MAX);
 const _: () = assert!(PASSED_OF_LINK_MAX < ANSWERS_PASSED_MAX);

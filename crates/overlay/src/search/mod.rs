@@ -85,6 +85,8 @@ pub(crate) struct Search {
     network: NetworkKey,
     /// It indexes for others.
     is_super: bool,
+    /// It answers others from what is here.
+    answers: bool,
     links: Vec<Neighbour>,
     offers: Offers,
     /// The indexes that neighbours are told: of what is offered here, and of what they themselves offer.
@@ -108,6 +110,7 @@ pub(crate) struct Search {
 pub(crate) struct Setup {
     pub(crate) network: NetworkKey,
     pub(crate) is_super: bool,
+    pub(crate) answers: bool,
     pub(crate) consults: bool,
     pub(crate) terms: Terms,
 }
@@ -133,11 +136,12 @@ pub(crate) struct TooMuch;
 
 impl Search {
     pub(crate) fn new(now: Instant, seed: Seed, setup: Setup) -> Self {
-        let Setup { network, is_super, consults, terms } = setup;
+        let Setup { network, is_super, answers, consults, terms } = setup;
         Search {
             rng: Rng::new(seed),
             network,
             is_super,
+            answers,
             links: Vec::new(),
             offers: Offers::default(),
             ours: Default::default(),
@@ -147,7 +151,7 @@ impl Search {
             asking: Vec::new(),
             structured: Structured::new(terms),
             visitors: Vec::new(),
-            consults: consults.then(|| Consults::new(now)),
+            consults: (answers && consults).then(|| Consults::new(now)),
             also: TermSet::default(),
         }
     }
@@ -172,7 +176,7 @@ impl Search {
 
     /// There is something to find here, or no longer.
     pub(crate) fn offer(&mut self, now: Instant, record: &Record) {
-        if self.offers.put(record) {
+        if self.offers.put(record) && self.answers {
             self.plan(now, 0);
             self.structured.plan(now);
         }
@@ -241,6 +245,7 @@ impl Search {
         let most = TERMS_MAX[which];
         let mut alone = TermSet::default();
         self.ours[which] = match which {
+            0 if !self.answers => self.also.clone(),
             0 if self.also.is_empty() => self.offers.terms(most),
             0 => TermSet::joined([&self.also, &self.offers.terms(most)].into_iter(), most).0,
             _ => {
@@ -280,7 +285,7 @@ impl Search {
             return Err(TooMuch);
         }
         other.theirs[which] = set;
-        self.structured.plan(now);
+        self.structured.plan_anew(now);
         if !is_near {
             self.note_terms(now, at);
             self.plan(now, 1);
@@ -310,7 +315,7 @@ impl Search {
             self.note_question(now, Some(link), &question.words);
         }
         if is_new {
-            let found = self.offered(&question.words, question.what, wanted);
+            let found = self.given(&question.words, question.what, wanted);
             wanted -= found.len();
             self.seen.has_given(question.id, found.iter().map(|record| record.id()));
             hits.extend(found.iter().map(RawHit::from));

@@ -8,10 +8,10 @@
 use super::Search;
 use super::asking::Asking;
 use super::limits::{
-    ANNOUNCE_AFTER, ANNOUNCE_EVERY, ANNOUNCED_ALL_MAX, ANNOUNCED_RARE_MAX, BARREN_MAX, BARREN_TIME,
-    CANDIDATES_MAX, KEYS_OF_QUESTION_MAX, RARE_SEEN_MAX, TERM_WAIT, VISIT_ANSWER, VISIT_CALL,
-    VISIT_LINGER, VISIT_PATIENCE, VISITS_AT_ONCE, VISITS_OF_NETWORK, VISITS_OF_QUESTION,
-    WORDS_OF_LISTING_ANNOUNCED,
+    ANNOUNCE_AFTER, ANNOUNCE_ALL_AFTER, ANNOUNCE_ALL_EVERY, ANNOUNCE_EVERY, ANNOUNCED_ALL_MAX,
+    ANNOUNCED_RARE_MAX, BARREN_MAX, BARREN_TIME, CANDIDATES_MAX, KEYS_OF_QUESTION_MAX,
+    RARE_SEEN_MAX, TERM_WAIT, VISIT_ANSWER, VISIT_CALL, VISIT_LINGER, VISIT_PATIENCE,
+    VISITS_AT_ONCE, VISITS_OF_NETWORK, VISITS_OF_QUESTION, WORDS_OF_LISTING_ANNOUNCED,
 };
 use super::words::Word;
 use crate::io::{LinkId, Output};
@@ -83,11 +83,23 @@ impl Structured {
         }
     }
 
-    /// What there is to find here has changed, or what neighbours have.
+    /// What there is to find here has changed.
     pub(super) fn plan(&mut self, now: Instant) {
-        if self.terms != Terms::None && self.announce_at.is_none() {
-            let least = self.looked_at.map_or(now, |at| at + ANNOUNCE_EVERY);
-            self.announce_at = Some(least.max(now + ANNOUNCE_AFTER));
+        let (after, every) = match self.terms {
+            Terms::None => return,
+            Terms::Rare => (ANNOUNCE_AFTER, ANNOUNCE_EVERY),
+            Terms::All => (ANNOUNCE_ALL_AFTER, ANNOUNCE_ALL_EVERY),
+        };
+        if self.announce_at.is_none() {
+            let least = self.looked_at.map_or(now, |at| at + every);
+            self.announce_at = Some(least.max(now + after));
+        }
+    }
+
+    /// What neighbours have has changed, and so what is rare.
+    pub(super) fn plan_anew(&mut self, now: Instant) {
+        if self.terms == Terms::Rare {
+            self.plan(now);
         }
     }
 
@@ -328,6 +340,9 @@ impl Search {
         }
         self.structured.announce_at = None;
         self.structured.looked_at = Some(now);
+        if !self.answers {
+            return;
+        }
         let keys = self.keys_to_announce();
         if keys != self.structured.announced {
             sink.outputs.push_back(Output::AnnounceTerms(keys.iter().copied().collect()));
@@ -350,6 +365,8 @@ impl Search {
             let mut rare: Vec<(usize, Word)> = Vec::with_capacity(words.len());
             for word in words {
                 let seen = match near.get(&word) {
+                    // How rare it is does not matter.
+                    _ if is_all => 0,
                     Some(seen) => *seen,
                     None => {
                         let seen = self.seen_near(&word);

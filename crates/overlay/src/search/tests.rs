@@ -41,7 +41,7 @@ fn listing(who: u8, name: &str) -> Record {
 
 fn node(seed: u64) -> Search {
     let (network, terms) = (NetworkKey::public(), Terms::None);
-    let setup = Setup { network, is_super: false, consults: false, terms };
+    let setup = Setup { network, is_super: false, answers: true, consults: false, terms };
     Search::new(Instant::ORIGIN, Seed::from_u64(seed), setup)
 }
 
@@ -146,7 +146,7 @@ impl Web {
         let words = words.to_owned();
         let (via, what) = (Via::Auto, What::Any);
         let find = Find { id: words.len() as u64, words, wanted, via, what };
-        self.does(at, |node, now, sink| node.find(now, &find, sink));
+        self.does(at, |node, now, sink| node.find(now, &find, None, sink));
         self.run(Duration::from_secs(30));
     }
 }

@@ -88,6 +88,7 @@ pub(in super::super) fn find_answer(session: &Session, answer: &Answer) -> api::
         here: answer.here,
         network: answer.network,
         after_ms: millis(answer.after),
+        network_after_ms: answer.network_after.map(millis),
         torrent: session.of_hashes(answer.info_hashes).map(|id| id.to_string()),
     }
 }

@@ -140,6 +140,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(dht::get))
         .routes(routes!(dht::torrent))
         .routes(routes!(overlay::status))
+        .routes(routes!(overlay::records))
         .routes(routes!(overlay::profile))
         .routes(routes!(overlay::list))
         .routes(routes!(mail::list, mail::send))

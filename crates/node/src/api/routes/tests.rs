@@ -307,3 +307,45 @@ async fn the_password_is_not_told() {
     assert!(!answer.to_string().contains("some length"));
     assert!(api.session.config().api.password.contains("some length"));
 }
+
+#[tokio::test]
+async fn records_are_listed_page_by_page() {
+    let mut config = Config::default();
+    config.overlay.enabled = true;
+    let api = Api::with(config).await;
+    let (status, said) = api
+        .ask(Method::PUT, "/api/v1/overlay/profile", r#"{"name": "Ada", "about": "engines"}"#)
+        .await;
+    assert_eq!(status, StatusCode::OK, "{said}");
+    let list = async |query: &str| {
+        api.ask(Method::GET, &format!("/api/v1/overlay/records{query}"), "").await
+    };
+    let (status, page) = list("").await;
+    assert_eq!((status, &page["matched"], &page["held"]), (StatusCode::OK, &1.into(), &1.into()));
+    let record = &page["records"][0];
+    assert_eq!((&record["kind"], &record["name"]), (&"profile".into(), &"Ada".into()));
+    assert_eq!((&record["own"], &record["id"]), (&true.into(), &said["id"]));
+    assert!(page.get("next").is_none());
+    let me = record["author"].as_str().unwrap();
+    let place = format!("{}.0.{}", record["created_unix_s"], said["id"].as_str().unwrap());
+    for (query, count) in [
+        (format!("?author={me}&kind=profile&q=engines&limit=1"), 1),
+        ("?kind=listing".to_owned(), 0),
+        ("?kind=other".to_owned(), 0),
+        ("?q=nothing".to_owned(), 0),
+        ("?blocked=true".to_owned(), 0),
+        ("?limit=0".to_owned(), 1),
+        (format!("?after={place}"), 0),
+    ] {
+        let (status, page) = list(&query).await;
+        assert_eq!(
+            (status, page["records"].as_array().map(Vec::len)),
+            (StatusCode::OK, Some(count))
+        );
+    }
+    for wrong in ["?author=ada", "?after=1", "?kind=file", "?limit=-1", "?page=2"] {
+        let (status, error) = list(wrong).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}: {error}");
+    }
+    api.session.shutdown().await;
+}

@@ -1,5 +1,6 @@
 //! What is told to those who listen.
 
+use super::record::RecordInfo;
 use super::session::{Job, SessionInfo};
 use super::torrent::Torrent;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,14 @@ pub enum Event {
         /// Which.
         id: String,
     },
+    /// New records have come to be held, of what peers say in the overlay. At most four a second: of those
+    /// that come at once sixteen are shown, but for those that are blocked here.
+    Records {
+        /// How many have come since the last time that this was said.
+        count: u64,
+        /// The first of them.
+        records: Vec<RecordInfo>,
+    },
     /// Something a person would want to know.
     Note {
         /// The torrent it concerns.
@@ -67,6 +76,7 @@ impl Event {
             Event::Session { .. } => "session",
             Event::Job { .. } => "job",
             Event::Completed { .. } => "completed",
+            Event::Records { .. } => "records",
             Event::Note { .. } => "note",
         }
     }

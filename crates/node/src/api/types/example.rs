@@ -1,6 +1,8 @@
 //! One example of every type, as a value of that type: what the OpenAPI document shows cannot be
 //! something that the API would not read or write.
 
+mod overlay;
+
 use super::{
     AddPeersRequest, AddRequest, BlockEntry, BlockListInfo, BlockSubscription, BlocksInfo,
     Category, ChangeRequest, ConfigChange, ConfigInfo, CrawlerInfo, CreateOptions, CreateRequest,
@@ -9,9 +11,9 @@ use super::{
     FindAnswer, FindCost, FindInfo, FindKind, FindPage, FindRequest, FindState, FindVia, Followed,
     Format, IndexAnswer, IndexFound, IndexInfo, IndexPage, IndexSource, InspectReport,
     InspectRequest, Job, JobKind, JobState, ListingRequest, MailInfo, MailRequest, MailState,
-    MailWay, NetAddress, NetInfo, NoLimit, OverlayInfo, OverlayLinkInfo, OverlayRecord, Peer,
-    PeerSource, PieceMap, PieceRange, ProfileRequest, Protocol, Published, PublishedBlocks,
-    QueueMove, QueuePlace, QueueRequest, RatioLimit, Reachable, SessionInfo, ShareRequest,
+    MailWay, NetAddress, NetInfo, NoLimit, OverlayInfo, OverlayRecord, Peer, PeerSource, PieceMap,
+    PieceRange, ProfileRequest, Protocol, Published, PublishedBlocks, QueueMove, QueuePlace,
+    QueueRequest, RatioLimit, Reachable, RecordInfo, RecordsPage, SessionInfo, ShareRequest,
     StreamInfo, TimeLimit, Torrent, TorrentDetail, TorrentSettings, TorrentState, TorznabInfo,
     TrackerInfo, TrackerState, Translation, Transport, Version,
 };
@@ -89,6 +91,8 @@ pub fn schema_examples() -> Vec<SchemaExample> {
         entry::<IndexInfo>("IndexInfo"),
         entry::<OverlayInfo>("OverlayInfo"),
         entry::<OverlayRecord>("OverlayRecord"),
+        entry::<RecordInfo>("RecordInfo"),
+        entry::<RecordsPage>("RecordsPage"),
         entry::<Peer>("Peer"),
         entry::<PieceMap>("PieceMap"),
         entry::<ProfileRequest>("ProfileRequest"),
@@ -642,43 +646,6 @@ impl Example for IndexAnswer {
     }
 }
 
-impl Example for OverlayInfo {
-    fn example() -> Self {
-        OverlayInfo {
-            node: NODE.into(),
-            neighbours_out: 3,
-            neighbours_in: 4,
-            known: 28,
-            super_peer: false,
-            indexed_by: 3,
-            leaves: 0,
-            terms_here: 214,
-            terms_near: 1_480,
-            links: vec![OverlayLinkInfo {
-                node: "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c".into(),
-                address: "192.0.2.7:7716".into(),
-                outgoing: true,
-                age_s: 5_417,
-            }],
-            records: 812,
-            record_bytes: 340_118,
-            received: 903,
-            duplicates: 121,
-            reconciled: 640,
-            refused: 2,
-        }
-    }
-}
-
-impl Example for OverlayRecord {
-    fn example() -> Self {
-        OverlayRecord {
-            id: "b4ecfb6d61b6eaa21da55e270cf7e0973b83cee98387d0ab0715ebaeca3e657c".into(),
-            expires_unix_s: 1_790_000_000,
-        }
-    }
-}
-
 impl Example for MailInfo {
     fn example() -> Self {
         MailInfo {
@@ -697,21 +664,6 @@ impl Example for MailInfo {
 impl Example for MailRequest {
     fn example() -> Self {
         MailRequest { to: NODE.into(), text: "The lectures are up.".into() }
-    }
-}
-
-impl Example for ProfileRequest {
-    fn example() -> Self {
-        ProfileRequest { name: "Ada".into(), about: "I share lectures on engines.".into() }
-    }
-}
-
-impl Example for ListingRequest {
-    fn example() -> Self {
-        ListingRequest {
-            tags: vec!["engines".into(), "lectures".into()],
-            about: "Recorded in the winter.".into(),
-        }
     }
 }
 
@@ -751,6 +703,7 @@ impl Example for FindAnswer {
             here: false,
             network: true,
             after_ms: 412,
+            network_after_ms: Some(412),
             torrent: None,
         }
     }

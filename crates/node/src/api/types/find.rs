@@ -124,6 +124,9 @@ pub struct FindAnswer {
     pub network: bool,
     /// How long after the beginning it came, in milliseconds.
     pub after_ms: u64,
+    /// How long after the beginning others answered with it first, if they have, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_after_ms: Option<u64>,
     /// The torrent's id, if it is in the list here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub torrent: Option<String>,

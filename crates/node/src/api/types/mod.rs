@@ -19,6 +19,7 @@ mod mail;
 mod network;
 mod overlay;
 mod places;
+mod record;
 mod request;
 mod session;
 mod settings;
@@ -47,6 +48,7 @@ pub use mail::{MailInfo, MailRequest, MailState, MailWay};
 pub use network::{NetAddress, NetInfo, Reachable, Translation};
 pub use overlay::{ListingRequest, OverlayInfo, OverlayLinkInfo, OverlayRecord, ProfileRequest};
 pub use places::{LocateReport, LocateRequest, MoveRequest};
+pub use record::{RecordInfo, RecordKind, RecordTorrent, RecordsPage, RecordsRequest};
 pub use request::{
     AddPeersRequest, AddRequest, CreateOptions, CreateRequest, Format, InspectRequest, PeersQuery,
     RemoveQuery, ShareRequest,

@@ -180,19 +180,114 @@ fn what_is_said_of_a_torrent_is_renewed_while_it_is_here_and_taken_back_when_it_
 
 #[test]
 fn what_we_say_again_is_newer_though_the_clock_was_set_back() {
-    use althing_overlay::records::{Profile, Text};
     let mut side = side(1, "ours", Vec::new());
-    let draft = |name: &str| {
-        let profile = Profile::new(Text::cleaned(name), Text::cleaned(""));
-        Draft::profile(profile.expect("it has a name"), UnixTime(0), 100)
-    };
+    let draft = |name| profile(name, 100);
     let first = side.sign(UnixTime(1_000_000), draft("first")).expect("it is signed");
     side.publish(NOW, first.clone()).expect("it is said");
-    let second = side.sign(UnixTime(900_000), draft("second")).expect("it is signed");
+    let second = side.sign(UnixTime(999_500), draft("second")).expect("it is signed");
     assert!(second.version() > first.version());
     assert_eq!(second.expires().0 - second.created().0, 100);
     side.publish(NOW, second.clone()).expect("it is said");
     assert!(side.publish(NOW, first).is_err());
     let held: Vec<_> = side.records().iter().map(|record| record.id()).collect();
     assert_eq!(held, [second.id()]);
+}
+
+/// A draft of who somebody is, for so many seconds.
+fn profile(name: &str, lifetime_s: i64) -> Draft {
+    use althing_overlay::records::{Profile, Text};
+    let profile = Profile::new(Text::cleaned(name), Text::cleaned(""));
+    Draft::profile(profile.expect("it has a name"), UnixTime(0), lifetime_s)
+}
+
+/// Two that are linked, whose clocks say these times.
+fn two(one: i64, other: i64) -> (Side, Side) {
+    let (mut caller, mut answerer) = (side(1, "ours", vec![addr(2)]), side(2, "ours", Vec::new()));
+    caller.clock(NOW, UnixTime(one), Some(7716));
+    answerer.clock(NOW, UnixTime(other), Some(7716));
+    wishes(&mut caller);
+    caller.event(NOW, met(5, 2, Direction::Outgoing, true));
+    answerer.event(NOW, met(5, 1, Direction::Incoming, false));
+    assert!(carry(5, &mut caller, &mut answerer));
+    (caller, answerer)
+}
+
+/// Has one say who it is, by its own clock. What the other then holds of it.
+fn says(one: &mut Side, other: &mut Side, unix: i64) -> Option<Record> {
+    let said = one.sign(UnixTime(unix), profile("somebody", MONTH_S)).expect("it is signed");
+    let said = super::super::stamped(&said).expect("a stamp is found");
+    one.publish(NOW, said.clone()).expect("it is its own");
+    assert!(carry(5, one, other));
+    // What was not sent at once is announced.
+    one.timeout(NOW + Duration::from_secs(2));
+    other.timeout(NOW + Duration::from_secs(2));
+    assert!(carry(5, one, other));
+    let held = other.records();
+    held.into_iter().find(|record| record.author() == said.author())
+}
+
+const MONTH_S: i64 = 30 * 24 * 3_600;
+
+/// An hour, a day, and a year.
+const OFF_S: [i64; 3] = [3_600, 24 * 3_600, 365 * 24 * 3_600];
+
+#[test]
+fn what_a_clock_that_is_ahead_signs_nobody_takes_until_it_is_right() {
+    let right = 1_800_000_000;
+    for off in OFF_S {
+        let (mut wrong, mut other) = two(right + off, right);
+        assert_eq!(says(&mut wrong, &mut other, right + off), None, "{off} s");
+        assert!(other.stats().refused > 0 && other.stats().behind_s.is_some());
+        // What others say it takes, unless that seems to be over.
+        let heard = says(&mut other, &mut wrong, right);
+        assert_eq!(heard.is_some(), off < MONTH_S, "{off} s");
+        // The clock is set right. What was said is said anew, without anybody doing anything.
+        for side in [&mut wrong, &mut other] {
+            side.clock(NOW, UnixTime(right + 1), Some(7716));
+        }
+        assert_eq!(other.stats().behind_s, Some(off), "it cannot tell who is right");
+        let anew = wrong.renewal(UnixTime(right + 1), |_| false).expect("it is said anew");
+        assert_eq!(anew.created(), UnixTime(right + 1));
+        let anew = super::super::stamped(&anew).expect("a stamp is found");
+        wrong.publish(NOW, anew.clone()).expect("it is its own");
+        assert!(carry(5, &mut wrong, &mut other));
+        for side in [&mut wrong, &mut other] {
+            side.timeout(NOW + Duration::from_secs(4));
+        }
+        assert!(carry(5, &mut wrong, &mut other));
+        assert!(other.records().iter().any(|record| record.id() == anew.id()), "{off} s");
+    }
+}
+
+#[test]
+fn a_clock_that_is_behind_is_noticed_and_nothing_is_lost() {
+    let right = 1_800_000_000;
+    for off in OFF_S {
+        let (mut wrong, mut other) = two(right - off, right);
+        assert_eq!(wrong.stats().behind_s, None);
+        assert_eq!(says(&mut other, &mut wrong, right), None, "{off} s");
+        assert_eq!(wrong.stats().behind_s, Some(off));
+        // What it says itself is old for others, and over if that is longer ago than a month.
+        let heard = says(&mut wrong, &mut other, right - off);
+        assert_eq!(heard.is_some(), off < MONTH_S, "{off} s");
+        // When it is right there is no doubt any more, and what it says is newer than what it said.
+        wrong.clock(NOW, UnixTime(right), Some(7716));
+        assert_eq!(wrong.stats().behind_s, None);
+        let heard = says(&mut wrong, &mut other, right).expect("it is taken");
+        assert_eq!(heard.created(), UnixTime(right));
+    }
+}
+
+#[test]
+fn what_was_signed_by_a_right_clock_is_not_given_up_for_one_that_is_behind() {
+    let right = 1_800_000_000;
+    let (mut wrong, mut other) = two(right, right);
+    let said = says(&mut wrong, &mut other, right).expect("it is taken");
+    says(&mut other, &mut wrong, right).expect("it is taken");
+    // As after a start without a clock that runs while the power is off.
+    wrong.clock(NOW, UnixTime(0), Some(7716));
+    assert!(wrong.renewal(UnixTime(0), |_| true).is_none());
+    let again = wrong.sign(UnixTime(0), profile("somebody else", MONTH_S)).expect("it is signed");
+    assert!(again.version() > said.version(), "others take it for newer");
+    assert_eq!(again.created(), said.created());
 }

@@ -49,6 +49,8 @@ pub struct Answer {
     pub peers: Vec<SocketAddr>,
     /// How long after the beginning it came.
     pub after: Duration,
+    /// How long after it others answered with it first.
+    pub network_after: Option<Duration>,
     /// The version of the search in which it last changed.
     changed: u64,
 }
@@ -85,6 +87,7 @@ impl Answer {
             seeders: None,
             peers: Vec::new(),
             after,
+            network_after: None,
             changed,
         }
     }
@@ -185,7 +188,10 @@ impl Answers {
                 }
                 match source {
                     Source::Here => answer.here = true,
-                    Source::Network => answer.network = true,
+                    Source::Network => {
+                        answer.network = true;
+                        answer.network_after.get_or_insert(after);
+                    }
                 }
                 let is_news = *answer != before || before.authors.is_empty();
                 // It counts for its place, and is nothing to tell.

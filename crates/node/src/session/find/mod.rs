@@ -381,6 +381,11 @@ impl Finds {
         Ok(find)
     }
 
+    /// Nobody is asked any more, and nothing more comes.
+    pub(in crate::session) fn end(&self) {
+        self.all().iter().for_each(|find| find.set(FindState::Ended));
+    }
+
     fn all(&self) -> Vec<Arc<Find>> {
         self.lock().finds.iter().cloned().collect()
     }

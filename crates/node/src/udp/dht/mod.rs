@@ -24,7 +24,9 @@ use crate::session::shared::Shared;
 use crate::shard::Command;
 use althing_base::{Instant, Machine as _, Seed, Sha1Digest};
 use althing_dht::wire::{Message, ParseError};
-use althing_dht::{Config, CrawlConfig, CrawlStats, Dht, Goal, Input, NodeId, Output, Stats};
+use althing_dht::{
+    Config, CrawlConfig, CrawlStats, Dht, Goal, Input, Manners, NodeId, Output, Stats,
+};
 use althing_router::DhtWish;
 use bootstrap::Bootstrap;
 use figures::Figures;
@@ -131,7 +133,8 @@ impl DhtSide {
         let machine = strong.filter(|_| settings.enabled).map(|_| {
             let read_only = settings.read_only == ReadOnly::Always;
             let version = Some(VERSION);
-            Dht::new(now, Config { read_only, version, saved, ..Config::new(seed) })
+            let manners = strong.map_or(Manners::default(), |shared| shared.config.dht_manners());
+            Dht::new(now, Config { read_only, version, saved, manners, ..Config::new(seed) })
         });
         DhtSide {
             machine,

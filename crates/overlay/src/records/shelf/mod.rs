@@ -450,6 +450,16 @@ impl Shelf {
         }
     }
 
+    /// Takes back what the node itself has put under a key, as if it had never been there: what it says next of
+    /// it need not be newer. For what was signed while its clock was ahead, which nobody else has taken.
+    pub fn disown(&mut self, key: &Key) {
+        if let Some(record) = self.newest(key).cloned() {
+            self.take_out(&record, Why::Replaced);
+        } else if let Some(memory) = self.memory(key) {
+            self.forget(memory.until(), *key);
+        }
+    }
+
     /// Says how an author is regarded. Beyond [`KNOWN_AUTHORS_MAX`] who is to be known stays a stranger.
     pub fn regard(&mut self, name: NodeId, standing: Standing) {
         let before = self.standing(&name);

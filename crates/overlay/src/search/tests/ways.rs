@@ -3,15 +3,21 @@
 use super::*;
 use crate::io::{Hit, Page};
 use crate::search::limits::{
-    ANNOUNCE_AFTER, ANNOUNCED_RARE_MAX, CONSULT_WAIT, TEST_FIRST, TEST_WAIT, VISITOR_QUESTIONS_MAX,
-    VISITS_OF_NETWORK, VISITS_OF_QUESTION,
+    ANNOUNCE_AFTER, ANNOUNCE_ALL_AFTER, ANNOUNCE_ALL_EVERY, ANNOUNCED_RARE_MAX, CONSULT_WAIT,
+    TEST_FIRST, TEST_WAIT, VISITOR_QUESTIONS_MAX, VISITS_OF_NETWORK, VISITS_OF_QUESTION,
 };
 use crate::search::words::Word;
 use crate::sink::Wish;
+use althing_base::Sha1Digest;
 use std::net::SocketAddr;
 
 fn with(terms: Terms, consults: bool) -> Search {
-    let setup = Setup { network: NetworkKey::public(), is_super: false, consults, terms };
+    with_answers(terms, consults, true)
+}
+
+fn with_answers(terms: Terms, consults: bool, answers: bool) -> Search {
+    let network = NetworkKey::public();
+    let setup = Setup { network, is_super: false, answers, consults, terms };
     Search::new(Instant::ORIGIN, Seed::from_u64(5), setup)
 }
 
@@ -23,7 +29,7 @@ fn find(id: u64, words: &str, wanted: u8, via: Via) -> Find {
 fn call_all(node: &mut Search, id: u64, addrs: &[SocketAddr]) -> (Vec<SocketAddr>, bool) {
     let (mut now, mut called) = (Instant::ORIGIN, Vec::new());
     let mut sink = Sink::default();
-    node.find(now, &find(id, "debian", 1, Via::Dht), &mut sink);
+    node.find(now, &find(id, "debian", 1, Via::Dht), None, &mut sink);
     let (mut is_over, mut at) = (false, 0);
     for _ in 0..1_000 {
         for output in std::mem::take(&mut sink.outputs) {
@@ -72,7 +78,7 @@ fn whom_the_dht_names_is_called_within_bounds() {
 #[test]
 fn who_is_called_is_asked_and_let_go() {
     let (mut node, mut sink, now) = (with(Terms::Rare, false), Sink::default(), Instant::ORIGIN);
-    node.find(now, &find(1, "debian", 1, Via::Dht), &mut sink);
+    node.find(now, &find(1, "debian", 1, Via::Dht), None, &mut sink);
     let key = words("debian")[0].key(&NetworkKey::public());
     let addr = SocketAddr::from(([192, 0, 2, 1], 1));
     node.term_found(now, 1, key, &[addr], &mut sink);
@@ -132,6 +138,75 @@ fn what_is_rare_is_announced_and_no_more() {
     }
 }
 
+/// The keys that a node has announced, if it has said any.
+fn announced(sink: &mut Sink) -> Option<Vec<Sha1Digest>> {
+    std::mem::take(&mut sink.outputs).into_iter().find_map(|output| match output {
+        Output::AnnounceTerms(keys) => Some(keys),
+        _ => None,
+    })
+}
+
+#[test]
+fn in_a_dht_of_a_groups_own_all_words_are_announced_at_once() {
+    let (mut node, mut sink, now) = (with(Terms::All, false), Sink::default(), Instant::ORIGIN);
+    node.offer(now, &listing(1, "Letters of the fishermen"));
+    node.timeout(now + ANNOUNCE_ALL_AFTER, &mut sink);
+    let keys = announced(&mut sink).expect("they are announced");
+    let all = words("letters of the fishermen");
+    assert_eq!(keys.len(), all.len());
+    assert!(all.iter().all(|word| keys.contains(&word.key(&NetworkKey::public()))));
+    // What comes after is announced soon, too; what neighbours have changes nothing.
+    node.offer(now + ANNOUNCE_ALL_AFTER, &listing(1, "Maps"));
+    node.timeout(now + ANNOUNCE_ALL_AFTER + ANNOUNCE_ALL_EVERY, &mut sink);
+    assert_eq!(announced(&mut sink).map(|keys| keys.len()), Some(all.len() + 1));
+    node.up(now, LinkId(1), Role::Peer);
+    let later = now + ANNOUNCE_ALL_AFTER * 2 + ANNOUNCE_ALL_EVERY;
+    let terms: TermSet = words("letters maps").iter().map(Word::term).collect();
+    node.terms(later, LinkId(1), false, &terms).expect("it is not much");
+    assert_eq!(node.structured.deadline(), None);
+}
+
+#[test]
+fn who_does_not_answer_tells_nothing_in_any_way() {
+    for answers in [true, false] {
+        let (mut now, mut sink) = (Instant::ORIGIN, Sink::default());
+        let mut node = with_answers(Terms::All, true, answers);
+        for link in [1, 2] {
+            node.up(now, LinkId(link), Role::Peer);
+        }
+        node.offer(now, &listing(1, "Debian"));
+        let asked = Question { receipt: true, ..question(7, 10, "debian") };
+        node.question(now, LinkId(1), asked.clone(), &mut sink);
+        node.visitor_asks(now, LinkId(3), &Question { id: 8, ..asked.clone() }, &mut sink);
+        let until = now + (TEST_FIRST / 2 - Duration::from_millis(1));
+        while let Some(at) = node.deadline().filter(|at| *at <= until) {
+            now = now.max(at);
+            node.timeout(now, &mut sink);
+        }
+        let (mut given, mut heard, mut told, mut passed, mut named, mut consulted) =
+            (0, 0, 0, 0, 0, 0);
+        for output in std::mem::take(&mut sink.outputs) {
+            match output {
+                Output::Send { message: Message::Answer { hits, .. }, .. } => {
+                    heard += 1;
+                    given += hits.len();
+                }
+                Output::Send { message: Message::Terms { .. }, .. } => told += 1,
+                Output::Send { message: Message::Query(_), .. } => passed += 1,
+                Output::AnnounceTerms(_) => named += 1,
+                Output::Consult { .. } => consulted += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(passed > 0, "it is passed on");
+        assert_eq!([given > 0, told > 0, named > 0, consulted > 0], [answers; 4]);
+        assert_eq!(heard, 2, "that it was heard is said");
+        // The user himself finds what is here.
+        node.find(now, &find(9, "debian", 1, Via::Walk), None, &mut sink);
+        assert!(sink.outputs.iter().any(|output| matches!(output, Output::Found { id: 9, .. })));
+    }
+}
+
 #[test]
 fn an_index_on_disk_answers_in_time_and_to_the_point() {
     let (mut node, mut sink, now) = (with(Terms::None, true), Sink::default(), Instant::ORIGIN);
@@ -181,7 +256,7 @@ fn who_swallows_questions_is_found_out() {
             }
         }
     }
-    node.find(now, &find(1, "debian", 1, Via::Walk), &mut sink);
+    node.find(now, &find(1, "debian", 1, Via::Walk), None, &mut sink);
     let asked: Vec<LinkId> = sink
         .outputs
         .iter()

@@ -1,0 +1,67 @@
+//! Whether our clock seems to be behind: what neighbours bring was created long after now.
+//!
+//! Nobody passes on what is far ahead of his own clock, so that who brings it has another time than we have.
+//! One of them may be wrong, or lie; two that agree are believed, or the only one there is. What it comes to is a
+//! sentence to the user: the clock is his.
+
+use super::limits::{DOUBT_NODES_MAX, DOUBT_TIME};
+use crate::id::NodeId;
+use althing_base::Instant;
+use std::collections::VecDeque;
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub(super) struct Doubt {
+    /// Who has brought something, by how many seconds it was ahead, and when that was.
+    seen: VecDeque<(NodeId, i64, Instant)>,
+}
+
+impl Doubt {
+    /// Somebody has brought a record that was created so many seconds from now.
+    pub(super) fn note(&mut self, now: Instant, from: NodeId, ahead_s: i64) {
+        self.seen.retain(|(node, ..)| *node != from);
+        if self.seen.len() >= DOUBT_NODES_MAX {
+            self.seen.pop_front();
+        }
+        self.seen.push_back((from, ahead_s, now));
+    }
+
+    /// What is long ago is forgotten.
+    pub(super) fn forget_old(&mut self, now: Instant) {
+        self.seen.retain(|(_, _, at)| now.since(*at) < DOUBT_TIME);
+    }
+
+    /// The clock was set: what was seen says nothing any more.
+    pub(super) fn forget(&mut self) {
+        self.seen.clear();
+    }
+
+    /// By how many seconds the clock is behind at least, if it seems to be, with so many neighbours.
+    pub(super) fn behind_s(&self, neighbours: usize) -> Option<i64> {
+        let enough = neighbours.clamp(1, 2);
+        let least = self.seen.iter().map(|(_, ahead_s, _)| *ahead_s).min();
+        least.filter(|_| self.seen.len() >= enough)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_that_agree_are_believed_and_one_alone_is_not() {
+        let (mut doubt, now) = (Doubt::default(), Instant::ORIGIN);
+        let node = |n: u8| NodeId([n; 32]);
+        doubt.note(now, node(1), 7_000);
+        doubt.note(now, node(1), 5_000);
+        assert_eq!((doubt.behind_s(5), doubt.behind_s(1)), (None, Some(5_000)));
+        doubt.note(now, node(2), 3_600);
+        assert_eq!(doubt.behind_s(5), Some(3_600));
+        doubt.forget_old(now + DOUBT_TIME);
+        assert_eq!(doubt.behind_s(1), None);
+        (0..100).for_each(|n| doubt.note(now, node(n), 1_000));
+        assert_eq!(doubt.seen.len(), DOUBT_NODES_MAX);
+        doubt.forget();
+        assert_eq!(doubt.behind_s(0), None);
+    }
+}
