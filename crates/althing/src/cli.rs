@@ -15,7 +15,7 @@ mod settings;
 pub(crate) use blocks::{Block, BlockCommand, BlockKind};
 pub(crate) use overlay::{
     Find, FindKindArg, FindViaArg, Lab, LabCommand, LabFormat, LabOverlays, Mail, MailCommand,
-    Overlay, OverlayCommand,
+    Overlay, OverlayCommand, RecordKindArg,
 };
 pub(crate) use settings::{
     CategoryArgs, ConfigSet, Limit, Ls, Pieces, PiecesArg, QueueArgs, QueueWay, RateArg, Resume,
@@ -645,6 +645,10 @@ pub(crate) struct Demo {
     /// How many peers, the first of which has the content.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..=50))]
     pub(crate) peers: u16,
+
+    /// How many light peers besides, which publish and search only; they end with the demo.
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u16).range(0..=50))]
+    pub(crate) crowd: u16,
 
     /// Let the peers find each other through a tracker, beside the DHT.
     #[arg(long)]

@@ -162,6 +162,24 @@ pub(crate) struct Overlay {
 pub(crate) enum OverlayCommand {
     /// Say how it is now; what a bare `overlay` does.
     Status,
+    /// List what this peer holds of what all say: the newest first.
+    Records {
+        /// Words that all stand in what is said.
+        #[arg(value_name = "WORD")]
+        words: Vec<String>,
+        /// Only these.
+        #[arg(long, value_enum)]
+        kind: Option<RecordKindArg>,
+        /// Only those of this node: its name, 64 hexadecimal digits.
+        #[arg(long, value_name = "NODE")]
+        author: Option<String>,
+        /// Those that are blocked here, in place of the others.
+        #[arg(long)]
+        blocked: bool,
+        /// So many at most.
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+    },
     /// Tell everybody who you are.
     Profile {
         /// A name. Nobody checks it.
@@ -181,4 +199,17 @@ pub(crate) enum OverlayCommand {
         #[arg(long, default_value = "")]
         about: String,
     },
+}
+
+/// What a record is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum RecordKindArg {
+    /// Files that somebody has.
+    Listing,
+    /// Who somebody is.
+    Profile,
+    /// What somebody does not want to carry.
+    BlockList,
+    /// What this version does not know.
+    Other,
 }

@@ -11,6 +11,7 @@ use crate::screen::{Screen, text, units};
 use crate::signals::Signals;
 use althing_node::api::types::{
     ErrorCode, FindAnswer, FindEvent, FindInfo, FindKind, FindRequest, FindState, FindVia,
+    OverlayInfo,
 };
 use http::Method;
 use std::collections::BTreeSet;
@@ -61,7 +62,28 @@ pub(super) async fn find(
         };
     };
     print(&ended, screen);
+    if ended.answers.is_empty() && ended.cost.peers == 0 {
+        // It has ended whether this is known or not.
+        if let Ok(info) = client.get::<OverlayInfo>("/overlay").await {
+            screen.note(&nobody(&info));
+        }
+    }
     Ok(())
+}
+
+/// Why nobody was asked, and what to do about it.
+fn nobody(info: &OverlayInfo) -> String {
+    match info.links.len() {
+        0 => "Nobody could be asked: this peer has no neighbours in the overlay now. It needs a connection to the \
+              network, somebody else who takes part (in a private network with the same `overlay.secret`), and a \
+              way to find each other: the DHT, the own network, or an address in `overlay.peers`. \
+              `althing overlay` says how it stands; what comes later is told with `--watch`."
+            .to_owned(),
+        links => format!(
+            "Nobody could be asked in this way, though there are {} to others; try `--via auto`.",
+            units::counted(links as u64, "link"),
+        ),
+    }
 }
 
 /// Shows what comes until the search ends; `None` if the daemon does before.
@@ -121,9 +143,11 @@ fn line(answer: &FindAnswer) -> String {
 /// All answers, the best first, and what they have cost.
 fn print(info: &FindInfo, screen: &Screen) {
     if info.answers.is_empty() {
-        screen.note(
-            "Nobody who answered has anything with all of these words. Fewer words find more.",
-        );
+        if info.cost.peers > 0 {
+            screen.note(
+                "Nobody who answered has anything with all of these words. Fewer words find more.",
+            );
+        }
     } else {
         let header = [
             ("NO.", Align::Right),
@@ -145,7 +169,9 @@ fn print(info: &FindInfo, screen: &Screen) {
             }
         }
     }
-    screen.note(&cost(info));
+    if info.cost.messages > 0 || !info.answers.is_empty() {
+        screen.note(&cost(info));
+    }
     if !info.answers.is_empty() {
         screen.note("`althing get NO.` fetches one.");
     }

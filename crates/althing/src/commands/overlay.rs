@@ -1,12 +1,19 @@
 //! `overlay`: how it is with the overlay, and saying something in it.
 
-use crate::cli::{Global, Overlay, OverlayCommand};
-use crate::client::torrent_path;
+use super::list::short_id;
+use crate::cli::{Global, Overlay, OverlayCommand, RecordKindArg};
+use crate::client::{Client, path, torrent_path};
 use crate::daemon::running;
 use crate::exit::Failure;
+use crate::screen::table::{Align, lay_out};
 use crate::screen::{Screen, text, units};
-use althing_node::api::types::{ListingRequest, OverlayInfo, OverlayRecord, ProfileRequest};
+use althing_node::api::types::{
+    ListingRequest, OverlayInfo, OverlayRecord, ProfileRequest, RecordInfo, RecordKind, RecordsPage,
+};
 use std::time::Duration;
+
+/// Characters of a name that are shown.
+const SHOWN_CHARS: usize = 60;
 
 pub(super) async fn overlay(
     global: &Global,
@@ -15,6 +22,19 @@ pub(super) async fn overlay(
 ) -> Result<(), Failure> {
     match args.what {
         None | Some(OverlayCommand::Status) => status(global, screen).await,
+        Some(OverlayCommand::Records { words, kind, author, blocked, limit }) => {
+            let mut query = format!("/overlay/records?blocked={blocked}");
+            if let Some(kind) = kind {
+                query.push_str(&format!("&kind={}", name_of(kind)));
+            }
+            if let Some(author) = author {
+                query = path(&format!("{query}&author="), &author);
+            }
+            if !words.is_empty() {
+                query = path(&format!("{query}&q="), &words.join(" "));
+            }
+            records(&running(global).await?, &query, limit, screen).await
+        }
         Some(OverlayCommand::Profile { name, about }) => {
             let request = ProfileRequest { name, about };
             let said = running(global).await?.put("/overlay/profile", &request).await?;
@@ -31,6 +51,77 @@ pub(super) async fn overlay(
     }
 }
 
+/// How the API names a kind.
+fn name_of(kind: RecordKindArg) -> &'static str {
+    match kind {
+        RecordKindArg::Listing => "listing",
+        RecordKindArg::Profile => "profile",
+        RecordKindArg::BlockList => "block_list",
+        RecordKindArg::Other => "other",
+    }
+}
+
+/// Shows what is held, page by page until there are as many as are wanted.
+async fn records(client: &Client, query: &str, limit: u32, screen: &Screen) -> Result<(), Failure> {
+    let (mut shown, mut after) = (Vec::<RecordInfo>::new(), None::<String>);
+    let (mut matched, mut held);
+    loop {
+        let left = limit.saturating_sub(u32::try_from(shown.len()).unwrap_or(u32::MAX));
+        let from = after.map(|after| format!("&after={after}")).unwrap_or_default();
+        let page: RecordsPage = client.get(&format!("{query}&limit={left}{from}")).await?;
+        (matched, held) = (page.matched, page.held);
+        shown.extend(page.records.into_iter().take(left as usize));
+        after = page.next;
+        if after.is_none() || shown.len() >= limit as usize {
+            break;
+        }
+    }
+    for record in &shown {
+        screen.value(record, true);
+    }
+    let header = [
+        ("KIND", Align::Left),
+        ("NAME", Align::Left),
+        ("SIZE", Align::Right),
+        ("BY", Align::Left),
+        ("HASH", Align::Left),
+    ];
+    let rows: Vec<[String; 5]> = shown.iter().map(row).collect();
+    if !rows.is_empty() {
+        lay_out(&header, &rows).iter().for_each(|line| screen.result(line));
+    }
+    screen.note(&format!(
+        "{} of {} that fit; this peer holds {} in all.",
+        units::count(shown.len() as u64),
+        units::count(matched),
+        units::counted(held, "record"),
+    ));
+    Ok(())
+}
+
+fn row(record: &RecordInfo) -> [String; 5] {
+    let kind = match record.kind {
+        RecordKind::Listing => "listing",
+        RecordKind::Profile => "profile",
+        RecordKind::BlockList => "block list",
+        RecordKind::Other => "unknown",
+    };
+    let name = match (&record.name, record.withdrawn) {
+        (_, true) => "(taken back)".to_owned(),
+        (Some(name), _) => text::cut(name, SHOWN_CHARS),
+        (None, _) => "(not known to this version)".to_owned(),
+    };
+    let torrent = record.torrent.as_ref();
+    let hash = torrent.and_then(|one| one.info_hash.as_deref().or(one.info_hash_v2.as_deref()));
+    [
+        kind.to_owned(),
+        name,
+        torrent.map(|one| units::bytes(one.size_bytes)).unwrap_or_default(),
+        if record.own { "you".to_owned() } else { short_id(&record.author).to_owned() },
+        short_id(hash.unwrap_or_default()).to_owned(),
+    ]
+}
+
 fn published(record: &OverlayRecord, screen: &Screen) {
     screen.value(record, false);
     screen.result(&record.id);
@@ -42,6 +133,13 @@ async fn status(global: &Global, screen: &Screen) -> Result<(), Failure> {
     screen.value(&info, false);
     for (name, value) in lines(&info) {
         screen.result(&format!("{name:<12} {}", text::escape(&value)));
+    }
+    if let Some(behind_s) = info.clock_behind_s {
+        let behind = units::duration(Duration::from_secs(behind_s.unsigned_abs()));
+        screen.note(&format!(
+            "This computer's clock seems to be {behind} behind those of others: it does not take what they say \
+             now, and they may take what it says for old. Set it right."
+        ));
     }
     for link in &info.links {
         let way = if link.outgoing { "called" } else { "called us" };

@@ -1,12 +1,15 @@
-//! `demo`: five peers on this machine share something real, and every copy is compared byte by byte.
+//! `demo`: five peers on this machine share something real, every copy is compared byte by byte, and twenty
+//! find each other's texts by words.
 //!
 //! Each peer is a process of its own with its own data folder, as if it were on a machine of its own;
 //! they find each other in a DHT that consists of themselves, and with `--tracker` through a tracker, too,
-//! which is a process as well. All of them listen on the loopback interface alone, on ports of the system's choice, and address nothing beyond. The demo itself only
-//! starts them, tells them what to do over their APIs, and watches.
+//! which is a process as well. All of them listen on the loopback interface alone, on ports of the system's choice, and address nothing beyond. A crowd of light peers, which
+//! publish and search only, lives in the demo's own process. The demo starts all of them, tells them what to do
+//! over their APIs, and watches.
 
 mod compare;
 mod content;
+mod crowd;
 mod network;
 mod report;
 mod search;
@@ -51,7 +54,7 @@ pub(crate) async fn demo(args: Demo, screen: &Screen, mut signals: Signals) -> R
     };
     match outcome {
         Ok(()) if args.keep => {
-            network.keep(screen);
+            network.keep(screen).await;
             Ok(())
         }
         Ok(()) => {
@@ -76,13 +79,20 @@ async fn run(args: &Demo, network: &mut Network, screen: &Screen) -> Result<(), 
         units::counted(content.files, "file"),
         text::escape(&content.path.to_string_lossy()),
     ));
-    network.start(args.peers, args.tracker).await?;
+    network.start(args.peers, args.crowd, args.tracker).await?;
     screen.note(&format!(
-        "Started {}{} as processes of their own, on 127.0.0.1 alone.",
+        "Started {}{} as processes of their own, on 127.0.0.1 alone{}.",
         if args.tracker { "a tracker and " } else { "" },
         units::counted(args.peers.into(), "peer"),
+        match args.crowd {
+            0 => String::new(),
+            crowd => format!(", and {} in this one", units::counted(crowd.into(), "light peer")),
+        },
     ));
     let published = search::publish(network).await?;
+    screen.note(
+        "Each of them has published a text of its own, which the others are to find by words.",
+    );
     let shared = share(network, &content, screen).await?;
     let started = Instant::now();
     let mut watch = Watch::begin(network, &shared, started).await?;

@@ -1,6 +1,7 @@
-//! The processes: the peers, and a tracker if one is wanted, each with a folder of its own, all of them on the loopback
+//! The processes (the peers, and a tracker if one is wanted) and the crowd, each with a folder of its own, all of them on the loopback
 //! interface, none of which outlives the demo unless it is to.
 
+use super::crowd::Crowd;
 use crate::client::{Client, TOKEN_VARIABLE};
 use crate::exit::Failure;
 use crate::screen::{Screen, text, units};
@@ -30,8 +31,14 @@ const SPACE_MARGIN: u64 = 64 << 20;
 /// What the network of the demo's peers is known by; nobody else is told.
 const SECRET: &str = "a demo of althing on one machine";
 
-/// The peer that indexes for others.
-const SUPER_PEER: usize = 2;
+/// One peer in so many indexes for others, the second first.
+const SUPER_PEERS: usize = 8;
+
+/// With so many peers each has few neighbours: else everybody would be next to everybody.
+const MANY_PEERS: usize = 8;
+
+/// How many neighbours each then wants.
+const NEIGHBOURS: usize = 3;
 
 /// The settings of a demo's peer: nothing but this machine, and ports that the system chooses.
 const CONFIG: &str = include_str!("loopback.toml");
@@ -42,6 +49,9 @@ pub(super) struct Network {
     keep: bool,
     tracker: Option<(Process, String)>,
     peers: Vec<Peer>,
+    crowd: Crowd,
+    /// Peers in all.
+    count: usize,
 }
 
 /// One of the peers.
@@ -49,11 +59,17 @@ pub(super) struct Peer {
     /// From 1; the first is the one that has the content.
     pub(super) number: usize,
     pub(super) client: Client,
-    dir: PathBuf,
-    process: Process,
+    pub(super) dir: PathBuf,
+    /// None if it is one of the crowd.
+    process: Option<Process>,
 }
 
 impl Peer {
+    /// One of the crowd.
+    pub(super) fn light(number: usize, client: Client, dir: PathBuf) -> Peer {
+        Peer { number, client, dir, process: None }
+    }
+
     /// Where it puts what it fetches.
     pub(super) fn files(&self) -> PathBuf {
         self.dir.join("files")
@@ -90,7 +106,8 @@ impl Network {
                 "name a writable one in the environment: TMPDIR=/some/folder althing demo",
             )
         })?;
-        Ok(Network { dir, keep, tracker: None, peers: Vec::new() })
+        let (tracker, peers, crowd) = (None, Vec::new(), Crowd::default());
+        Ok(Network { dir, keep, tracker, peers, crowd, count: 0 })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -115,9 +132,15 @@ impl Network {
         }
     }
 
-    /// Starts the peers, and a tracker if one is wanted. The first peer is where the others' way into the
-    /// DHT begins.
-    pub(super) async fn start(&mut self, count: u16, tracker: bool) -> Result<(), Failure> {
+    /// Starts the peers and the crowd, and a tracker if one is wanted. The first peer is where the others' way
+    /// into the DHT begins.
+    pub(super) async fn start(
+        &mut self,
+        count: u16,
+        crowd: u16,
+        tracker: bool,
+    ) -> Result<(), Failure> {
+        self.count = usize::from(count) + usize::from(crowd);
         if tracker {
             let log = self.dir().join("tracker.log");
             let arguments = ["tracker", "--listen", "127.0.0.1:0", "--json"].map(str::to_owned);
@@ -130,21 +153,32 @@ impl Network {
             if first.is_none() {
                 let info: NetInfo = peer.client.get("/net").await?;
                 first = info.listening.first().cloned();
+                // They start while the other processes do.
+                for number in 1..=usize::from(crowd) {
+                    let number = usize::from(count) + number;
+                    let dir = self.folder(number, first.as_deref())?;
+                    self.crowd.begin(number, dir);
+                }
             }
             self.peers.push(peer);
         }
-        Ok(())
+        self.crowd.started().await
     }
 
-    async fn start_peer(&self, number: usize, bootstrap: Option<&str>) -> Result<Peer, Failure> {
+    /// The folder of a peer, with its settings.
+    fn folder(&self, number: usize, bootstrap: Option<&str>) -> Result<PathBuf, Failure> {
         let dir = self.dir().join(format!("peer{number}"));
         let nodes: Vec<String> = bootstrap.iter().map(|node| format!("{node:?}")).collect();
-        // One of them indexes for others, which is no use among two.
-        let is_super = number == SUPER_PEER;
+        // It is no use among two.
+        let is_super = number % SUPER_PEERS == 2;
         let nodes = nodes.join(", ");
+        let few = match self.count > MANY_PEERS {
+            true => format!("neighbours = {NEIGHBOURS}\n"),
+            false => String::new(),
+        };
         let config = format!(
             "{CONFIG}\n[dht]\nbootstrap = [{nodes}]\n\n[overlay]\nenabled = true\nsecret = {SECRET:?}\n\
-             peers = [{nodes}]\nsuper_peer = {is_super}\n\n\
+             peers = [{nodes}]\nsuper_peer = {is_super}\n{few}\n\
              [search]\ndht_terms = \"all\"\n"
         );
         let written =
@@ -152,6 +186,11 @@ impl Network {
         written.map_err(|error| {
             Failure::new(format!("cannot write to {}: {error}", dir.display()), "free some space")
         })?;
+        Ok(dir)
+    }
+
+    async fn start_peer(&self, number: usize, bootstrap: Option<&str>) -> Result<Peer, Failure> {
+        let dir = self.folder(number, bootstrap)?;
         let log = self.dir().join(format!("peer{number}.log"));
         let dir_text = dir.to_string_lossy().into_owned();
         let arguments = ["--dir", &dir_text, "--json", "up"].map(str::to_owned);
@@ -160,7 +199,7 @@ impl Network {
             Failure::new(format!("peer {number} has no token: {error}"), "try again")
         })?;
         let client = Client::new(ready.api, &token)?;
-        Ok(Peer { number, client, dir, process })
+        Ok(Peer { number, client, dir, process: Some(process) })
     }
 
     /// Starts this very program with other arguments and waits until it says that it is ready.
@@ -208,8 +247,14 @@ impl Network {
         Ok((Process { child, stdin, _stdout: stdout, log: log.to_owned() }, ready))
     }
 
+    /// Those that are processes of their own.
     pub(super) fn peers(&self) -> &[Peer] {
         &self.peers
+    }
+
+    /// These and the crowd.
+    pub(super) fn everybody(&self) -> Vec<&Peer> {
+        self.peers.iter().chain(self.crowd.peers()).collect()
     }
 
     /// The peer that has the content.
@@ -235,10 +280,11 @@ impl Network {
     /// Whether all processes are running.
     pub(super) fn check_alive(&mut self) -> Result<(), Failure> {
         for peer in &mut self.peers {
-            if let Ok(Some(status)) = peer.process.child.try_wait() {
+            let Some(process) = &mut peer.process else { continue };
+            if let Ok(Some(status)) = process.child.try_wait() {
                 return Err(Failure::new(
                     format!("peer {} ended by itself ({status})", peer.number),
-                    peer.process.said(),
+                    process.said(),
                 ));
             }
         }
@@ -250,7 +296,7 @@ impl Network {
         let said: Vec<String> = self
             .peers
             .iter()
-            .map(|peer| (peer.number, peer.process.said()))
+            .filter_map(|peer| Some((peer.number, peer.process.as_ref()?.said())))
             .filter(|(_, said)| !said.is_empty())
             .map(|(number, said)| format!("peer {number} said: {said}"))
             .collect();
@@ -267,8 +313,9 @@ impl Network {
         self.end(Duration::ZERO).await;
     }
 
-    async fn end(self, grace: Duration) {
-        let peers = self.peers.into_iter().map(|peer| peer.process);
+    async fn end(mut self, grace: Duration) {
+        let crowd = self.crowd.end();
+        let peers = self.peers.into_iter().filter_map(|peer| peer.process);
         let mut ending = JoinSet::new();
         for mut process in peers.chain(self.tracker.map(|(process, _)| process)) {
             ending.spawn(async move {
@@ -282,6 +329,7 @@ impl Network {
                 }
             });
         }
+        crowd.await;
         while ending.join_next().await.is_some() {}
         let path = self.dir.path().to_owned();
         if let Err(error) = self.dir.close() {
@@ -289,8 +337,9 @@ impl Network {
         }
     }
 
-    /// Leaves everybody running, and says how to go on.
-    pub(super) fn keep(mut self, screen: &Screen) {
+    /// Leaves all processes running, and says how to go on.
+    pub(super) async fn keep(mut self, screen: &Screen) {
+        self.crowd.end().await;
         self.dir.disable_cleanup(true);
         let dir = text::shell_quoted(&self.dir().to_string_lossy());
         let mut note = String::from("The peers keep running. To talk to them:\n");
@@ -301,7 +350,7 @@ impl Network {
         let pids: Vec<String> = self
             .peers
             .iter()
-            .map(|peer| &peer.process)
+            .filter_map(|peer| peer.process.as_ref())
             .chain(self.tracker.as_ref().map(|(process, _)| process))
             .filter_map(|process| process.child.id())
             .map(|pid| pid.to_string())

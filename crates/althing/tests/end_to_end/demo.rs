@@ -6,7 +6,8 @@ use crate::world::World;
 fn every_copy_agrees_and_nothing_is_left() {
     let world = World::new();
     world.content("content");
-    let figures: serde_json::Value = world.json("unused", &["demo", "content", "--peers", "4"]);
+    let figures: serde_json::Value =
+        world.json("unused", &["demo", "content", "--peers", "4", "--crowd", "8"]);
     let size = figures["size_bytes"].as_u64().unwrap();
     assert_eq!(size, 3_070_001);
     assert_eq!(figures["identical"], true);
@@ -18,7 +19,23 @@ fn every_copy_agrees_and_nothing_is_left() {
         // All of it, and perhaps a block twice where two were asked for the last ones.
         assert!(peer["received_bytes"].as_u64().unwrap() >= size, "{figures}");
     }
+    finds_by_all_kinds(&figures["search"], 12);
     assert!(world.is_tidy());
+}
+
+/// Everybody finds what the next one has in each way, and fetches it.
+fn finds_by_all_kinds(search: &serde_json::Value, peers: u64) {
+    let rows = search["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 4);
+    for row in rows {
+        assert_eq!((&row["found"], &row["searches"]), (&peers.into(), &peers.into()), "{search}");
+    }
+    let messages = |at: usize| rows[at]["messages"].as_f64().unwrap();
+    // What everybody was told costs nothing; the DHT asks several for each word, whatever is near.
+    assert_eq!(messages(0), 0.0, "{search}");
+    assert!(messages(1) >= 2.0 && messages(3) >= 2.0, "{search}");
+    assert!(messages(2) > messages(3), "{search}");
+    assert_eq!(search["fetched"], peers);
 }
 
 #[test]
@@ -49,7 +66,8 @@ fn a_demo_that_cannot_be_says_why_and_leaves_nothing() {
 fn a_kept_demo_goes_on_until_it_is_stopped_as_it_says() {
     let world = World::new();
     world.content("content");
-    let output = world.run("unused", &["demo", "content", "--keep", "--peers", "2"]);
+    let output =
+        world.run("unused", &["demo", "content", "--keep", "--peers", "2", "--crowd", "0"]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{said}");
     let line =

@@ -8,5 +8,6 @@ mod api;
 mod demo;
 mod documents;
 mod exchange;
+mod overlay;
 mod watch;
 mod world;
