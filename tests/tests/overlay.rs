@@ -4,9 +4,13 @@
 //! The scenario is the simulator's own (`crates/sim/scenarios/forty.toml`): lines lose some of what they
 //! carry, the network is split and mended, a quarter of the peers dies with a word and a quarter without.
 //! Everything that is published has to come to all of them here as there; how often it is sent, and how long
-//! it takes, may differ by [`COPIES_APART`] and [`TIME_APART`].
+//! it takes, may differ by [`COPIES_APART`] and [`TIME_APART`]. What is asked has to be found, for as many
+//! messages ([`questions`]).
 
 #![allow(clippy::print_stderr, reason = "how it went is worth knowing when it went well, too")]
+
+#[path = "overlay/questions.rs"]
+mod questions;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -46,12 +50,16 @@ fn forty_processes_do_what_the_simulator_says() {
         Err(why) => return tools::skip(test, &why),
     };
     far.lose((scenario.loss.get() * 100.0).round() as u32);
-    let mut crowd = Crowd::start(far, &scratch);
-    let rows = crowd.perform(&scenario);
+    let mut crowd = Crowd::start(far, &scratch, scenario.supers.get());
+    let things = crowd.stock(&scenario, &scratch.dir("things"));
+    let (rows, asked) = crowd.perform(&scenario, &things);
     let copies = crowd.copies();
 
     let report = lab::run(&scenario, &mut |_| {});
     for row in &rows {
+        row.agrees_with(&report);
+    }
+    for row in &asked {
         row.agrees_with(&report);
     }
     let simulated = report.spreading.iter().map(|row| row.copies).sum::<f64>();
@@ -95,14 +103,19 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn start(far: Far, scratch: &Scratch) -> Crowd {
+    fn start(far: Far, scratch: &Scratch, supers: f64) -> Crowd {
         let ip = |at: usize| Ipv4Addr::new(10, 77, at as u8 + 1, 1);
         let peers = KNOWN.map(|at| format!("\"{}:7716\"", ip(at))).join(", ");
         let settings =
             format!("[dht]\nenabled = false\n[overlay]\nenabled = true\npeers = [{peers}]\n");
         let hosts = far.hosts.iter().cloned().enumerate();
-        let start =
-            |(at, host)| Daemon::launch(host, &scratch.dir(&format!("peer{at}")), &settings);
+        // Spread, as they are in the simulator.
+        let each = (1.0 / supers).round() as usize;
+        let start = |(at, host): (usize, _)| {
+            let is_super = at % each == each / 2;
+            let settings = format!("{settings}super_peer = {is_super}\n");
+            Daemon::launch(host, &scratch.dir(&format!("peer{at}")), &settings)
+        };
         let daemons: Vec<Daemon> = hosts.map(start).collect();
         daemons.iter().for_each(Daemon::answers);
         let count = daemons.len();
@@ -121,8 +134,12 @@ impl Crowd {
         crowd
     }
 
-    fn perform(&mut self, scenario: &Scenario) -> Vec<Row> {
-        let mut rows = Vec::new();
+    fn perform(
+        &mut self,
+        scenario: &Scenario,
+        things: &[questions::Thing],
+    ) -> (Vec<Row>, Vec<questions::Row>) {
+        let (mut rows, mut asked) = (Vec::new(), Vec::new());
         for step in &scenario.steps {
             match step.get_ref() {
                 Step::Publish(publish) => {
@@ -153,12 +170,13 @@ impl Crowd {
                     }
                 }
                 Step::Kill(kill) => self.kill(kill),
-                // Here it is waited until something has come about; and questions have a test of their own.
-                Step::Wait(_) | Step::Ask(_) => {}
+                Step::Ask(ask) => asked.extend(self.ask(scenario, ask, things)),
+                // Here it is waited until something has come about.
+                Step::Wait(_) => {}
                 other => panic!("no process can do this: {other:?}"),
             }
         }
-        rows
+        (rows, asked)
     }
 
     fn half(&self) -> usize {
