@@ -151,6 +151,8 @@ fn start(
     let whole = matches!(&start, Start::Resume { have, .. } if have.is_full());
     shown.completed = record.completed.or_else(|| whole.then_some(record.added));
     let complete = shown.completed.is_some();
+    // Whoever looks before the shard has begun is not to take what came before for news.
+    (shown.downloaded_bytes, shown.uploaded_bytes) = (record.downloaded, record.uploaded);
     let link = record.magnet.as_ref().and_then(|link| link.parse::<Magnet>().ok());
     let link_wants = link.as_ref().map(wishes::of_link).unwrap_or_default();
     let hashes = shown.info_hashes;
