@@ -9,7 +9,7 @@ use althing_node::session::{
 };
 use std::sync::Arc;
 
-fn options(words: &str, via: FindVia) -> FindOptions {
+pub(crate) fn options(words: &str, via: FindVia) -> FindOptions {
     FindOptions { words: words.to_owned(), via, kind: FindKind::Any, wanted: 5, watch: false }
 }
 
