@@ -3,8 +3,8 @@
 //! A driver makes links and ends them; this machine says with whom and what is said. It knows nothing of
 //! the ciphers on a link, so that ten thousand of these can be driven in one process.
 
+mod clocks;
 mod compare;
-mod doubt;
 pub mod limits;
 mod part;
 #[cfg(test)]
@@ -23,8 +23,8 @@ use crate::wire::Message;
 use althing_base::machine::is_due;
 use althing_base::{Instant, Machine, Rng, Seed, UnixTime};
 use bytes::Bytes;
+use clocks::Clocks;
 use compare::Compare;
-use doubt::Doubt;
 use limits::{
     AFTER_DEATH, CLOCK_SET_S, SCORE_FIRST, SCORE_IDLE_STAMP, SCORE_INVALID, SCORE_UNASKED,
     SCORE_UNKEPT,
@@ -114,7 +114,7 @@ pub struct Overlay {
     /// When the clock was last read, and what it said.
     clock: (Instant, UnixTime),
     /// Whether it seems to be wrong.
-    doubt: Doubt,
+    clocks: Clocks,
     /// When records are compared with a neighbour because another has died.
     compare_at: Option<Instant>,
     /// When the next record expires.
@@ -205,7 +205,7 @@ impl Overlay {
             search: Part::new(Search::new(now, seed.fork("search", 0), setup)),
             mail: Part::new(Mail::new(me, network, seed.fork("mail", 0), mail, is_super)),
             clock: (now, UnixTime(0)),
-            doubt: Doubt::default(),
+            clocks: Clocks::default(),
             compare_at: None,
             expiry: None,
             stats: Stats::default(),
@@ -232,7 +232,7 @@ impl Overlay {
         let views = self.members.views();
         Stats {
             views,
-            behind_s: self.doubt.behind_s(views.outgoing + views.incoming),
+            behind_s: self.clocks.behind_s(views.outgoing + views.incoming),
             eager,
             lazy,
             missing: self.tree.missing(),
@@ -406,7 +406,7 @@ impl Overlay {
             Ok(Refused::Work { .. }) => SCORE_IDLE_STAMP,
             Ok(Refused::Ahead { ahead_s }) => {
                 if let Some(from) = self.members.node(link) {
-                    self.doubt.note(now, from, ahead_s);
+                    self.clocks.note(now, from, ahead_s);
                 }
                 0
             }
@@ -586,8 +586,8 @@ impl Machine for Overlay {
             Input::Clock(unix) => {
                 let moved = unix.0.saturating_sub(self.unix(now).0);
                 match moved.unsigned_abs() > CLOCK_SET_S.unsigned_abs() {
-                    true => self.doubt.forget(),
-                    false => self.doubt.forget_old(now),
+                    true => self.clocks.forget(),
+                    false => self.clocks.forget_old(now),
                 }
                 self.clock = (now, unix);
                 self.shelf.expire(unix);

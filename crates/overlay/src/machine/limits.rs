@@ -32,10 +32,10 @@ pub const NEED_SERVED_BYTES_PER_S: (u64, u64) = (256 * 1024, 4 * 1024 * 1024);
 
 /// Neighbours of whom it is remembered that what they brought was ahead of our clock; past them the first is
 /// forgotten.
-pub const DOUBT_NODES_MAX: usize = 16;
+pub const CLOCKS_MAX: usize = 16;
 
 /// How long that is remembered.
-pub const DOUBT_TIME: Duration = Duration::from_secs(3_600);
+pub const CLOCK_REMEMBERED_FOR: Duration = Duration::from_secs(3_600);
 
 /// Seconds by which the clock may differ from what it said before, and the time that has passed since, before it
 /// is taken for set anew: a clock that is adjusted moves by less (guess).
