@@ -103,8 +103,17 @@ async fn of_two_that_fetch_the_same_one_does() {
         let (here, seeder) = (Node::start().await, Node::start().await);
         let one = seeder.seed(&first, &a).await;
         let two = seeder.seed(&second, &b).await;
-        let peers = [seeder.addr()];
-        tokio::join!(here.fetch(&first, &peers), here.fetch(&second, &peers));
+        // They know of one another before anything comes: what was ordered before that comes twice, and ten MiB
+        // over loopback are ordered at once.
+        for metainfo in [&first, &second] {
+            here.add(metainfo, AddOptions::default()).await;
+        }
+        for id in [one, two] {
+            here.until(id, |torrent| torrent.state == TorrentState::Downloading).await;
+        }
+        for id in [one, two] {
+            here.session.add_peers(id, vec![seeder.addr()]).await.expect("it is there");
+        }
         here.complete(one).await;
         here.complete(two).await;
         let ((by_one, _), (by_two, _)) = (came(&here, one).await, came(&here, two).await);
