@@ -25,6 +25,8 @@ pub(super) enum Purpose {
     Visit,
     /// To index for us.
     Lean,
+    /// The same, although there may be enough who do.
+    Mix,
     /// To be asked something and let go.
     Seek,
 }

@@ -16,6 +16,7 @@ use super::limits::{
     LOAD_PERCENT_MAX, LOAD_SLACK, MESH_MAX, MESH_WANTED, REFUSED_WAIT, RETRY_FIRST,
     SUPERS_KNOWN_MAX, SUPERS_WANTED,
 };
+use super::mesh::Mesh;
 use super::peer::{Peer, Stage};
 use super::{Membership, subnet};
 use crate::id::{Contact, NodeId};
@@ -50,17 +51,19 @@ pub(super) struct Leaning {
     /// When it is looked at how many lean on us, and how many we have told others of.
     load_at: Option<Instant>,
     told: usize,
+    pub(super) mesh: Mesh,
 }
 
 impl Leaning {
     pub(super) fn new(now: Instant, unit: f64, is_super: bool) -> Self {
         let next = Some(now + LEAN_FIRST.mul_f64(1.0 + unit));
         let load_at = is_super.then(|| now + LOAD_EVERY.mul_f64(1.0 + unit));
-        Leaning { known: Vec::new(), asked: None, next, wait: LEAN_FIRST, load_at, told: 0 }
+        let mesh = Mesh::new(now, unit, is_super);
+        Leaning { known: Vec::new(), asked: None, next, wait: LEAN_FIRST, load_at, told: 0, mesh }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.next.into_iter().chain(self.load_at).min()
+        self.next.into_iter().chain(self.load_at).chain(self.mesh.deadline()).min()
     }
 
     /// Somebody there did not answer, or does not index.
@@ -135,6 +138,7 @@ impl Membership {
             self.leaning.load_at = Some(now + LOAD_EVERY.mul_f64(0.75 + self.rng.unit() / 2.0));
             self.tell_load(now, sink);
         }
+        self.mix_on_time(now, sink);
     }
 
     /// Calls somebody who indexes, if one more is wanted, or asks a neighbour who does.
@@ -220,7 +224,8 @@ impl Membership {
     ) {
         let Peer { link, addr: teller, stage, .. } = self.peers[at];
         let was_asked = self.leaning.asked.take_if(|asked| *asked == link).is_some();
-        if !was_asked && !matches!(stage, Stage::Bidding | Stage::Leaning) {
+        let to_mix = self.leaning.mesh.was_asked(link);
+        if !was_asked && to_mix.is_none() && !matches!(stage, Stage::Bidding | Stage::Leaning) {
             return;
         }
         for Indexer { contact, leaves } in indexers {
@@ -230,6 +235,9 @@ impl Membership {
         }
         if was_asked && !indexers.is_empty() && self.leaning.next.is_some() {
             self.lean(now, sink);
+        }
+        if let Some(is_new) = to_mix {
+            self.mix_in(now, (teller, is_new), indexers, sink);
         }
     }
 
@@ -285,12 +293,14 @@ impl Membership {
         sink.send(link, Message::NeighbourReply { yes });
         if yes {
             let peer = &mut self.peers[at];
+            let node = peer.node;
             (peer.stage, peer.others) = (Stage::Serving, others);
             let role = if hello.is_super { Role::Mesh } else { Role::Leaf };
             sink.changes.push(Change::Leans { link, role });
             let leaves = u16::try_from(self.leaves()).unwrap_or(u16::MAX - 1);
             sink.send(link, Message::Load { leaves });
             self.watch(at);
+            self.is_back(now, node);
         }
     }
 
@@ -363,21 +373,30 @@ impl Membership {
     /// Whom we want to lean on has answered.
     pub(super) fn may_lean(&mut self, now: Instant, at: usize, yes: bool, sink: &mut Sink) {
         let peer = &mut self.peers[at];
-        let addr = peer.addr;
+        let (node, addr) = (peer.node, peer.addr);
         if yes && peer.hello.is_some_and(|hello| hello.is_super) {
             peer.stage = Stage::Leaning;
             let role = if self.hello.is_super { Role::Mesh } else { Role::Index };
             sink.changes.push(Change::Leans { link: peer.link, role });
             self.watch(at);
+            self.let_spare_go(now, sink);
         } else {
             self.close(now, at, CloseReason::Refused, sink);
             self.leaning.let_be(addr, now + REFUSED_WAIT);
         }
+        // Also if he has no place for us now.
+        self.is_back(now, node);
         self.lean(now, sink);
     }
 
-    /// A link is gone: if we leaned on its peer, or wanted to, somebody else is looked for.
-    pub(super) fn leans_no_longer(&mut self, now: Instant, peer: &Peer) {
+    /// A link is gone, be it without a word: if we leaned on its peer, or wanted to, somebody else is looked for.
+    pub(super) fn leans_no_longer(&mut self, now: Instant, peer: &Peer, died: bool) {
+        if died
+            && peer.stage == Stage::Leaning
+            && let Some(contact) = peer.contact()
+        {
+            self.lose(now, contact);
+        }
         if matches!(peer.stage, Stage::Leaning | Stage::Bidding) {
             self.leaning.let_be(peer.addr, now + RETRY_FIRST);
             self.leaning.hurry(now);

@@ -230,6 +230,42 @@ pub const LET_GO_AT_ONCE: usize = 24;
 /// Others who index that may lean on one that does; past them who asks is refused.
 pub const MESH_MAX: usize = 32;
 
+/// Those of [`MESH_WANTED`] who are longest there, and give way to nobody: who has some named that are his gets no more
+/// than the others.
+pub const MESH_KEPT: usize = 3;
+
+/// Peers that indexed for a node and are gone without a word, whom it calls now and then; past them it forgets whom it
+/// lost first.
+pub const LOST_SUPERS_MAX: usize = 8;
+
+/// How long after it was lost such a one is called: then after one of [`LOST_ONE_OF`] parts of the time that it is away,
+/// this long at least, and [`LOST_MOST`] at the most. So the way back takes an eighth of the time that was to be got over;
+/// in a day one that is dead is called some 180 times.
+pub const LOST_FIRST: Duration = Duration::from_secs(20);
+
+/// See [`LOST_FIRST`].
+pub const LOST_ONE_OF: u32 = 8;
+
+/// See [`LOST_FIRST`].
+pub const LOST_MOST: Duration = Duration::from_secs(600);
+
+/// How long after one of them the next is called, also when all of them may be there again.
+pub const LOST_GAP: Duration = Duration::from_secs(5);
+
+/// After this time they are forgotten; neighbours know others by then.
+pub const LOST_TIME: Duration = Duration::from_secs(86_400);
+
+/// How often who indexes asks a neighbour for one more, although it leans on enough, on average. That is a message of one
+/// byte and its answer, and one link in place of another, on which two indexes are told: 32 kB where each of 278 leaves has
+/// thirty terms, so 53 bytes a second.
+pub const MIX_EVERY: Duration = Duration::from_secs(600);
+
+/// How soon it does if a neighbour that it has called is new.
+pub const MIX_FIRST: Duration = Duration::from_secs(2);
+
+/// And no sooner after it did before, however many are new.
+pub const MIX_SOON: Duration = Duration::from_secs(30);
+
 /// Peers at a time that are called, or were, to be asked something and let go; past them the next is not
 /// called. They take no neighbour's place.
 pub const SEEKS_MAX: usize = 16;
@@ -254,6 +290,8 @@ const _: () = assert!(PROTECTED < IN_MAX && PENDING_IN_MAX < PENDING_IN_MAX_SUPE
 const _: () = assert!(LEAVES_KEPT < LEAVES_MAX && LEAVES_MAX < u16::MAX as usize);
 const _: () = assert!(LOAD_PERCENT < LOAD_PERCENT_MAX && LOAD_PERCENT > 100);
 const _: () = assert!(MESH_WANTED <= crate::wire::limits::LEANS_MAX as usize);
+const _: () = assert!(MESH_KEPT < MESH_WANTED && MESH_WANTED <= MESH_MAX);
+const _: () = assert!(MIX_FIRST.as_millis() < MIX_SOON.as_millis());
 const _: () = assert!(FRIENDS_MAX < PASSIVE_MAX && JOIN_NOTED_AT < JOIN_STEPS);
 const _: () = assert!(JOIN_STEPS <= crate::wire::limits::WALK_STEPS_MAX);
 const _: () = assert!(SHUFFLE_STEPS <= crate::wire::limits::WALK_STEPS_MAX);

@@ -17,6 +17,7 @@
 mod calls;
 mod leaning;
 pub mod limits;
+mod mesh;
 mod passive;
 mod peer;
 mod room;
@@ -217,7 +218,7 @@ impl Membership {
         let stage = match call.map(|call| call.purpose) {
             _ if !outgoing => Stage::Greeting,
             Some(Purpose::Visit) => Stage::Visiting,
-            Some(Purpose::Lean) => Stage::Bidding,
+            Some(Purpose::Lean | Purpose::Mix) => Stage::Bidding,
             Some(Purpose::Seek) => Stage::Seeking,
             Some(Purpose::Neighbour) | None => Stage::Asking,
         };
@@ -295,7 +296,7 @@ impl Membership {
         let Some(at) = self.position(link) else { return };
         let peer = self.peers.swap_remove(at);
         self.walks.forget(link);
-        self.leans_no_longer(now, &peer);
+        self.leans_no_longer(now, &peer, true);
         sink.changes.push(Change::Down { link, died: true, active: peer.is_active() });
         if peer.outgoing && peer.stage == Stage::Asking {
             self.remember(now, &peer, now + REFUSED_WAIT);
@@ -326,7 +327,7 @@ impl Membership {
     fn close(&mut self, now: Instant, at: usize, reason: CloseReason, sink: &mut Sink) {
         let peer = self.peers.swap_remove(at);
         self.walks.forget(peer.link);
-        self.leans_no_longer(now, &peer);
+        self.leans_no_longer(now, &peer, reason == CloseReason::Silent);
         sink.close(peer.link, peer.is_active(), reason);
         match reason {
             _ if peer.stage == Stage::Seeking && reason == CloseReason::Visited => {}
@@ -450,7 +451,7 @@ impl Membership {
             Message::Neighbour { urgent } => self.asked(now, at, false, urgent, sink),
             Message::NeighbourReply { yes } if self.peers[at].stage == Stage::Asking => {
                 if yes {
-                    self.activate(at, sink);
+                    self.activate(now, at, sink);
                 } else {
                     self.close(now, at, CloseReason::Refused, sink);
                 }
@@ -495,7 +496,7 @@ impl Membership {
         let yes = self.make_room(now, at, urgent || join, sink);
         sink.send(link, Message::NeighbourReply { yes });
         if yes && let Some(at) = self.position(link) {
-            self.activate(at, sink);
+            self.activate(now, at, sink);
         }
     }
 
@@ -538,11 +539,15 @@ impl Membership {
         peer.subnet.is_some() && self.peers.iter().any(|other| near(&other))
     }
 
-    fn activate(&mut self, at: usize, sink: &mut Sink) {
+    fn activate(&mut self, now: Instant, at: usize, sink: &mut Sink) {
         let peer = &mut self.peers[at];
+        let (link, ours) = (peer.link, peer.outgoing);
         peer.stage = Stage::Active;
         self.passive.forget(&peer.node, None);
-        sink.changes.push(Change::Up { link: peer.link, ours: peer.outgoing });
+        sink.changes.push(Change::Up { link, ours });
+        if ours {
+            self.note_new(now, link);
+        }
     }
 
     /// When something is due that nobody said.
