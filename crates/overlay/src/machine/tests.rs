@@ -12,6 +12,7 @@ use crate::wire::{Announced, Hello};
 use std::net::SocketAddr;
 
 mod hostile;
+mod mesh;
 mod supers;
 
 struct Node {
