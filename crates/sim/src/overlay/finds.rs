@@ -20,8 +20,8 @@ pub struct Find {
     pub at: Instant,
     /// What he means by the words.
     meant: InfoHash,
-    /// When it was found, and how many links the question had crossed to who has it.
-    pub found: Option<(Instant, Option<u8>)>,
+    /// When it was found, and who has it, if he is known.
+    found: Option<(Instant, Option<NodeIndex>)>,
     /// Answers that name something else.
     pub wrong: u32,
     /// When nobody was asked any more.
@@ -42,9 +42,30 @@ impl Find {
     pub fn took(&self) -> Option<Duration> {
         self.found.map(|(at, _)| at.since(self.at))
     }
+
+    /// How many links the question crossed to who has what is meant, if it came to him on links.
+    pub fn crossed(&self) -> Option<u8> {
+        let (_, who) = self.found?;
+        self.links.get(&who?).copied()
+    }
+
+    /// The same question, with what is known of it among more nodes.
+    pub(super) fn with(mut self, other: &Find) -> Find {
+        self.found = self.found.or(other.found);
+        self.ended = self.ended.or(other.ended);
+        self.wrong += other.wrong;
+        self.messages += other.messages;
+        self.lookup += other.lookup;
+        self.bytes += other.bytes;
+        for (node, links) in &other.links {
+            let here = self.links.entry(*node).or_insert(u8::MAX);
+            *here = (*here).min(*links);
+        }
+        self
+    }
 }
 
-/// All of them.
+/// All of them, and what is known of them among some of the nodes.
 #[derive(Default)]
 pub(super) struct Finds {
     finds: Vec<Find>,
@@ -87,8 +108,9 @@ impl Finds {
         self.kind = kind;
     }
 
-    pub(super) fn busiest(&self, kind: usize) -> u64 {
-        self.by_kind.get(kind).and_then(|load| load.iter().max().copied()).unwrap_or(0)
+    /// Messages of questions of a kind to a node.
+    pub(super) fn of_kind(&self, kind: usize, at: NodeIndex) -> u64 {
+        self.by_kind.get(kind).and_then(|load| load.get(at.index())).copied().unwrap_or(0)
     }
 
     pub(super) fn forget_load(&mut self) {
@@ -102,8 +124,7 @@ impl Finds {
         if listing.info_hash() != find.meant {
             find.wrong += 1;
         } else if find.found.is_none() {
-            let links = from.and_then(|from| find.links.get(&from).copied());
-            find.found = Some((at, links));
+            find.found = Some((at, from));
         }
     }
 
@@ -113,20 +134,32 @@ impl Finds {
         }
     }
 
-    /// A question, or an answer to it, goes from somebody to somebody else.
-    pub(super) fn sent(&mut self, id: u64, from: NodeIndex, to: NodeIndex, message: &Message) {
+    /// A question, or an answer to it, goes from somebody to somebody else. How many links it will have crossed
+    /// there, if it is known of somebody's question.
+    pub(super) fn sent(
+        &mut self,
+        id: u64,
+        from: NodeIndex,
+        to: NodeIndex,
+        message: &Message,
+    ) -> Option<u8> {
         add(&mut self.load, to.index());
-        let Some(find) = self.by_id(id) else { return };
+        let find = self.by_id(id)?;
         find.messages += 1;
         find.bytes += message.encoded_len() as u64;
-        if matches!(message, Message::Query(_))
-            && let Some(links) = find.links.get(&from).copied()
-        {
-            let there = find.links.entry(to).or_insert(u8::MAX);
-            *there = (*there).min(links.saturating_add(1));
-        }
+        let is_question = matches!(message, Message::Query(_));
+        let links = find.links.get(&from).filter(|_| is_question).copied();
         let kind = find.kind;
         self.count(kind, to);
+        links.map(|links| links.saturating_add(1))
+    }
+
+    /// A question comes to somebody, over so many links.
+    pub(super) fn comes(&mut self, id: u64, to: NodeIndex, crossed: u8) {
+        if let Some(find) = self.by_id(id) {
+            let here = find.links.entry(to).or_insert(u8::MAX);
+            *here = (*here).min(crossed);
+        }
     }
 
     /// A lookup in the DHT for a question has caused a message.

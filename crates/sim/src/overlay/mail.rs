@@ -4,14 +4,14 @@
 //! Envelopes hold nothing, and whoever has one knows its token by its number; all else is as in the daemon. What is on a
 //! node's disk is there again when it comes back.
 
-use super::net::{Conditions, Death, EPOCH, Net, network};
-use super::said::{read, verify};
-use crate::node::{NEVER, NodeIndex};
+use super::common::{Common, EPOCH, network};
+use super::net::{Conditions, Death, Net};
+use super::shard::Shard;
+use crate::node::NodeIndex;
 use crate::tables::{head, row};
 use althing_base::time::Duration;
 use althing_base::{Instant, Rng, Seed};
 use althing_overlay::io::Input;
-use althing_overlay::machine::{Config, Overlay};
 use althing_overlay::mail::carrier::{Caps, Receipt};
 use althing_overlay::mail::envelope::{Envelope, MailId, Tag, Token};
 use althing_overlay::mail::io::{State, Told, Wish};
@@ -78,56 +78,31 @@ fn number(envelope: &Envelope) -> u64 {
     sealed.map_or(0, |number| u64::from_be_bytes(*number))
 }
 
-impl Net {
-    /// How a node is about mail.
-    pub(super) fn mail_config(&self, disk: &Disk) -> althing_overlay::mail::Config {
+impl Disk {
+    /// How its node is about mail.
+    pub(super) fn config(&self, conditions: Conditions) -> althing_overlay::mail::Config {
         let mut config = althing_overlay::mail::Config::off();
-        if self.conditions.mail.is_some() {
-            config.is_home = disk.is_home;
+        if conditions.mail.is_some() {
+            config.is_home = self.is_home;
             config.caps = Caps { bytes: CARRIED_BYTES, work_bits: 0 };
         }
         config
     }
 
-    /// A node that is dead comes back, with what it had on its disk and nothing else.
-    pub fn revive(&mut self, at: NodeIndex) {
-        let host = &self.hosts[at.index()];
-        if host.machine.is_some() {
-            return;
-        }
-        let mut seed = [0; 32];
-        self.rng.fill(&mut seed);
-        let mut config = Config::new(Seed(seed), host.node, network());
-        config.verify = verify;
-        config.read = read;
-        config.caps.stranger_work_bits = 0;
-        config.is_super = host.is_super;
-        config.mail = self.mail_config(&host.disk);
-        let (disk, port) = (host.disk.clone(), host.addr.port());
-        let port = (!host.is_behind_nat).then_some(port);
-        let machine = Box::new(Overlay::new(self.now, config));
-        let host = &mut self.hosts[at.index()];
-        host.machine = Some(machine);
-        self.is_alive[at.index()] = true;
-        host.death = None;
-        host.died = None;
-        host.wake = NEVER;
-        self.drain(at);
-        let unix = self.unix();
-        self.tell(at, Input::Clock(unix));
-        self.tell(at, Input::Listening(port));
-        let receipts = disk.receipts.into_values().map(Told::Received);
-        let carried = disk.carried.into_values().map(Told::Restored);
-        let sending = disk.sending.into_values().map(Told::Send);
-        for told in receipts.chain(carried).chain(sending) {
-            self.tell(at, Input::Mail(Box::new(told)));
-        }
+    /// What a machine is told of it when it begins.
+    pub(super) fn told(self) -> impl Iterator<Item = Told> {
+        let receipts = self.receipts.into_values().map(Told::Received);
+        let carried = self.carried.into_values().map(Told::Restored);
+        let sending = self.sending.into_values().map(Told::Send);
+        receipts.chain(carried).chain(sending)
     }
+}
 
+impl Shard {
     /// Does what a machine wants done about mail.
-    pub(super) fn post(&mut self, at: NodeIndex, wish: Wish) {
+    pub(super) fn post(&mut self, common: &Common, at: NodeIndex, wish: Wish) {
         let now = self.now;
-        let disk = &mut self.hosts[at.index()].disk;
+        let disk = self.disk(at);
         let told = match wish {
             Wish::Arrived(envelope) => {
                 let id = envelope.id();
@@ -170,51 +145,57 @@ impl Net {
             }
         };
         for told in told {
-            self.tell(at, Input::Mail(Box::new(told)));
+            self.tell(common, at, Input::Mail(Box::new(told)));
         }
     }
+}
 
+impl Net {
     /// Somebody writes to somebody else, of the smallest size.
     pub fn mail(&mut self, from: NodeIndex, to: NodeIndex) -> MailId {
-        self.published += 1;
-        let number = self.published;
+        let number = self.next_number();
         let mut sealed = vec![0; SIZES[0] + 48];
         sealed[..8].copy_from_slice(&number.to_be_bytes());
-        let tag = Tag::of(&network(), &self.hosts[to.index()].node, self.unix());
+        let tag = Tag::of(&network(), &self.common.face(to).node, self.unix());
         let expires = althing_base::UnixTime(self.unix().0 + LIFETIME_MAX_S);
         let made = Envelope::around(tag, token(number).commitment(), expires, &sealed);
         let envelope = made.expect("it has one of the sizes");
         let id = envelope.id();
-        self.hosts[from.index()].disk.sending.insert(id, envelope.clone());
+        self.disk(from).sending.insert(id, envelope.clone());
         self.tell(from, Input::Mail(Box::new(Told::Send(envelope))));
         id
     }
 
     /// When mail came to somebody.
     pub fn came(&self, to: NodeIndex, id: MailId) -> Option<Instant> {
-        self.hosts[to.index()].disk.inbox.get(&id).copied()
+        self.disk_of(to).inbox.get(&id).copied()
     }
 
     /// When the sender knew.
     pub fn known(&self, from: NodeIndex, id: MailId) -> Option<Instant> {
-        self.hosts[from.index()].disk.delivered.get(&id).copied()
+        self.disk_of(from).delivered.get(&id).copied()
+    }
+
+    /// All, be they alive or not.
+    fn all(&self) -> impl Iterator<Item = NodeIndex> {
+        (0..self.common.faces.len() as u32).map(NodeIndex)
     }
 
     /// Those who take mail, be they alive or not.
     fn homes(&self) -> Vec<NodeIndex> {
-        let all = self.hosts.iter().zip(0..);
-        let homes = all.filter(|(host, _)| host.disk.is_home && !host.disk.drops);
-        homes.map(|(_, at)| NodeIndex(at)).collect()
+        let is_home = |at: &NodeIndex| self.disk_of(*at).is_home && !self.disk_of(*at).drops;
+        self.all().filter(is_home).collect()
     }
 
     fn is_alive(&self, at: NodeIndex) -> bool {
-        self.hosts[at.index()].machine.is_some()
+        self.common.is_alive[at.index()]
     }
 
     /// How many have a mail on their disks, and how many of them are there.
     fn copies(&self, id: MailId) -> (usize, usize) {
-        let has = self.hosts.iter().filter(|host| host.disk.carried.contains_key(&id));
-        (has.clone().count(), has.filter(|host| host.machine.is_some()).count())
+        let has = self.all().filter(|at| self.disk_of(*at).carried.contains_key(&id));
+        let there = has.map(|at| usize::from(self.is_alive(at)));
+        there.fold((0, 0), |(all, there), one| (all + 1, there + one))
     }
 }
 
@@ -242,7 +223,7 @@ impl Churn {
     fn new(net: &Net, seed: u64, actors: Vec<NodeIndex>) -> Churn {
         let mut rng = Rng::new(Seed::from_u64(seed).fork("churn", 0));
         let mut next = BTreeMap::new();
-        for at in (0..net.hosts.len() as u32).map(NodeIndex) {
+        for at in net.all() {
             // Whoever is met by chance is in a long session most likely: the longest of three.
             let long = (0..3).map(|_| Churn::session(&mut rng)).fold(0.0, f64::max);
             let rest = Duration::from_secs_f64(long * rng.unit());
@@ -311,7 +292,10 @@ fn outcome(net: &Net, mails: &[(NodeIndex, NodeIndex, MailId)], from: Instant) -
 
 /// What mail has cost so far: messages, and their bytes.
 fn spent(net: &Net) -> (f64, f64) {
-    (net.mail_cost.messages as f64, net.mail_cost.bytes as f64)
+    let costs = net.shards.iter().map(|shard| shard.mail_cost);
+    costs.fold((0.0, 0.0), |(messages, bytes), cost| {
+        (messages + cost.messages as f64, bytes + cost.bytes as f64)
+    })
 }
 
 /// How long after it was sent mail is looked at, if its receiver is there.

@@ -41,7 +41,7 @@ pub fn publish(net: &mut Net) -> Spread {
     let by = net.any_of(&nodes);
     let id = net.publish(by);
     net.run(CALM);
-    Spread::of(net.news(id), &nodes)
+    Spread::of(&net.news(id), &nodes)
 }
 
 /// A network in which some have been heard, so that there is a tree.
@@ -120,7 +120,7 @@ pub fn split(net: &mut Net, time: Duration, each: u32, most: Duration) -> Split 
         net.run(time / each);
     }
     let reached = published.iter().zip(&sides);
-    let parts = reached.map(|(id, side)| Spread::of(net.news(*id), side).reached);
+    let parts = reached.map(|(id, side)| Spread::of(&net.news(*id), side).reached);
     let own_side = parts.fold(1.0, f64::min);
     net.split(false);
     let (from, nodes) = (net.now(), net.alive());

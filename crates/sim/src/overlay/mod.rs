@@ -12,8 +12,15 @@
 //! something was lost, or not at all once the other end is gone. Ciphers are left out, and signatures are
 //! those of a function that costs nothing; everything else is real. Messages are handed over as they
 //! are; each sixteenth is written and parsed again.
+//!
+//! A network is in shards (`shard`), each of them some of the nodes, with links of which each node has an end of
+//! its own (`ends`). Shards share nothing but what changes only while no time passes (`common`), and large networks let them
+//! run side by side (`crew`). What happens is the same with any number of threads.
 
+mod common;
 mod conduct;
+mod crew;
+mod ends;
 mod finds;
 pub mod lab;
 pub mod mail;
@@ -22,6 +29,7 @@ mod net;
 mod news;
 mod said;
 pub mod search;
+mod shard;
 mod structured;
 pub mod tables;
 mod wheel;

@@ -1,47 +1,48 @@
 //! What users say: records that they publish, what they have, and what they look for.
 
-use super::finds::{Find, FindId};
-use super::net::{Net, network};
-use super::news::{News, NewsId};
+use super::common::network;
+use super::finds::{Find, FindId, Finds};
+use super::net::Net;
+use super::news::{News, NewsId, Note};
 use crate::digest::EventHash;
-use crate::node::NodeIndex;
+use crate::node::{NodeIndex, mix};
 use althing_base::hash::sha1;
 use althing_overlay::NodeId;
 use althing_overlay::io::{Find as Question, Input, Via, What};
 use althing_overlay::records::{Draft, InfoHash, Listing, RawRecord, Record, RecordError, Text};
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 impl Net {
-    /// What was published.
-    pub fn news(&self, id: NewsId) -> &News {
-        &self.news[id.0]
+    /// What has become by now of what was published.
+    pub fn news(&self, id: NewsId) -> News {
+        let (by, at) = self.published[id.0];
+        let mut news = News::new(by, at, self.common.faces.len());
+        for shard in &self.shards {
+            news.add(&shard.notes[id.0], |local| self.common.places.node(shard.number, local));
+        }
+        news
     }
 
     /// Somebody who is alive publishes a record of some 300 bytes.
     pub fn publish(&mut self, by: NodeIndex) -> NewsId {
-        self.published += 1;
-        let node = self.hosts[by.index()].node;
-        let said = format!("news {}", self.published);
+        let number = self.next_number();
+        let node = self.common.face(by).node;
+        let said = format!("news {number}");
         let name = Text::new(&said).expect("it is short");
         let about = Text::new(&"of what there is to be had ".repeat(4)).expect("it is short");
         // Each in a slot of its own, so that what somebody says later replaces nothing.
         let listing = Listing::new(what(&said), name, 1 << 30, 3).expect("it has a name");
         let mut draft = Draft::listing(listing.with_about(about), self.unix(), 24 * 3_600);
-        draft.seq = self.published;
+        draft.seq = number;
         let record: Record = draft
             .sign_with(&node, &network(), |message| signature(&node, message))
             .expect("it is as records are");
-        let id = NewsId(self.news.len());
-        self.news.push(News {
-            by,
-            at: self.now,
-            reached: vec![None; self.hosts.len()],
-            hops: Default::default(),
-            copies: 0,
-        });
-        self.by_record.insert(record.id(), id);
-        self.by_tag.insert(tag(record.bytes()), id);
+        let id = NewsId(self.published.len());
+        self.published.push((by, self.now));
+        self.shards.iter_mut().for_each(|shard| shard.notes.push(Note::default()));
+        self.common.by_record.insert(record.id(), id);
+        self.common.by_tag.insert(tag(record.bytes()), id);
         self.tell(by, Input::Publish(Box::new(record)));
         id
     }
@@ -59,12 +60,12 @@ impl Net {
     }
 
     fn offer_as(&mut self, by: NodeIndex, name: &str, info_hash: InfoHash) {
-        self.published += 1;
-        let node = self.hosts[by.index()].node;
+        let number = self.next_number();
+        let node = self.common.face(by).node;
         let name = Text::new(name).expect("it is short");
         let listing = Listing::new(info_hash, name, 1 << 30, 3).expect("it has a name");
         let mut draft = Draft::listing(listing, self.unix(), 24 * 3_600);
-        draft.seq = self.published;
+        draft.seq = number;
         let record = draft
             .sign_with(&node, &network(), |message| signature(&node, message))
             .expect("it is as records are");
@@ -74,37 +75,51 @@ impl Net {
     /// Somebody who is alive looks for something, until he has found so many that differ.
     pub fn find(&mut self, by: NodeIndex, words: &str, wanted: u8, via: Via) -> FindId {
         let id = self.rng.next_u64();
-        let find = self.finds.add(id, by, self.now, what(words));
+        let mut find = None;
+        let now = self.now;
+        for finds in self.finds_mut() {
+            find = Some(finds.add(id, by, now, what(words)));
+        }
         let words = words.to_owned();
         let question = Question { id, words, wanted, via, what: What::Any };
         self.tell(by, Input::Find(Box::new(question)));
-        find
+        find.expect("there is a shard")
     }
 
     /// What has come of it.
-    pub fn found(&self, id: FindId) -> &Find {
-        self.finds.find(id)
+    pub fn found(&self, id: FindId) -> Find {
+        let mut parts = self.finds().map(|finds| finds.find(id));
+        let first = parts.next().expect("there is a shard").clone();
+        parts.fold(first, Find::with)
     }
 
     /// From now on messages of questions and answers are counted by node and by kind of question, from
     /// 0 again: of questions that are asked until the next is begun.
     pub fn begin_kind(&mut self, kind: usize) {
-        self.finds.begin_kind(kind);
+        self.finds_mut().for_each(|finds| finds.begin_kind(kind));
     }
 
     /// The most messages of questions of a kind that one node got since they were counted anew.
     pub fn busiest(&self, kind: usize) -> u64 {
-        self.finds.busiest(kind)
+        let nodes = (0..self.common.faces.len() as u32).map(NodeIndex);
+        let of = |at| self.finds().map(|finds| finds.of_kind(kind, at)).sum();
+        nodes.map(of).max().unwrap_or(0)
     }
 
     /// Counts them anew.
     pub fn forget_load(&mut self) {
-        self.finds.forget_load();
+        self.finds_mut().for_each(Finds::forget_load);
     }
 
     /// Messages of questions and answers that each node got so far.
     pub fn asked(&self, at: NodeIndex) -> u64 {
-        self.finds.load(at)
+        self.finds().map(|finds| finds.load(at)).sum()
+    }
+
+    /// One that nothing else has that is said.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.said += 1;
+        self.said
     }
 }
 
@@ -127,28 +142,31 @@ pub(super) fn verify(author: &NodeId, message: &[u8], given: &[u8; 64]) -> bool 
     signature(author, message) == *given
 }
 
-thread_local! {
-    /// What has been read. Ten thousand nodes are in one process, and each gets each record.
-    static READ: RefCell<HashMap<u64, RawRecord>> = RefCell::default();
-}
+/// What has been read, in parts by its tag, so that threads seldom wait for each other. Ten thousand nodes are
+/// in one process, and each gets each record.
+static READ: [Mutex<BTreeMap<u64, RawRecord>>; READ_PARTS] =
+    [const { Mutex::new(BTreeMap::new()) }; READ_PARTS];
 
-/// Records that are remembered; past them all are forgotten, and read anew.
-const READ_MAX: usize = 16_384;
+const READ_PARTS: usize = 64;
+
+/// Records that each part remembers; past them all are forgotten, and read anew.
+const READ_MAX: usize = 256;
 
 /// Reads a record, or finds that this was done: then it is the same, and takes no room of its own.
 pub(super) fn read(bytes: &[u8]) -> Result<RawRecord, RecordError> {
     let tag = tag(bytes);
-    READ.with_borrow_mut(|known| {
-        if let Some(raw) = known.get(&tag).filter(|raw| raw.bytes() == bytes) {
-            return Ok(raw.clone());
-        }
-        let raw = RawRecord::parse(bytes)?;
-        if known.len() >= READ_MAX {
-            known.clear();
-        }
-        known.insert(tag, raw.clone());
-        Ok(raw)
-    })
+    let part = &READ[mix(tag) as usize % READ_PARTS];
+    // Whoever panicked with it has changed nothing halfway.
+    let mut known = part.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(raw) = known.get(&tag).filter(|raw| raw.bytes() == bytes) {
+        return Ok(raw.clone());
+    }
+    let raw = RawRecord::parse(bytes)?;
+    if known.len() >= READ_MAX {
+        known.clear();
+    }
+    known.insert(tag, raw.clone());
+    Ok(raw)
 }
 
 /// By which a record is known without reading it: what its signature begins with.

@@ -117,7 +117,7 @@ impl Library {
             }
             self.things.push((*copies, of));
         }
-        self.net.run(if self.net.dht.is_some() { SETTLE.1 } else { SETTLE.0 });
+        self.net.run(if self.net.has_dht() { SETTLE.1 } else { SETTLE.0 });
     }
 
     /// Somebody has ten things of words of usual frequency.

@@ -1,48 +1,142 @@
 //! What nodes have to do with the DHT: each is in it, too, with a node of its own, by the same clock.
+//!
+//! What they ask of it is asked when they do; what comes of it they are told a while later, so that it may run
+//! beside them ([`crew`](super::crew)).
 
-use super::net::Net;
-use crate::datagrams::Told;
+use super::common::Common;
+use super::finds::Finds;
+use super::net::Conditions;
+use super::shard::{Event, What};
+use super::wheel::Entry;
+use crate::datagrams::{self, Told};
+use crate::limits::LATENCY_MIN;
 use crate::node::NodeIndex;
+use althing_base::Instant;
 use althing_base::hash::Sha1Digest;
-use althing_overlay::io::Input;
+use std::net::IpAddr;
 
-impl Net {
-    /// The next thing happens in the DHT, and whoever asked for it is told.
-    pub(super) fn advance_dht(&mut self) {
-        if let Some(dht) = &mut self.dht {
-            self.traffic.events += 1;
-            dht.advance();
-        }
-        self.hear_dht();
+/// What a node asks of the DHT, and when.
+pub(super) struct Ask {
+    pub(super) at: Instant,
+    pub(super) by: NodeIndex,
+    pub(super) question: Question,
+}
+
+/// What it asks.
+pub(super) enum Question {
+    /// Who is at a key?
+    LookUp { id: u64, key: Sha1Digest },
+    /// Nothing more, for this question.
+    Stop { id: u64 },
+    /// To be found at these keys and no others.
+    Announce(Vec<Sha1Digest>),
+}
+
+/// The hosts' nodes of the DHT.
+pub(super) struct Structured {
+    net: datagrams::Net,
+    /// Where each is announced.
+    terms: Vec<Vec<Sha1Digest>>,
+    /// How much it has told.
+    told: u32,
+    /// What lookups have cost, for which question.
+    pub(super) finds: Finds,
+    /// Things that have happened.
+    pub(super) events: u64,
+}
+
+impl Structured {
+    pub(super) fn new(seed: u64, map: u64, conditions: Conditions) -> Structured {
+        let Conditions { loss, behind_nat, .. } = conditions;
+        let conditions = datagrams::Conditions { loss, behind_nat };
+        let net = datagrams::Net::beside(seed, map, conditions);
+        Structured { net, terms: Vec::new(), told: 0, finds: Finds::default(), events: 0 }
     }
 
-    fn hear_dht(&mut self) {
-        while let Some(told) = self.dht.as_mut().and_then(|dht| dht.told()) {
-            match told {
-                Told::Sent { question, to, bytes } => self.finds.looked_up(question, to, bytes),
-                Told::Peers { asker, question: id, key, addrs } => {
-                    self.tell(asker, Input::TermFound { id, key, addrs });
-                }
-                Told::Done { asker, question: id, key } => {
-                    self.tell(asker, Input::TermFound { id, key, addrs: Vec::new() });
-                }
+    /// Somebody joins.
+    pub(super) fn join(&mut self, now: Instant, ip: IpAddr, behind_nat: bool, part: bool) {
+        self.net.join_beside(now, ip, behind_nat, part);
+        self.terms.push(Vec::new());
+    }
+
+    /// Somebody is gone.
+    pub(super) fn die(&mut self, at: NodeIndex) {
+        self.net.die(at);
+        self.terms[at.index()] = Vec::new();
+    }
+
+    /// The network is split, or mended.
+    pub(super) fn split(&mut self, is_split: bool) {
+        self.net.split(is_split);
+    }
+
+    /// Lets time pass until then, in which some ask something. How much has happened.
+    pub(super) fn run(
+        &mut self,
+        common: &Common,
+        mut asks: Vec<Ask>,
+        until: Instant,
+        mut tell: impl FnMut(Entry<Event>),
+    ) -> u64 {
+        let before = self.events;
+        asks.sort_by_key(|ask| (ask.at, ask.by));
+        for ask in asks {
+            self.advance(ask.at, &mut tell);
+            let at = ask.at;
+            if common.is_alive[ask.by.index()] {
+                self.hear(common, ask);
+                self.tell(at, &mut tell);
             }
         }
+        self.advance(until, &mut tell);
+        self.events - before
     }
 
-    /// Somebody lets himself be found at these keys and no others.
-    pub(super) fn announce_terms(&mut self, at: NodeIndex, mut keys: Vec<Sha1Digest>) {
-        let host = &mut self.hosts[at.index()];
-        let port = host.addr.port();
-        let Some(dht) = &mut self.dht else { return };
-        keys.sort_unstable();
-        keys.dedup();
-        for key in host.terms.iter().filter(|key| keys.binary_search(key).is_err()) {
-            dht.announce_at(self.now, at, *key, None);
+    fn advance(&mut self, until: Instant, tell: &mut impl FnMut(Entry<Event>)) {
+        while let Some(next) = self.net.next().filter(|next| *next <= until) {
+            self.net.advance();
+            self.events += 1;
+            self.tell(next, tell);
         }
-        for key in keys.iter().filter(|key| host.terms.binary_search(key).is_err()) {
-            dht.announce_at(self.now, at, *key, Some(port));
+    }
+
+    /// Whoever asked is told what has come of it by now.
+    fn tell(&mut self, now: Instant, tell: &mut impl FnMut(Entry<Event>)) {
+        while let Some(told) = self.net.told() {
+            let (to, id, key, addrs) = match told {
+                Told::Sent { question, to, bytes } => {
+                    self.finds.looked_up(question, to, bytes);
+                    continue;
+                }
+                Told::Peers { asker, question, key, addrs } => (asker, question, key, addrs),
+                Told::Done { asker, question, key } => (asker, question, key, Vec::new()),
+            };
+            self.told = self.told.wrapping_add(1);
+            tell(Entry {
+                at: now + LATENCY_MIN,
+                number: u64::from(u32::MAX) << 32 | u64::from(self.told),
+                what: Event { to, what: What::Term { id, key, addrs } },
+            });
         }
-        host.terms = keys;
+    }
+
+    fn hear(&mut self, common: &Common, Ask { at, by, question }: Ask) {
+        match question {
+            Question::LookUp { id, key } => self.net.look_up(at, by, id, key),
+            Question::Stop { id } => self.net.stop_looking(at, id),
+            Question::Announce(mut keys) => {
+                let port = common.face(by).addr.port();
+                keys.sort_unstable();
+                keys.dedup();
+                let before = std::mem::take(&mut self.terms[by.index()]);
+                for key in before.iter().filter(|key| keys.binary_search(key).is_err()) {
+                    self.net.announce_at(at, by, *key, None);
+                }
+                for key in keys.iter().filter(|key| before.binary_search(key).is_err()) {
+                    self.net.announce_at(at, by, *key, Some(port));
+                }
+                self.terms[by.index()] = keys;
+            }
+        }
     }
 }

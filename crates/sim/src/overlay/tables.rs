@@ -115,7 +115,7 @@ fn failure(seed: u64, nodes: usize) -> String {
                 let count = news.count(living, Duration::from_secs(s));
                 percent(count as f64 / living.len() as f64)
             };
-            let spread = Spread::of(news, living);
+            let spread = Spread::of(&news, living);
             let cells = [
                 percent(part),
                 if death == Death::Closed { "closed".into() } else { "silent".into() },
@@ -222,7 +222,7 @@ fn busy(seed: u64, nodes: usize) -> String {
         .collect();
     net.run(marks::CALM);
     let after = net.traffic();
-    let spreads: Vec<_> = news.iter().map(|id| Spread::of(net.news(*id), &all)).collect();
+    let spreads: Vec<_> = news.iter().map(|id| Spread::of(&net.news(*id), &all)).collect();
     let worst = worst(&spreads);
     let copies = spreads.iter().map(|spread| spread.copies).sum::<f64>() / spreads.len() as f64;
     let each = |count: u64| format!("{:.2}", count as f64 / nodes as f64 / spreads.len() as f64);

@@ -11,10 +11,12 @@ const SPAN_BITS: u32 = 20;
 /// Spans on the wheel: a turn is 2.1 s, longer than what is sent is under way.
 const SPANS: usize = 2_048;
 
-struct Entry<T> {
-    at: Instant,
-    number: u64,
-    what: T,
+/// Something that is going to happen.
+pub(super) struct Entry<T> {
+    pub(super) at: Instant,
+    /// No two of one instant have the same, and the lower comes first.
+    pub(super) number: u64,
+    pub(super) what: T,
 }
 
 impl<T> Entry<T> {
@@ -44,7 +46,7 @@ impl<T> Ord for Entry<T> {
     }
 }
 
-/// Events by time; those of one instant in the order in which they were scheduled.
+/// Events by time; those of one instant by their numbers.
 pub(super) struct Wheel<T> {
     spans: Vec<Vec<Entry<T>>>,
     /// The span that is being worked off, counted from the beginning of time.
@@ -53,7 +55,6 @@ pub(super) struct Wheel<T> {
     today: Vec<Entry<T>>,
     far: BinaryHeap<Entry<T>>,
     on_wheel: usize,
-    scheduled: u64,
 }
 
 fn span(at: Instant) -> u64 {
@@ -68,17 +69,11 @@ impl<T> Wheel<T> {
             today: Vec::new(),
             far: BinaryHeap::new(),
             on_wheel: 0,
-            scheduled: 0,
         }
     }
 
     /// Schedules something, not before what has been taken last.
-    pub(super) fn at(&mut self, at: Instant, what: T) {
-        self.scheduled += 1;
-        self.put(Entry { at, number: self.scheduled, what });
-    }
-
-    fn put(&mut self, entry: Entry<T>) {
+    pub(super) fn put(&mut self, entry: Entry<T>) {
         let span = span(entry.at);
         if span <= self.current {
             let at = self.today.partition_point(|other| other.key() > entry.key());
@@ -92,7 +87,7 @@ impl<T> Wheel<T> {
     }
 
     /// The next event, if it is due by `until`.
-    pub(super) fn pop(&mut self, until: Instant) -> Option<(Instant, T)> {
+    pub(super) fn pop(&mut self, until: Instant) -> Option<Entry<T>> {
         while self.today.is_empty() {
             if self.current >= span(until) {
                 return None;
@@ -115,7 +110,7 @@ impl<T> Wheel<T> {
             self.today.sort_unstable();
         }
         let is_due = self.today.last().is_some_and(|entry| entry.at <= until);
-        if is_due { self.today.pop().map(|entry| (entry.at, entry.what)) } else { None }
+        if is_due { self.today.pop() } else { None }
     }
 }
 
@@ -125,7 +120,7 @@ mod tests {
     use althing_base::{Rng, Seed};
 
     #[test]
-    fn by_time_then_in_order_of_scheduling() {
+    fn by_time_then_by_number() {
         let mut rng = Rng::new(Seed::from_u64(1));
         let mut wheel = Wheel::new();
         let mut expected = Vec::new();
@@ -135,11 +130,11 @@ mod tests {
             // Near, far, and many at one instant.
             let ahead = [0, 1, 90_000_000, 5_000_000_000][rng.index(4)];
             let at = now + rng.below(ahead + 1) / 1_000 * 1_000;
-            wheel.at(Instant::from_nanos(at), number);
+            wheel.put(Entry { at: Instant::from_nanos(at), number, what: () });
             expected.push((at, number));
             if rng.chance(0.5) {
                 let until = Instant::from_nanos(now + rng.below(40_000_000));
-                if let Some((at, number)) = wheel.pop(until) {
+                if let Some(Entry { at, number, .. }) = wheel.pop(until) {
                     assert!(at <= until);
                     order.push((at.as_nanos(), number));
                     now = at.as_nanos();
@@ -149,7 +144,7 @@ mod tests {
             }
         }
         let rest = Instant::from_nanos(now + 10_000_000_000);
-        while let Some((at, number)) = wheel.pop(rest) {
+        while let Some(Entry { at, number, .. }) = wheel.pop(rest) {
             order.push((at.as_nanos(), number));
         }
         expected.sort_unstable();

@@ -283,10 +283,10 @@ impl Run<'_> {
             messages.push(find.messages as f64);
             bytes.push(find.bytes as f64);
             wrong += u64::from(find.wrong);
-            if let Some((_, links)) = find.found {
+            if let Some(took) = find.took() {
                 found += 1;
-                hops.extend(links.map(f64::from));
-                latency.extend(find.took().map(ms));
+                hops.extend(find.crossed().map(f64::from));
+                latency.push(ms(took));
             }
         }
         let questions = messages.len();
