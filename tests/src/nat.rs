@@ -104,6 +104,20 @@ impl Nat {
         Nat { router, inside }
     }
 
+    /// From now on UDP goes out from this port, whatever port it comes from behind: what the one behind says of
+    /// its port is wrong then. For kinds that don't look at who is behind a port, which are those without a list of their own.
+    ///
+    /// # Panics
+    /// When `nft` refuses.
+    pub fn moves_udp_to(&self, port: u16) {
+        let rules = format!(
+            "flush chain ip nat out\n\
+             add rule ip nat out oifname eth0 meta l4proto udp masquerade to :{port}\n\
+             add rule ip nat out oifname eth0 masquerade\n"
+        );
+        run(&self.router, &format!("nft -f - <<'END'\n{rules}END\n"));
+    }
+
     /// The router's address in front.
     pub fn public_ip(&self) -> IpAddr {
         public_ip(&self.router)

@@ -62,6 +62,7 @@ impl Swarm {
         let may = self.is_running() && (is_free || self.gives_way(now, None).is_some());
         if may && self.candidates.begin(addr) {
             self.calls.under_way.insert(addr);
+            self.may_be_introduced(addr);
             self.outputs.push_back(Output::Connect { addr });
         } else {
             self.tell_application(ApplicationEvent::NotReached { addr });
@@ -121,6 +122,7 @@ impl Swarm {
             && direction == Direction::Outgoing
             && self.calls.under_way.remove(&addr)
         {
+            self.gives_up_hole(addr);
             self.tell_application(ApplicationEvent::NotReached { addr });
         }
     }

@@ -95,6 +95,33 @@ impl Swarm {
         }
     }
 
+    /// Whether the peer that sends from an address over uTP is connected. While both call each other, as through holes in
+    /// routers, a packet that was lost at first makes a second connection a second later: who finds that out before
+    /// he says anything on it ends it, and reports that he has not reached the address. Otherwise both would have to
+    /// choose, and the first may carry something by then.
+    pub fn is_connected_to(&self, addr: SocketAddr) -> bool {
+        self.sends_from(addr).is_some()
+    }
+
+    fn sends_from(&self, addr: SocketAddr) -> Option<&Peer> {
+        let at = |addr: SocketAddr| SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        let is_it = |peer: &&Peer| {
+            peer.web.is_none() && peer.transport == Transport::Utp && at(peer.addr) == at(addr)
+        };
+        self.peers.values().find(is_it)
+    }
+
+    /// Whoever was called at an address has called us from there meanwhile.
+    pub(super) fn has_come(&mut self, now: Instant, addr: SocketAddr) {
+        self.holes.is_through(addr);
+        self.candidates.declined(now, addr);
+        // An application that has not met him yet may still have called him.
+        if self.sends_from(addr).is_some_and(|peer| peer.speaks.is_some()) {
+            self.not_met(Direction::Outgoing, addr);
+        }
+        self.connect_more(now);
+    }
+
     /// We have called an address, and whoever answers is connected to us already: that is where it
     /// listens, and there is no need to call again.
     fn is_known_by(&mut self, addr: SocketAddr, handshake: Handshake) {

@@ -138,6 +138,36 @@ impl Swarm {
         }
     }
 
+    /// An application calls somebody whose address it has from others of its own: some of those that we are connected to
+    /// may be connected to that one, too, whether peer exchange has said so or not, which takes a minute. Each call
+    /// may ask them anew, for who is connected to whom may have changed.
+    pub(super) fn may_be_introduced(&mut self, addr: SocketAddr) {
+        if !self.makes_holes() || self.holes.asked.contains_key(&addr) {
+            return;
+        }
+        let by = self.holes.introducers.remove(&addr).unwrap_or_default();
+        let has_named = |conn: ConnId| by.iter().any(|one| one.conn == conn);
+        let may_know = |conn: ConnId, peer: &Peer| {
+            (peer.speaks.is_some() || has_named(conn)) && peer.extensions.id(UT_HOLEPUNCH).is_some()
+        };
+        let peers = self.peers.iter().filter(|(conn, peer)| may_know(**conn, peer));
+        let mut conns: Vec<ConnId> = peers.map(|(conn, _)| *conn).collect();
+        self.rng.shuffle(&mut conns);
+        // Those that have named it are asked first, which are the last.
+        conns.sort_by_key(|conn| has_named(*conn));
+        let spare = conns.len().saturating_sub(INTRODUCERS_MAX);
+        let by: Vec<_> =
+            conns.into_iter().skip(spare).map(|conn| Introducer { conn, asked: false }).collect();
+        if !by.is_empty() && self.holes.introducers.len() < INTRODUCED_MAX {
+            self.holes.introducers.insert(addr, by);
+        }
+    }
+
+    /// An application's call has come to nothing.
+    pub(super) fn gives_up_hole(&mut self, addr: SocketAddr) {
+        self.holes.introducers.remove(&addr);
+    }
+
     /// Whether whoever is at an address is of use to us, was called in vain, and has not come by another
     /// way.
     fn misses(&self, addr: SocketAddr) -> bool {

@@ -480,6 +480,7 @@ impl Machine for Swarm {
             Input::WebSeedOpened { conn, seed, have } => {
                 self.web_seed_opened(now, conn, seed, have);
             }
+            Input::ConnectFailed { addr } if self.is_connected_to(addr) => self.has_come(now, addr),
             Input::ConnectFailed { addr } => {
                 self.candidates.failed(now, addr);
                 self.not_reached(now, addr);

@@ -175,6 +175,9 @@ async fn reach(
     while let Some(attempt) = attempts.next(failed.as_ref().map(|(failure, _)| *failure)) {
         let stream = connect(shard, dial, utp_first).await?;
         let over_utp = stream.transport() == Transport::Utp;
+        if over_utp && has_come(shard, dial) {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists).into());
+        }
         match shake_hands(shard, identity, stream, attempt).await {
             Ok(reached) => {
                 if encryption == Encryption::Preferred {
@@ -192,6 +195,13 @@ async fn reach(
     }
     let nothing = || io::Error::from(io::ErrorKind::UnexpectedEof).into();
     Err(failed.map_or_else(nothing, |(_, error)| error))
+}
+
+/// Whether whoever is called has called us meanwhile, from there.
+fn has_come(shard: &Shard, dial: Dial) -> bool {
+    let core = shard.core.borrow();
+    let swarm = core.router.swarm(dial.torrent);
+    swarm.is_some_and(|swarm| swarm.is_connected_to(dial.addr))
 }
 
 /// A connection over whichever is set and answers first.

@@ -375,3 +375,63 @@ fn an_applications_call_stays_while_somebody_between_helps() {
     let outputs = table.tell(Input::Application(ApplicationWish::Call { addr: addr(9) }));
     assert_eq!(failures(&outputs), 1);
 }
+
+#[test]
+fn an_application_asks_those_who_speak_its_extension_though_they_have_named_nobody() {
+    let config = SwarmConfig {
+        utp: true,
+        listen_port: Some(7716),
+        application: Some("al_test"),
+        ..SwarmConfig::new(our_id())
+    };
+    let mut table = Table::with(config, 3, &[0]);
+    for n in 1..=9 {
+        table.meet(n, Transport::Utp, n != 9);
+        if n > 4 {
+            let extensions = BTreeMap::from([(b"al_test".to_vec(), 3)]);
+            let handshake = ExtensionHandshake { extensions, ..ExtensionHandshake::default() };
+            table.hear(n, Message::Extended { id: 0, payload: handshake.encode() });
+        }
+    }
+    // Each call asks some of the four that may know, one after the other, and then it has come to nothing.
+    let addr = addr(20);
+    for _ in 0..3 {
+        table.tell(Input::Application(ApplicationWish::Call { addr }));
+        assert!(table.swarm.can_be_introduced(addr));
+        let mut outputs = table.tell(Input::ConnectFailed { addr });
+        for _ in 0..3 {
+            let asked: Vec<u64> = (1..=9).filter(|n| !told(&outputs, *n).is_empty()).collect();
+            let [n] = asked[..] else { panic!("{asked:?} were asked") };
+            assert!((5..=8).contains(&n), "{n} was asked");
+            let why = HolepunchRefusal::NotConnected;
+            outputs = table.hear_punch(n, HolepunchMessage::Error { addr, why });
+        }
+        let is_failure = |output: &Output| matches!(output, Output::Application(ApplicationEvent::NotReached { addr: at }) if *at == addr);
+        assert!(outputs.iter().any(is_failure), "{outputs:?}");
+        assert!(!table.swarm.can_be_introduced(addr), "nothing is kept");
+    }
+}
+
+#[test]
+fn who_has_come_through_the_hole_first_is_called_no_longer() {
+    let mut table = over_utp();
+    table.meet(1, Transport::Utp, true);
+    table.name(1, addr(8));
+    table.tell(Input::ConnectFailed { addr: addr(8) });
+    let hole = sends_from(8);
+    assert_eq!(punches(&table.hear_punch(1, HolepunchMessage::Connect(hole))), [hole]);
+    assert!(!table.swarm.is_connected_to(hole));
+    table.meet(8, Transport::Utp, true);
+    assert!(table.swarm.is_connected_to(hole) && !table.swarm.is_connected_to(addr(8)));
+    // So nobody shakes hands on what comes of our own call.
+    let outputs = table.tell(Input::ConnectFailed { addr: hole });
+    assert_eq!(told(&outputs, 1), []);
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Disconnect { .. })));
+    assert_eq!(table.swarm.candidates.connecting(), 0);
+    // When it has gone it can be met in the same way again.
+    table.tell(Input::Disconnected { conn: ConnId(8) });
+    assert_eq!(punches(&table.hear_punch(1, HolepunchMessage::Connect(hole))), [hole]);
+    // Who sends from there over TCP may send from another port over uTP.
+    table.meet(7, Transport::Tcp, true);
+    assert!(!table.swarm.is_connected_to(sends_from(7)));
+}
