@@ -14,6 +14,7 @@ mod half_open;
 mod hostile;
 mod index;
 mod kill;
+mod leaning;
 mod mail;
 mod manage;
 mod overlay;
