@@ -26,8 +26,7 @@ use bytes::Bytes;
 use clocks::Clocks;
 use compare::Compare;
 use limits::{
-    AFTER_DEATH, CLOCK_SET_S, SCORE_FIRST, SCORE_IDLE_STAMP, SCORE_INVALID, SCORE_UNASKED,
-    SCORE_UNKEPT,
+    AFTER_DEATH, SCORE_FIRST, SCORE_IDLE_STAMP, SCORE_INVALID, SCORE_UNASKED, SCORE_UNKEPT,
 };
 use part::Part;
 use std::time::Duration;
@@ -151,8 +150,9 @@ pub struct Stats {
     pub reconciled: u64,
     /// Records that were refused.
     pub refused: u64,
-    /// By how many seconds our clock is behind at least, if what neighbours bring says so.
-    pub behind_s: Option<i64>,
+    /// By how many seconds our clock is behind those of others, or ahead if it is less than 0; nothing if it is right as
+    /// far as they say.
+    pub clock_off_s: Option<i64>,
     /// Questions and answers that were sent, our own and others', without those that only test neighbours.
     pub questions: u64,
     /// Terms that neighbours are told: of what is offered here, and of what neighbours offer.
@@ -232,7 +232,7 @@ impl Overlay {
         let views = self.members.views();
         Stats {
             views,
-            behind_s: self.clocks.behind_s(views.outgoing + views.incoming),
+            clock_off_s: self.clocks.off_s(views.outgoing + views.incoming),
             eager,
             lazy,
             missing: self.tree.missing(),
@@ -329,6 +329,12 @@ impl Overlay {
                 }
             }
             Message::Answer { id, hits } => self.answer(now, link, id, hits),
+            Message::Hello(hello) => {
+                if let Some(from) = self.members.node(link) {
+                    self.clocks.note(now, from, hello.time.0.saturating_sub(both.unix.0));
+                }
+                self.members.message(now, link, message, sink);
+            }
             other => self.members.message(now, link, other, sink),
         }
     }
@@ -404,12 +410,6 @@ impl Overlay {
         let admitted = self.shelf.admit_checked(unix, raw, check).map_err(|why| match why {
             Err(_) => SCORE_INVALID,
             Ok(Refused::Work { .. }) => SCORE_IDLE_STAMP,
-            Ok(Refused::Ahead { ahead_s }) => {
-                if let Some(from) = self.members.node(link) {
-                    self.clocks.note(now, from, ahead_s);
-                }
-                0
-            }
             Ok(_) => 0,
         });
         match admitted {
@@ -559,7 +559,8 @@ impl Machine for Overlay {
         debug_assert!(self.sink.outputs.is_empty(), "outputs are drained before the next input");
         match input {
             Input::LinkUp { link, node, addr, outgoing } => {
-                self.members.link_up(now, (link, node, addr), outgoing, &mut self.sink);
+                let time = self.unix(now);
+                self.members.link_up(now, time, (link, node, addr), outgoing, &mut self.sink);
             }
             Input::LinkDown { link } => self.members.link_down(now, link, &mut self.sink),
             Input::Message { link, message } => self.message(now, link, message),
@@ -585,10 +586,8 @@ impl Machine for Overlay {
             }
             Input::Clock(unix) => {
                 let moved = unix.0.saturating_sub(self.unix(now).0);
-                match moved.unsigned_abs() > CLOCK_SET_S.unsigned_abs() {
-                    true => self.clocks.forget(),
-                    false => self.clocks.forget_old(now),
-                }
+                self.clocks.was_set(moved);
+                self.clocks.forget_old(now);
                 self.clock = (now, unix);
                 self.shelf.expire(unix);
                 self.expiry = self.next_expiry();

@@ -25,7 +25,7 @@ pub fn run(data: &[u8]) {
     config.mail = mail::Config { is_home: true, caps: Caps { bytes: 100_000, work_bits: 0 } };
     let now = Instant::ORIGIN;
     let mut node = Overlay::new(now, config);
-    let hello = Hello { version: 1, features: 0, port: Some(7716), is_super: false };
+    let hello = Hello { version: 1, port: Some(7716), ..Hello::default() };
     let addr = SocketAddr::from(([192, 0, 2, 1], 7716));
     let mut inputs = vec![
         Input::Clock(UnixTime(1_800_000_000)),

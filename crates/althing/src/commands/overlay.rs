@@ -134,13 +134,21 @@ async fn status(global: &Global, screen: &Screen) -> Result<(), Failure> {
     for (name, value) in lines(&info) {
         screen.result(&format!("{name:<12} {}", text::escape(&value)));
     }
-    if let Some(behind_s) = info.clock_behind_s {
-        let behind = units::duration(Duration::from_secs(behind_s.unsigned_abs()));
-        screen.note(&format!(
-            "This computer's clock seems to be {behind} behind those of others: it does not take what they say \
-             now, and they may take what it says for old. Set it right."
-        ));
-    }
+    let clock = |off_s: Option<i64>, what: &str| {
+        if let Some(off_s) = off_s {
+            let off = units::duration(Duration::from_secs(off_s.unsigned_abs()));
+            let seems = format!("This computer's clock seems to be {off} {what} Set it right.");
+            screen.note(&seems);
+        }
+    };
+    clock(
+        info.clock_behind_s,
+        "behind those of others: it does not take what they say now, and they may take what it says for old.",
+    );
+    clock(
+        info.clock_ahead_s,
+        "ahead of those of others: they do not take what it says, and it may take what they say for old.",
+    );
     for link in &info.links {
         let way = if link.outgoing { "called" } else { "called us" };
         let age = units::duration(Duration::from_secs(link.age_s));

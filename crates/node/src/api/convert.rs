@@ -305,7 +305,8 @@ pub(super) fn overlay(status: &OverlayStatus) -> api::OverlayInfo {
         duplicates: stats.duplicates,
         reconciled: stats.reconciled,
         refused: stats.refused,
-        clock_behind_s: stats.behind_s,
+        clock_behind_s: stats.clock_off_s.filter(|off_s| *off_s > 0),
+        clock_ahead_s: stats.clock_off_s.filter(|off_s| *off_s < 0).map(i64::wrapping_neg),
         questions: stats.questions,
     }
 }

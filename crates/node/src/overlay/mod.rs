@@ -403,9 +403,9 @@ async fn run(
                 if let Some(record) = side.renewal(clock::unix_now(), is_here) {
                     later.publish(record);
                 }
-                if let Some(behind_s) = side.stats().behind_s.filter(|_| !has_warned) {
+                if let Some(off_s) = side.stats().clock_off_s.filter(|_| !has_warned) {
                     has_warned = true;
-                    warn_of_clock(&shared, behind_s);
+                    warn_of_clock(&shared, off_s);
                 }
                 asking.tick(clock::now(), &mut side);
                 house.tick();
@@ -515,12 +515,17 @@ async fn run(
 }
 
 /// Tells the user that his clock seems to be wrong.
-fn warn_of_clock(shared: &Shared, behind_s: i64) {
-    let sentence = format!(
-        "this computer's clock seems to be {} min or more behind those of others in the overlay: what they say \
-         now is not taken here, and what is said here may be taken for old; set the clock right",
-        behind_s / 60
-    );
+fn warn_of_clock(shared: &Shared, off_s: i64) {
+    let minutes = off_s.unsigned_abs() / 60;
+    let what = if off_s > 0 {
+        "behind those of others in the overlay: what they say now is not taken here, and what is said here may be \
+         taken for old"
+    } else {
+        "ahead of those of others in the overlay: what is said here they do not take, and what they say may be taken \
+         for old here"
+    };
+    let sentence =
+        format!("this computer's clock seems to be {minutes} min {what}; set the clock right");
     warn!("{sentence}");
     shared.emit(Event::Note { id: None, sentence: sentence.into() });
 }

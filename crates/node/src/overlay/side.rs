@@ -396,7 +396,7 @@ impl Side {
         let me = self.keys.node();
         let is_others = |record: &Record| record.author() != me && is_ahead(record, unix);
         !self.is_behind
-            && self.overlay.stats().behind_s.is_none()
+            && self.overlay.stats().clock_off_s.is_none_or(|off_s| off_s <= 0)
             && !self.overlay.shelf().records().any(is_others)
     }
 

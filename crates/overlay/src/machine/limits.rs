@@ -30,16 +30,11 @@ pub const NEEDED_AT_ONCE: usize = 64;
 /// none, and asks again later.
 pub const NEED_SERVED_BYTES_PER_S: (u64, u64) = (256 * 1024, 4 * 1024 * 1024);
 
-/// Neighbours of whom it is remembered that what they brought was ahead of our clock; past them the first is
-/// forgotten.
+/// Others of whom it is remembered what their clocks said; past them the first is forgotten.
 pub const CLOCKS_MAX: usize = 16;
 
 /// How long that is remembered.
 pub const CLOCK_REMEMBERED_FOR: Duration = Duration::from_secs(3_600);
-
-/// Seconds by which the clock may differ from what it said before, and the time that has passed since, before it
-/// is taken for set anew: a clock that is adjusted moves by less (guess).
-pub const CLOCK_SET_S: i64 = 60;
 
 /// What a record is worth to the standing of who brought it first.
 pub const SCORE_FIRST: i32 = 1;

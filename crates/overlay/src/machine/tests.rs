@@ -81,7 +81,8 @@ impl Node {
     /// A link to somebody who has said who he is.
     fn link(&mut self, number: u64, addr: SocketAddr, outgoing: bool) -> LinkId {
         let link = self.mute(number, addr, outgoing);
-        let hello = Hello { version: 1, features: 0, port: Some(addr.port()), is_super: false };
+        let hello =
+            Hello { version: 1, port: Some(addr.port()), is_super: false, ..Hello::default() };
         self.hears(link, Message::Hello(hello));
         link
     }

@@ -30,7 +30,7 @@ use crate::io::{CloseReason, LinkId};
 use crate::sink::{Change, Sink};
 use crate::wire::{Hello, Message};
 use althing_base::machine::is_due;
-use althing_base::{Instant, Rng, Seed, TokenBucket};
+use althing_base::{Instant, Rng, Seed, TokenBucket, UnixTime};
 use calls::Purpose;
 use limits::{
     BAN, BANNED_MAX, DISPLACED_COST, DISPLACED_PER_10_S, FRIEND_AFTER, JOINS_PER_S, PENDING_IN_MAX,
@@ -100,7 +100,7 @@ impl Membership {
         Membership {
             me,
             room,
-            hello: Hello { version: VERSION, features: 0, port: None, is_super },
+            hello: Hello { version: VERSION, port: None, is_super, ..Hello::default() },
             peers: Peers::default(),
             passive: Passive::default(),
             calls: calls::Calls::new(now),
@@ -177,6 +177,7 @@ impl Membership {
     pub(crate) fn link_up(
         &mut self,
         now: Instant,
+        time: UnixTime,
         (link, node, addr): (LinkId, NodeId, SocketAddr),
         outgoing: bool,
         sink: &mut Sink,
@@ -214,7 +215,7 @@ impl Membership {
             let old = self.peers.swap_remove(at);
             sink.close(old.link, old.is_active(), CloseReason::Duplicate);
         }
-        sink.send(link, Message::Hello(self.hello));
+        sink.send(link, Message::Hello(Hello { time, ..self.hello }));
         let stage = match call.map(|call| call.purpose) {
             _ if !outgoing => Stage::Greeting,
             Some(Purpose::Visit) => Stage::Visiting,

@@ -4,6 +4,7 @@ use super::ParseError;
 use super::limits::{LEANS_MAX, SHUFFLE_CONTACTS_MAX, WALK_STEPS_MAX};
 use super::reader::Reader;
 use crate::id::{Contact, NodeId};
+use althing_base::UnixTime;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Who speaks: the first message on every link.
@@ -18,6 +19,8 @@ pub struct Hello {
     pub port: Option<u16>,
     /// It indexes for others.
     pub is_super: bool,
+    /// What its clock says.
+    pub time: UnixTime,
 }
 
 /// Somebody who indexes for others.
@@ -29,8 +32,8 @@ pub struct Indexer {
     pub leaves: Option<u16>,
 }
 
-/// Version, features, port, flags.
-pub(super) const HELLO_BYTES: usize = 1 + 8 + 2 + 1;
+/// Version, features, port, flags, time.
+pub(super) const HELLO_BYTES: usize = 1 + 8 + 2 + 1 + 8;
 
 /// The flag of those who index for others.
 const SUPER: u8 = 1;
@@ -44,7 +47,9 @@ pub(super) fn hello(from: &mut Reader<'_>) -> Result<Hello, ParseError> {
         return Err(from.invalid("a flag that is not known"));
     }
     let port = (port != 0).then_some(port);
-    Ok(Hello { version, features, port, is_super: flags & SUPER != 0 })
+    let time = from.u64()?;
+    let time = UnixTime(i64::try_from(time).map_err(|_| from.invalid("no time that ever comes"))?);
+    Ok(Hello { version, features, port, is_super: flags & SUPER != 0, time })
 }
 
 pub(super) fn put_hello(hello: &Hello, out: &mut Vec<u8>) {
@@ -52,6 +57,7 @@ pub(super) fn put_hello(hello: &Hello, out: &mut Vec<u8>) {
     out.extend(hello.features.to_be_bytes());
     out.extend(hello.port.unwrap_or(0).to_be_bytes());
     out.push(if hello.is_super { SUPER } else { 0 });
+    out.extend(hello.time.0.max(0).to_be_bytes());
 }
 
 pub(super) fn ttl(from: &mut Reader<'_>) -> Result<u8, ParseError> {

@@ -25,8 +25,12 @@ fn check(message: &Message, expected: &[u8]) {
 #[test]
 fn the_encoding_is_the_one_that_is_written_down() {
     // docs/protocols/overlay.md
-    let hello = Hello { version: 1, features: 0x0102, port: Some(7716), is_super: true };
-    check(&Message::Hello(hello), &[0, 1, 0, 0, 0, 0, 0, 0, 1, 2, 0x1e, 0x24, 1]);
+    let time = UnixTime(0x6500_0001);
+    let hello = Hello { version: 1, features: 0x0102, port: Some(7716), is_super: true, time };
+    check(
+        &Message::Hello(hello),
+        &[0, 1, 0, 0, 0, 0, 0, 0, 1, 2, 0x1e, 0x24, 1, 0, 0, 0, 0, 0x65, 0, 0, 1],
+    );
     check(&Message::Join, &[1]);
     let v4 = contact(7, "192.0.2.1:7716");
     let in_v4 = [&[7; 32][..], &[4, 192, 0, 2, 1, 0x1e, 0x24]].concat();
@@ -224,10 +228,10 @@ fn any_message() -> impl Strategy<Value = Message> {
     };
     let bytes = |most| proptest::collection::vec(any::<u8>(), 1..most).prop_map(Bytes::from);
     prop_oneof![
-        (any::<u8>(), any::<u64>(), any::<u16>(), any::<bool>()).prop_map(
-            |(version, features, port, is_super)| {
+        (any::<u8>(), any::<u64>(), any::<u16>(), any::<bool>(), 0..=i64::MAX).prop_map(
+            |(version, features, port, is_super, time)| {
                 let port = (port != 0).then_some(port);
-                Message::Hello(Hello { version, features, port, is_super })
+                Message::Hello(Hello { version, features, port, is_super, time: UnixTime(time) })
             }
         ),
         (any_contact(), 0..=WALK_STEPS_MAX)

@@ -38,10 +38,13 @@ pub struct OverlayInfo {
     pub reconciled: u64,
     /// Records that were refused.
     pub refused: u64,
-    /// By how many seconds this computer's clock is behind at least, if what neighbours bring says so: it is to
+    /// By how many seconds this computer's clock is behind those of others, if it is by more than ten minutes: it is to
     /// be set right then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_behind_s: Option<i64>,
+    /// By how many seconds it is ahead of them, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_s: Option<i64>,
     /// Questions and answers that were sent since the start, our own and others', without those that only test
     /// neighbours.
     pub questions: u64,

@@ -59,7 +59,7 @@ impl Mesh {
     /// Somebody whom it has called lets it lean on him.
     fn answers(&mut self, number: u64) -> LinkId {
         let link = self.node.mute(number, place(number), true);
-        let hello = Hello { version: 1, features: 0, port: Some(7716), is_super: true };
+        let hello = Hello { version: 1, port: Some(7716), is_super: true, ..Hello::default() };
         self.node.hears(link, Message::Hello(hello));
         self.node.hears(link, Message::NeighbourReply { yes: true });
         self.leaning.push(link);

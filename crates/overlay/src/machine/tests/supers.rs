@@ -30,7 +30,7 @@ fn leans(node: &mut Node, number: u64, others: u8) -> (LinkId, bool) {
 /// Another one who indexes leans on it, and says for how many he does.
 fn mesh(node: &mut Node, number: u64, leaves: u16) -> LinkId {
     let link = node.mute(number, place(number), false);
-    let hello = Hello { version: 1, features: 0, port: Some(7716), is_super: true };
+    let hello = Hello { version: 1, port: Some(7716), is_super: true, ..Hello::default() };
     node.hears(link, Message::Hello(hello));
     node.hears(link, Message::Lean { others: 0 });
     node.hears(link, Message::Load { leaves });
@@ -126,7 +126,7 @@ fn who_is_refused_goes_on_to_who_has_fewer() {
     };
     assert!(called(&node, 50));
     let link = node.mute(50, place(50), true);
-    let hello = Hello { version: 1, features: 0, port: Some(7716), is_super: true };
+    let hello = Hello { version: 1, port: Some(7716), is_super: true, ..Hello::default() };
     node.hears(link, Message::Hello(hello));
     assert!(node.said(link).contains(&&Message::Lean { others: 0 }));
     node.hears(link, Message::Indexers(vec![indexer(51, 10)]));
@@ -152,7 +152,7 @@ fn who_could_not_be_called_because_there_is_a_link_is_let_be_for_a_while_only() 
         let mut from = place(1);
         from.set_port(50_000);
         let link = node.mute(1, from, false);
-        let hello = Hello { version: 1, features: 0, port: Some(7716), is_super: false };
+        let hello = Hello { version: 1, port: Some(7716), is_super: false, ..Hello::default() };
         node.hears(link, Message::Hello(hello));
         node.tell(Input::DialFailed { addr: place(1) });
         node.outputs.clear();

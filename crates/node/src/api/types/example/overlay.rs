@@ -32,6 +32,7 @@ impl Example for OverlayInfo {
             reconciled: 640,
             refused: 2,
             clock_behind_s: None,
+            clock_ahead_s: None,
             questions: 4_120,
         }
     }
