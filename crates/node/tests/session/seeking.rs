@@ -121,6 +121,52 @@ async fn a_restart_ends_what_is_being_looked_for_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_network_that_goes_in_the_middle_ends_a_search_with_what_it_has() {
+    let (publisher, finder) = two(false).await;
+    let other = Node::with(settings(&[publisher.addr(), finder.addr()])).await;
+    until("all know each other", async || (links_of(&finder).await >= 2).then_some(())).await;
+    let metainfo = torrent("Lectures on Engines", Format::V1, &some_files());
+    let id = publisher.seed(&metainfo, &some_files()).await;
+    publisher.session.overlay_list(id, &[], "").await.expect("it is said");
+
+    // More is wanted than there is, so it is still asked for when the first answer has come.
+    let find = until("an answer comes while others are asked", async || {
+        let find = finder.session.find(options("engines", FindVia::Walk)).await;
+        let find = find.expect("it is begun");
+        let state = || find.snapshot().state;
+        let has_come = || find.answers().iter().any(|answer| answer.network);
+        let came = async || (has_come() || state() == FindState::Ended).then_some(());
+        until("it is answered, or over", came).await;
+        (has_come() && state() == FindState::Asking).then_some(find)
+    })
+    .await;
+    let mut listener = find.listen();
+    tokio::join!(publisher.session.shutdown(), other.session.shutdown());
+    let answers = over(&find).await;
+    assert!(answers.iter().any(|answer| answer.network), "{answers:?}");
+    let mut last = None;
+    while last != Some(FindState::Ended) {
+        let next = tokio::time::timeout(PATIENCE, listener.next()).await;
+        last = Some(next.expect("it is told").expect("until the end").1.state);
+    }
+
+    until("everybody is gone", async || (links_of(&finder).await == 0).then_some(())).await;
+    let find = finder.session.find(options("engines", FindVia::Walk)).await.expect("it is begun");
+    let answers = over(&find).await;
+    assert!(answers.iter().all(|answer| answer.here && !answer.network), "{answers:?}");
+    assert_eq!(find.snapshot().cost.messages, 0, "nobody is asked");
+
+    // They come back, wherever they are now.
+    let known = settings(&[finder.addr()]);
+    let publisher = publisher.start_again_with(known.clone()).await;
+    let other = other.start_again_with(known).await;
+    found(&finder, "engines", FindVia::Walk).await;
+    for node in [publisher, other, finder] {
+        node.session.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn in_a_groups_own_dht_any_word_leads_to_who_has_it() {
     let config = |known: &[SocketAddr]| {
         let mut config = settings(known);
