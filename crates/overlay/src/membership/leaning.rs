@@ -246,12 +246,23 @@ impl Membership {
         self.peers.iter().filter(|peer| is_leaf(peer)).count()
     }
 
-    /// How many lean on those of whom we know it and on us, on average.
+    /// How many lean on one who has few, of those of whom we know it and us: a quarter have fewer. The average would be
+    /// too much, for who has many is known to many. It is half of what those have on average on whom we lean at
+    /// least, for anybody may lean on us and say that he has none.
     fn usual_load(&self, leaves: usize) -> usize {
         let others = self.peers.iter().filter(|peer| peer.is_watched() && !peer.is_doubted());
-        let others = others.filter_map(|peer| peer.leaves).map(usize::from);
-        let (sum, count) = others.fold((leaves, 1), |(sum, count), one| (sum + one, count + 1));
-        sum / count
+        let mut loads = vec![leaves];
+        let (mut sum, mut count) = (0, 0);
+        for peer in others {
+            let Some(load) = peer.leaves.map(usize::from) else { continue };
+            loads.push(load);
+            if peer.stage == Stage::Leaning {
+                (sum, count) = (sum + load, count + 1);
+            }
+        }
+        loads.sort_unstable();
+        let least = sum / (2 * count).max(1);
+        loads[loads.len() / 4].max(least)
     }
 
     /// Those who index and on whom fewer lean than on us, the fewest first.

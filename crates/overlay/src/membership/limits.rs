@@ -210,12 +210,12 @@ pub const LEAVES_MAX: usize = 512;
 /// Those places that are kept for nodes on whom nobody else indexes for.
 pub const LEAVES_KEPT: usize = LEAVES_MAX / 8;
 
-/// Who indexes takes somebody who leans on others, too, if so many percent of what those who do as it does have, on
-/// average, and [`LOAD_SLACK`] are not exceeded; who is refused is told who has fewer.
-pub const LOAD_PERCENT: usize = 115;
+/// Who indexes takes somebody who leans on others, too, if so many percent of what those who do as it does and have few
+/// have, and [`LOAD_SLACK`] are not exceeded; who is refused is told who has fewer.
+pub const LOAD_PERCENT: usize = 108;
 
 /// And lets some go who lean on others, too, past so many percent.
-pub const LOAD_PERCENT_MAX: usize = 130;
+pub const LOAD_PERCENT_MAX: usize = 118;
 
 /// See [`LOAD_PERCENT`]. Among few nodes it hardly matters who has how many.
 pub const LOAD_SLACK: usize = 8;
@@ -255,7 +255,8 @@ pub const LOST_GAP: Duration = Duration::from_secs(5);
 /// After this time they are forgotten; neighbours know others by then.
 pub const LOST_TIME: Duration = Duration::from_secs(86_400);
 
-/// How often who indexes asks a neighbour for one more, although it leans on enough, on average. One link in place of
+/// How often who indexes asks a neighbour for one more, although it leans on enough, on average; who is new after
+/// [`MIX_SOON`], and then twice as late each time, for those whom he knows first know each other. One link in place of
 /// another costs some fifteen messages: 13 kB for two indexes, where each of 278 leaves has ten listings of four words. So
 /// each of those who index has part in 0.05 messages and 43 bytes a second.
 pub const MIX_EVERY: Duration = Duration::from_secs(600);

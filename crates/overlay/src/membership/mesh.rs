@@ -23,6 +23,7 @@ use crate::sink::Sink;
 use crate::wire::{Indexer, Message};
 use althing_base::Instant;
 use althing_base::machine::is_due;
+use althing_base::time::Duration;
 use std::net::SocketAddr;
 
 /// Somebody on whom we leaned, and who is gone without a word.
@@ -41,6 +42,8 @@ pub(super) struct Mesh {
     call_at: Option<Instant>,
     /// When a neighbour is asked for others; never if we do not index.
     mix_at: Option<Instant>,
+    /// And how long after that again: who is new soon, for those whom he knows first know each other.
+    wait: Duration,
     /// When one was.
     mixed: Instant,
     /// A neighbour of our choice who is new.
@@ -51,8 +54,9 @@ pub(super) struct Mesh {
 
 impl Mesh {
     pub(super) fn new(now: Instant, unit: f64, is_super: bool) -> Self {
-        let mix_at = is_super.then(|| now + MIX_EVERY.mul_f64(0.5 + unit));
-        Mesh { lost: Vec::new(), call_at: None, mix_at, mixed: now, new: None, asked: None }
+        let (wait, mixed) = (MIX_SOON, now);
+        let mix_at = is_super.then(|| now + wait.mul_f64(0.5 + unit));
+        Mesh { lost: Vec::new(), call_at: None, mix_at, wait, mixed, new: None, asked: None }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -147,8 +151,9 @@ impl Membership {
 
     /// Asks a neighbour who else indexes, though there are enough.
     fn mix(&mut self, now: Instant, sink: &mut Sink) {
-        let again = now + MIX_EVERY.mul_f64(0.75 + self.rng.unit() / 2.0);
         let mesh = &mut self.leaning.mesh;
+        mesh.wait = (mesh.wait * 2).min(MIX_EVERY);
+        let again = now + mesh.wait.mul_f64(0.75 + self.rng.unit() / 2.0);
         (mesh.mixed, mesh.mix_at) = (now, Some(again));
         let new = mesh.new.take().filter(|link| self.is_active(*link));
         if self.sure_leaning() < MESH_WANTED {

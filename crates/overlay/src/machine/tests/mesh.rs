@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::membership::limits::{
-    LEAN_MAX, LOST_FIRST, LOST_GAP, LOST_MOST, MESH_KEPT, MESH_WANTED, MIX_EVERY, MIX_SOON,
+    LEAN_MAX, LOAD_EVERY, LOAD_PERCENT_MAX, LOAD_SLACK, LOST_FIRST, LOST_GAP, LOST_MOST, MESH_KEPT,
+    MESH_MAX, MESH_WANTED, MIX_EVERY, MIX_SOON,
 };
 use crate::wire::Indexer;
 
@@ -236,4 +237,38 @@ fn who_does_not_index_calls_those_who_are_lost_only_while_there_is_nobody_else()
     mesh.forget();
     mesh.pass(LOST_FIRST * 8);
     assert_eq!(mesh.calls(50), 0);
+}
+
+#[test]
+fn who_is_light_relieves_others_and_liars_only_by_half() {
+    let mut mesh = Mesh::settled();
+    let say = |mesh: &mut Mesh, link, leaves| mesh.node.hears(link, Message::Load { leaves });
+    mesh.leaning.clone().into_iter().for_each(|link| say(&mut mesh, link, 40));
+    let most = |usual: usize| usual * LOAD_PERCENT_MAX / 100 + LOAD_SLACK;
+    for number in 200..200 + most(40) as u64 {
+        let leaf = mesh.node.link(number, place(number), false);
+        mesh.node.hears(leaf, Message::Lean { others: 0 });
+        mesh.node.hears(leaf, Message::Lean { others: 2 });
+    }
+    let mesh_of = |mesh: &Mesh| mesh.node.machine.stats().views.serving;
+    mesh.pass(LOAD_EVERY * 6);
+    assert_eq!(mesh_of(&mesh), most(40), "it has more than others, and not too many");
+    // Some who are new lean on it, and few on them; it does not go by the average, which is near its own.
+    let mut callers = 0;
+    let mut more = |mesh: &mut Mesh, leaves| {
+        let caller = mesh.node.mute(300 + callers, place(300 + callers), false);
+        let hello = Hello { version: 1, port: Some(7716), is_super: true, ..Hello::default() };
+        mesh.node.hears(caller, Message::Hello(hello));
+        mesh.node.hears(caller, Message::Lean { others: 0 });
+        mesh.node.hears(caller, Message::Load { leaves });
+        callers += 1;
+        mesh.pass(LOAD_EVERY * 6);
+        mesh_of(mesh) - callers as usize
+    };
+    for _ in 0..2 {
+        assert_eq!(more(&mut mesh, 25), most(40), "two of nine are no quarter");
+    }
+    assert_eq!(more(&mut mesh, 25), most(25));
+    let left = (0..MESH_MAX - 3).map(|_| more(&mut mesh, 0)).last();
+    assert_eq!(left, Some(most(40 / 2)), "it goes by those whom it has chosen, too");
 }
