@@ -12,8 +12,8 @@
 
 use super::calls::Purpose;
 use super::limits::{
-    LEAN_FIRST, LEAN_MAX, LEAVES_KEPT, LEAVES_MAX, LET_GO_AT_ONCE, LOAD_EVERY, LOAD_PERCENT,
-    LOAD_PERCENT_MAX, LOAD_SLACK, MESH_MAX, MESH_WANTED, REFUSED_WAIT, RETRY_FIRST,
+    ASK_ONE_FROM, LEAN_FIRST, LEAN_MAX, LEAVES_KEPT, LEAVES_MAX, LET_GO_AT_ONCE, LOAD_EVERY,
+    LOAD_PERCENT, LOAD_PERCENT_MAX, LOAD_SLACK, MESH_MAX, MESH_WANTED, REFUSED_WAIT, RETRY_FIRST,
     SUPERS_KNOWN_MAX, SUPERS_WANTED,
 };
 use super::mesh::Mesh;
@@ -45,7 +45,7 @@ struct Known {
 pub(super) struct Leaning {
     known: Vec<Known>,
     /// Whom we have asked for others.
-    asked: Option<LinkId>,
+    asked: Vec<LinkId>,
     next: Option<Instant>,
     wait: Duration,
     /// When it is looked at how many lean on us, and how many we have told others of.
@@ -59,7 +59,15 @@ impl Leaning {
         let next = Some(now + LEAN_FIRST.mul_f64(1.0 + unit));
         let load_at = is_super.then(|| now + LOAD_EVERY.mul_f64(1.0 + unit));
         let mesh = Mesh::new(now, unit, is_super);
-        Leaning { known: Vec::new(), asked: None, next, wait: LEAN_FIRST, load_at, told: 0, mesh }
+        Leaning {
+            known: Vec::new(),
+            asked: Vec::new(),
+            next,
+            wait: LEAN_FIRST,
+            load_at,
+            told: 0,
+            mesh,
+        }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -188,9 +196,15 @@ impl Membership {
             let leaning = self.peers.iter().filter(|peer| peer.stage == Stage::Leaning);
             let links: Vec<_> = leaning.map(|peer| peer.link).collect();
             let of_them = self.rng.chance(0.5).then(|| self.rng.choose(&links).copied()).flatten();
-            self.leaning.asked = of_them.or_else(|| self.any_neighbour());
-            if let Some(link) = self.leaning.asked {
-                sink.send(link, Message::WhoIndexes);
+            self.leaning.asked = match of_them.or_else(|| self.any_neighbour()) {
+                // Who has nobody does not wait for one answer after the other, unless nobody seems to index.
+                Some(_) if links.is_empty() && self.leaning.wait < ASK_ONE_FROM => {
+                    self.peers.iter().filter(|peer| peer.is_sure()).map(|peer| peer.link).collect()
+                }
+                one => one.into_iter().collect(),
+            };
+            for link in &self.leaning.asked {
+                sink.send(*link, Message::WhoIndexes);
             }
             self.leaning.wait = (self.leaning.wait * 2).min(LEAN_MAX);
         }
@@ -223,7 +237,9 @@ impl Membership {
         sink: &mut Sink,
     ) {
         let Peer { link, addr: teller, stage, .. } = self.peers[at];
-        let was_asked = self.leaning.asked.take_if(|asked| *asked == link).is_some();
+        let before = self.leaning.asked.len();
+        self.leaning.asked.retain(|asked| *asked != link);
+        let was_asked = self.leaning.asked.len() < before;
         let to_mix = self.leaning.mesh.was_asked(link);
         if !was_asked && to_mix.is_none() && !matches!(stage, Stage::Bidding | Stage::Leaning) {
             return;

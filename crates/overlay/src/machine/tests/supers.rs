@@ -161,3 +161,20 @@ fn who_could_not_be_called_because_there_is_a_link_is_let_be_for_a_while_only() 
         node.tell(Input::LinkDown { link });
     }
 }
+
+#[test]
+fn who_leans_on_nobody_asks_all_neighbours_at_first_and_then_one_at_a_time() {
+    let mut node = Node::settled();
+    let links: Vec<LinkId> = (1..=OUT_WANTED as u64).map(LinkId).collect();
+    let mut asked = Vec::new();
+    for _ in 0..120 {
+        node.run(Duration::from_secs(1));
+        let is_asked = |link: &&LinkId| node.said(**link).contains(&&Message::WhoIndexes);
+        asked.extend(Some(links.iter().filter(is_asked).count()).filter(|count| *count > 0));
+        node.outputs.clear();
+        links.iter().for_each(|link| node.hears(*link, Message::Pong));
+    }
+    let all = asked.iter().take_while(|count| **count == OUT_WANTED).count();
+    assert!((2..=4).contains(&all) && asked.len() > all, "{asked:?}");
+    assert!(asked[all..].iter().all(|count| *count == 1), "{asked:?}");
+}
