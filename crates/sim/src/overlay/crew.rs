@@ -1,9 +1,8 @@
-//! Shards that let time pass side by side, each on a thread of its own, and the DHT on another.
+//! Shards that let time pass side by side, each on a thread of its own, or one and the DHT in turn.
 //!
 //! What happens in one shard is of consequence in another after [`LATENCY_MIN`] at the earliest, which is the least that a message
 //! takes. So each says how far it has come, and goes on as far as that much past the last of the others: nobody
-//! waits for anybody as long as they keep so close together. The DHT follows the shards, as whatever they ask of it they ask at
-//! once, and what it tells them they hear [`LATENCY_MIN`] later.
+//! waits for anybody as long as they keep so close together.
 //!
 //! [`LATENCY_MIN`]: crate::limits::LATENCY_MIN
 
@@ -39,7 +38,6 @@ struct Crew<'a> {
     /// How far each shard has come, the last nanosecond included; what it does later is of consequence
     /// to others [`LATENCY_MIN`] after that.
     clocks: Vec<Clock>,
-    dht: Option<Clock>,
     /// A thread has panicked.
     is_broken: AtomicBool,
     /// What is going to happen in each shard.
@@ -67,12 +65,11 @@ impl Clock {
     }
 }
 
-/// Lets time pass for all shards until then, inclusive, on threads of their own if there are to be `threads`.
+/// Lets time pass for all shards until then, inclusive. With a DHT there is one shard.
 pub(super) fn run(
     common: &Common,
     shards: &mut [Shard],
-    mut dht: Option<&mut Structured>,
-    threads: bool,
+    dht: Option<&mut Structured>,
     (now, until): (Instant, Instant),
     pulse: &Pulse,
 ) {
@@ -81,14 +78,12 @@ pub(super) fn run(
     let crew = Crew {
         common,
         clocks: shards.iter().map(|_| Clock::at(before)).collect(),
-        dht: dht.is_some().then(|| Clock::at(before)),
         is_broken: AtomicBool::new(false),
         post: shards.iter().map(|_| Mutex::default()).collect(),
         asks: Mutex::default(),
         events: AtomicU64::new(shards.iter().map(|shard| shard.traffic.events).sum()),
     };
     shards.iter_mut().for_each(|shard| crew.hand_over(shard));
-    let Some((first, others)) = shards.split_first_mut() else { return };
     let mut beat = now;
     let is_at = |end| {
         if end >= beat + BEAT || end == until {
@@ -96,28 +91,21 @@ pub(super) fn run(
             beat = end;
         }
     };
-    if !threads {
-        crew.alone(first, &mut dht, now, until, is_at);
-        return crew.take(first);
+    match shards {
+        [] => {}
+        [shard] => crew.alone(shard, dht, now, until, is_at),
+        [first, others @ ..] => thread::scope(|scope| {
+            for shard in others {
+                let crew = &crew;
+                scope.spawn(move || {
+                    let _broken = crew.broken();
+                    crew.work(shard, now, until, |_| ());
+                });
+            }
+            let _broken = crew.broken();
+            crew.work(first, now, until, is_at);
+        }),
     }
-    thread::scope(|scope| {
-        for shard in others {
-            let crew = &crew;
-            scope.spawn(move || {
-                let _broken = crew.broken();
-                crew.work(shard, now, until, |_| ());
-            });
-        }
-        if let Some(dht) = dht {
-            let crew = &crew;
-            scope.spawn(move || {
-                let _broken = crew.broken();
-                crew.follow(dht, now, until);
-            });
-        }
-        let _broken = crew.broken();
-        crew.work(first, now, until, is_at);
-    });
     // What the last steps of others have left.
     shards.iter_mut().for_each(|shard| crew.take(shard));
 }
@@ -132,7 +120,7 @@ impl Crew<'_> {
     fn alone(
         &self,
         shard: &mut Shard,
-        dht: &mut Option<&mut Structured>,
+        mut dht: Option<&mut Structured>,
         mut now: Instant,
         until: Instant,
         mut is_at: impl FnMut(Instant),
@@ -141,8 +129,11 @@ impl Crew<'_> {
             let step = if dht.is_some() { LATENCY_MIN - Duration::from_nanos(1) } else { BEAT };
             now = (now + step).min(until);
             self.step(shard, now);
-            if let Some(dht) = dht {
-                self.let_follow(dht, now);
+            if let Some(dht) = &mut dht {
+                let asks = std::mem::take(&mut *lock(&self.asks));
+                let tell = |entry| lock(&self.post[shard.number]).push(entry);
+                let events = dht.run(self.common, asks, now, tell);
+                self.events.fetch_add(events, Ordering::Relaxed);
             }
             is_at(now);
         }
@@ -159,8 +150,7 @@ impl Crew<'_> {
         let mine = shard.number;
         let horizon = || {
             let shards = self.clocks.iter().enumerate().filter(|(number, _)| *number != mine);
-            let others = shards.map(|(_, clock)| clock).chain(&self.dht);
-            others.map(|clock| clock.get() + LATENCY_MIN).fold(until, Instant::min)
+            shards.map(|(_, clock)| clock.get() + LATENCY_MIN).fold(until, Instant::min)
         };
         while now < until {
             // How far they have come is looked at before what they left here.
@@ -176,36 +166,12 @@ impl Crew<'_> {
         }
     }
 
-    /// The DHT lets time pass, where the shards have been.
-    fn follow(&self, dht: &mut Structured, mut now: Instant, until: Instant) {
-        let Some(mine) = &self.dht else { return };
-        let slowest = || self.clocks.iter().map(Clock::get).min().unwrap_or(until);
-        while now < until {
-            let end = slowest();
-            if end <= now {
-                self.wait(|| slowest() > now);
-                continue;
-            }
-            self.let_follow(dht, end);
-            mine.set(end);
-            now = end;
-        }
-    }
-
     fn step(&self, shard: &mut Shard, end: Instant) {
         self.take(shard);
         let before = shard.traffic.events;
         shard.run(self.common, end);
         self.events.fetch_add(shard.traffic.events - before, Ordering::Relaxed);
         self.hand_over(shard);
-    }
-
-    fn let_follow(&self, dht: &mut Structured, end: Instant) {
-        let asks = std::mem::take(&mut *lock(&self.asks));
-        let events = dht.run(self.common, asks, end, |entry| {
-            lock(&self.post[self.common.places.shard(entry.what.to)]).push(entry);
-        });
-        self.events.fetch_add(events, Ordering::Relaxed);
     }
 
     /// What happened elsewhere and has consequences here.

@@ -91,8 +91,6 @@ pub struct Net {
     pub(super) published: Vec<(NodeIndex, Instant)>,
     /// How much has been said in all.
     pub(super) said: u64,
-    /// Shards, and the DHT, have threads of their own.
-    is_threaded: bool,
     pulse: Arc<Pulse>,
 }
 
@@ -126,7 +124,7 @@ impl Net {
         net
     }
 
-    /// The same, with so many threads, or fewer: what happens does not depend on it.
+    /// The same, with so many threads, or fewer, or one if there is a DHT: what happens does not depend on it.
     pub fn on_threads(seed: u64, count: usize, conditions: Conditions, threads: usize) -> Net {
         let mut net = Net::empty(seed, conditions, threads, Arc::default());
         net.grow(count);
@@ -136,9 +134,8 @@ impl Net {
     fn empty(seed: u64, conditions: Conditions, threads: usize, pulse: Arc<Pulse>) -> Net {
         let mut rng = Rng::new(Seed::from_u64(seed).fork("overlay", 0));
         let map = rng.next_u64();
-        // With a DHT one of them is the DHT's, which has more to do than all others.
-        let places =
-            Places::among(if conditions.dht { threads.saturating_sub(1) } else { threads });
+        // A DHT takes most of the time itself, and is not in parts.
+        let places = Places::among(if conditions.dht { 1 } else { threads });
         Net {
             now: Instant::ORIGIN,
             rng,
@@ -158,7 +155,6 @@ impl Net {
             dht: conditions.dht.then(|| Box::new(Structured::new(seed, map, conditions))),
             published: Vec::new(),
             said: 0,
-            is_threaded: threads > 1,
             pulse,
         }
     }
@@ -397,8 +393,7 @@ impl Net {
     pub fn run(&mut self, time: Duration) {
         let until = self.now + time;
         let dht = self.dht.as_deref_mut();
-        let span = (self.now, until);
-        crew::run(&self.common, &mut self.shards, dht, self.is_threaded, span, &self.pulse);
+        crew::run(&self.common, &mut self.shards, dht, (self.now, until), &self.pulse);
         self.now = until;
     }
 

@@ -1,7 +1,7 @@
 //! What nodes have to do with the DHT: each is in it, too, with a node of its own, by the same clock.
 //!
-//! What they ask of it is asked when they do; what comes of it they are told a while later, so that it may run
-//! beside them ([`crew`](super::crew)).
+//! What they ask of it is asked when they do; what comes of it they are told 10 ms later, for it has its turn after
+//! them, in steps of that length ([`crew`](super::crew)).
 
 use super::common::Common;
 use super::finds::Finds;
