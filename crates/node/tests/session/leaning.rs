@@ -145,8 +145,21 @@ async fn a_leaf_finds_through_a_super_peer_and_through_others_when_that_is_gone(
         })
         .await;
     }
+    let mut leaves = Vec::new();
+    for (node, _) in residents(&houses) {
+        if leaning(node).await > 0 {
+            leaves.push(node);
+        }
+    }
     join_all(supers.iter().map(|node| node.session.shutdown())).await;
     brought_to_a_leaf(&houses).await;
+    for leaf in leaves {
+        until("who leant on another is linked with it", async || {
+            let links = leaf.session.overlay().await.expect("it takes part").links;
+            links.iter().any(|link| link.node == name(&late)).then_some(())
+        })
+        .await;
+    }
     for (node, words) in residents(&houses) {
         until("everybody is answered", async || brought(node, words).await).await;
     }
