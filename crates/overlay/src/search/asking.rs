@@ -204,7 +204,7 @@ impl Search {
         }
         let here = self.offered(&words, what, wanted.into());
         let rounds = rounds(others);
-        let steps = self.steps(&words, via, rounds);
+        let steps = self.steps(&words, (via, what), rounds);
         self.asking.push(Asking {
             id,
             words,
@@ -238,9 +238,11 @@ impl Search {
     /// Those who index for others know of everything for some ten messages. Without them, what some neighbour offers
     /// or leads to is a few messages away, and nothing is cheaper; what none of forty nodes around us has is
     /// rare, and the DHT names who has it for some forty messages, wherever that is; to walk to it costs hundreds.
-    fn steps(&self, words: &[Word], via: Via, rounds: usize) -> VecDeque<Step> {
+    /// What stands in documents nobody but who has them knows of.
+    fn steps(&self, words: &[Word], (via, what): (Via, What), rounds: usize) -> VecDeque<Step> {
         let walks = (0..rounds).map(Step::Walk);
         match via {
+            Via::Auto if what == What::Pages => walks.collect(),
             Via::Walk => walks.collect(),
             Via::Super => (0..rounds).map(Step::Super).collect(),
             Via::Dht => [Step::Dht].into(),

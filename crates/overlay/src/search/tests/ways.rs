@@ -238,6 +238,25 @@ fn an_index_on_disk_answers_in_time_and_to_the_point() {
 }
 
 #[test]
+fn what_stands_in_documents_is_asked_of_neighbours_and_not_of_who_indexes_names() {
+    for (what, asked) in [(What::Any, LinkId(2)), (What::Pages, LinkId(1))] {
+        let (mut node, mut sink, now) =
+            (with(Terms::Rare, false), Sink::default(), Instant::ORIGIN);
+        node.up(now, LinkId(1), Role::Peer);
+        node.up(now, LinkId(2), Role::Index);
+        let find = Find { what, ..find(1, "debian", 1, Via::Auto) };
+        node.find(now, &find, None, &mut sink);
+        let is_asked = |output: &Output| {
+            let Output::Send { link, message: Message::Query(question) } = output else {
+                return false;
+            };
+            *link == asked && question.what == what
+        };
+        assert!(sink.outputs.len() == 1 && is_asked(&sink.outputs[0]), "{:?}", sink.outputs);
+    }
+}
+
+#[test]
 fn who_swallows_questions_is_found_out() {
     let (mut node, mut sink, mut now) =
         (with(Terms::None, false), Sink::default(), Instant::ORIGIN);
