@@ -9,7 +9,7 @@
 use super::common::Common;
 use super::lab::Pulse;
 use super::shard::{Event, Shard};
-use super::structured::{Ask, Structured};
+use super::structured::Structured;
 use super::wheel::Entry;
 use crate::limits::LATENCY_MIN;
 use althing_base::Instant;
@@ -42,7 +42,6 @@ struct Crew<'a> {
     is_broken: AtomicBool,
     /// What is going to happen in each shard.
     post: Vec<Mutex<Vec<Entry<Event>>>>,
-    asks: Mutex<Vec<Ask>>,
     /// Things that have happened.
     events: AtomicU64,
 }
@@ -80,7 +79,6 @@ pub(super) fn run(
         clocks: shards.iter().map(|_| Clock::at(before)).collect(),
         is_broken: AtomicBool::new(false),
         post: shards.iter().map(|_| Mutex::default()).collect(),
-        asks: Mutex::default(),
         events: AtomicU64::new(shards.iter().map(|shard| shard.traffic.events).sum()),
     };
     shards.iter_mut().for_each(|shard| crew.hand_over(shard));
@@ -130,7 +128,7 @@ impl Crew<'_> {
             now = (now + step).min(until);
             self.step(shard, now);
             if let Some(dht) = &mut dht {
-                let asks = std::mem::take(&mut *lock(&self.asks));
+                let asks = std::mem::take(&mut shard.asks);
                 let tell = |entry| lock(&self.post[shard.number]).push(entry);
                 let events = dht.run(self.common, asks, now, tell);
                 self.events.fetch_add(events, Ordering::Relaxed);
@@ -187,9 +185,6 @@ impl Crew<'_> {
             if !out.is_empty() {
                 lock(post).append(out);
             }
-        }
-        if !shard.asks.is_empty() {
-            lock(&self.asks).append(&mut shard.asks);
         }
     }
 
